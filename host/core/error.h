@@ -1,0 +1,42 @@
+/* host/core/error.h - statuses with a sentence, and the macros that pass them on.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_CORE_ERROR_H
+#define MO_CORE_ERROR_H
+
+#include "modelout/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Stores the sentence for the calling thread and returns `status`. Sentence form: "op: value, rule" ("attention: 12 query heads
+ * are not a multiple of 5 key/value heads"), no final full stop, at most 511 bytes. Exported for backends. */
+MO_API mo_status_t mo_fail(mo_status_t status, const char *format, ...) MO_PRINTF_FORMAT(2, 3);
+
+/* Returns the status of a failing call. */
+#define MO_TRY(call)                                                                                                           \
+  do {                                                                                                                         \
+    const mo_status_t mo_try_status = (call);                                                                                  \
+    if (mo_try_status != MO_STATUS_OK) return mo_try_status;                                                                   \
+  } while (0)
+
+/* Jumps to `label` with `status` set. For functions with something to clean up. */
+#define MO_TRY_GOTO(call, status, label)                                                                                       \
+  do {                                                                                                                         \
+    (status) = (call);                                                                                                         \
+    if ((status) != MO_STATUS_OK) goto label;                                                                                  \
+  } while (0)
+
+/* One check per line at the top of a front door: MO_CHECK(rank == 2, MO_STATUS_INVALID_ARGUMENT, "op: rank %d is not 2", rank).
+ */
+#define MO_CHECK(condition, ...)                                                                                               \
+  do {                                                                                                                         \
+    if (!(condition)) return mo_fail(__VA_ARGS__);                                                                             \
+  } while (0)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,60 @@
+/* host/ops/check.h - the checks that front doors share. Each returns OK or leaves a sentence that names op, argument and rule.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_OPS_CHECK_H
+#define MO_OPS_CHECK_H
+
+#include "host/core/backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MO_DTYPE_BIT(dtype) (1u << (dtype))
+#define MO_DTYPES_FLOAT (MO_DTYPE_BIT(MO_DTYPE_FLOAT32) | MO_DTYPE_BIT(MO_DTYPE_FLOAT16) | MO_DTYPE_BIT(MO_DTYPE_BFLOAT16))
+#define MO_DTYPES_INDEX (MO_DTYPE_BIT(MO_DTYPE_INT32) | MO_DTYPE_BIT(MO_DTYPE_INT64))
+#define MO_DTYPES_MASK                                                                                                         \
+  (MO_DTYPES_INDEX | MO_DTYPE_BIT(MO_DTYPE_BOOL) | MO_DTYPE_BIT(MO_DTYPE_UINT8) | MO_DTYPE_BIT(MO_DTYPE_INT8))
+
+/* A params struct of a newer or older caller: struct_size must be at least `known` bytes. context must not be NULL. */
+mo_status_t mo_check_params(const char *op, const mo_context_t *context, const void *params, size_t struct_size, size_t known);
+
+/* Present, a valid descriptor (rank, extents, no overflow, data unless empty, aligned to its element), on the context's device,
+ * a dtype of the set, rank in [rank_min, rank_max]. */
+mo_status_t mo_check_tensor(const char *op, const char *name, const mo_context_t *context, const mo_tensor *tensor,
+                            uint32_t dtypes, int32_t rank_min, int32_t rank_max);
+
+/* Exact shape: `rank` extents. */
+mo_status_t mo_check_shape(const char *op, const char *name, const mo_tensor *tensor, int32_t rank, const int64_t *shape);
+
+/* Each extent equals that of `shape` or is 1. */
+mo_status_t mo_check_broadcast(const char *op, const char *name, const mo_tensor *tensor, int32_t rank, const int64_t *shape);
+
+/* stride of the last dimension is 1 (or its extent is at most 1). */
+mo_status_t mo_check_last_stride(const char *op, const char *name, const mo_tensor *tensor);
+
+/* A destination: no stride of 0 on an extent above 1, no two elements on one address as far as sorted strides show. */
+mo_status_t mo_check_destination(const char *op, const char *name, const mo_tensor *tensor);
+
+/* The two do not share memory. `exact_ok`: the same data, shape, strides and dtype is allowed (in place). NULL tensors pass.
+ * Views whose address ranges meet but whose elements do not (two column blocks of one matrix) pass. */
+mo_status_t mo_check_no_overlap(const char *op, const char *destination_name, const mo_tensor *destination, const char *name,
+                                const mo_tensor *tensor, bool exact_ok);
+
+/* Indices in -length..length-1, none twice. Writes the resolved, non-negative numbers to `resolved` (list.count of them;
+ * capacity must suffice; may be NULL). An empty list passes. */
+mo_status_t mo_check_index_list(const char *op, const char *name, mo_index_list list, int64_t length, int32_t *resolved);
+
+/* stride to use for dimension `dim` of a broadcast operand: 0 where its extent is 1. */
+static inline int64_t mo_broadcast_stride(const mo_tensor *tensor, int32_t dim) {
+  return tensor->shape[dim] == 1 ? 0 : tensor->strides[dim];
+}
+
+/* UNSUPPORTED sentence for a NULL entry of the backend table. */
+mo_status_t mo_unsupported_op(const char *op, const mo_context_t *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

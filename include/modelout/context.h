@@ -1,0 +1,124 @@
+/* modelout/context.h - a context: one device, one stream, the memory functions, and the scratch memory of the ops.
+ *
+ * THREADS. Ops on one context are issued by one thread at a time (as with a cuBLAS handle); several contexts may be used at
+ * once from several threads. Reading outputs (modelout/output.h) is safe from any number of threads.
+ *
+ * MEMORY. A context keeps a scratch arena for the temporaries of its ops. It grows on demand, so the first call of a shape
+ * may allocate; a repeated call does not. mo_context_reserve() makes it large enough beforehand. Blocks freed by outputs are
+ * kept for the next output (at most options.cached_bytes_limit).
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODELOUT_CONTEXT_H
+#define MODELOUT_CONTEXT_H
+
+#include "modelout/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mo_context mo_context_t;
+
+/* A device stream as the device's own API knows it (CUDA: the cudaStream_t). NULL is the default stream; the CPU has none. */
+typedef void *mo_stream;
+
+typedef enum mo_device_choice_t {
+  MO_DEVICE_CHOICE_AUTO = 0, /* a CUDA device if the module, a driver and a card are there, else the CPU */
+  MO_DEVICE_CHOICE_CPU = 1,
+  MO_DEVICE_CHOICE_CUDA = 2, /* NO_DEVICE if there is none */
+} mo_device_choice_t;
+
+/* Memory functions of the caller. `allocate` returns NULL when it has no memory; the address must be a multiple of 256.
+ * `stream` is the context's stream: a stream-ordered allocator may use it, any other ignores it. Both may be called from any
+ * thread that uses the context or destroys one of its outputs. */
+typedef struct mo_allocator {
+  void *(*allocate)(void *user_data, size_t bytes, mo_stream stream);
+  void (*release)(void *user_data, void *memory, size_t bytes, mo_stream stream);
+  void *user_data;
+} mo_allocator;
+
+struct mo_backend; /* host/core/backend.h, for authors of backends */
+
+typedef struct mo_context_options {
+  size_t struct_size;
+  mo_device_choice_t device;
+  int32_t device_index;             /* which card */
+  int32_t thread_count;             /* CPU threads of the ops; 0: as many as OpenMP would use */
+  mo_stream stream;                 /* the stream all ops of this context are put on; NULL: the library makes one */
+  mo_allocator device_allocator;    /* unset (allocate == NULL): the backend's own */
+  mo_allocator pinned_allocator;    /* for the host mirrors of fields */
+  mo_allocator host_allocator;      /* for descriptors and objects */
+  size_t cached_bytes_limit;        /* device memory kept for reuse; 0: 1 GiB; SIZE_MAX: unlimited */
+  const struct mo_backend *backend; /* a backend of the caller's own instead of `device`; NULL otherwise */
+} mo_context_options;
+
+#define MO_CONTEXT_OPTIONS_INIT MO_STRUCT_INIT(mo_context_options)
+
+/* options NULL: all defaults. Allocates; may open the CUDA module. NO_DEVICE, OUT_OF_MEMORY, INVALID_ARGUMENT, DEVICE_ERROR. */
+MO_API mo_status_t mo_context_create(const mo_context_options *options, mo_context_t **context);
+
+/* NULL is fine. Outputs and fields hold the context alive, so the order of destruction does not matter; after this call the
+ * caller may no longer use `context` itself. */
+MO_API void mo_context_destroy(mo_context_t *context);
+
+/* Which device ops of this context run on. */
+MO_API mo_device mo_context_device(const mo_context_t *context);
+
+/* "cpu", "cuda" or the custom backend's name. Static for the life of the context. */
+MO_API const char *mo_context_backend_name(const mo_context_t *context);
+
+/* One sentence: which backend was chosen and why ("cpu: libmodelout_cuda.so was not found"). Lives as long as the context. */
+MO_API const char *mo_context_choice_reason(const mo_context_t *context);
+
+/* The stream ops are put on. */
+MO_API mo_stream mo_context_stream(const mo_context_t *context);
+
+/* CPU threads the ops of this context use. */
+MO_API int32_t mo_context_thread_count(const mo_context_t *context);
+
+/* The instruction set the CPU backend chose at run time ("avx512", "avx2", "generic"); "" on other backends. */
+MO_API const char *mo_context_cpu_features(const mo_context_t *context);
+
+/* Blocks until everything put on the context's stream has finished. */
+MO_API mo_status_t mo_context_synchronize(mo_context_t *context);
+
+/* Makes the scratch arena at least `bytes` large. OUT_OF_MEMORY. */
+MO_API mo_status_t mo_context_reserve(mo_context_t *context, size_t bytes);
+
+/* Status and sentence of the last failing call made with this context, from whichever thread; OK and "" if none failed. The
+ * text is copied into `text` (may be NULL). */
+MO_API mo_status_t mo_context_error(const mo_context_t *context, char *text, size_t text_bytes);
+
+/* Counters of a context since it was created. Anyone can see from them that an unread field cost nothing. */
+typedef struct mo_context_counters {
+  uint64_t device_allocations; /* calls of the device allocator (a block reused from the cache is not counted) */
+  uint64_t device_bytes;       /* device memory held now, cached blocks included */
+  uint64_t device_bytes_peak;
+  uint64_t scratch_bytes;   /* of it, the scratch arena */
+  uint64_t pinned_bytes;    /* pinned host memory held now */
+  uint64_t host_copies;     /* device-to-host copies enqueued by reads of fields */
+  uint64_t host_copy_bytes; /* their bytes */
+} mo_context_counters;
+
+MO_API mo_context_counters mo_context_get_counters(const mo_context_t *context);
+
+/* Gives all cached device and pinned blocks back to their allocators. */
+MO_API void mo_context_trim(mo_context_t *context);
+
+/* ADVANCED: memory and copies on the context's device, for callers without a device API at hand (tests, tools, models). */
+
+/* Device memory, aligned to 256 bytes. bytes 0 gives a non-NULL address. OUT_OF_MEMORY names bytes asked and free, if known. */
+MO_API mo_status_t mo_context_allocate(mo_context_t *context, size_t bytes, void **memory);
+
+/* NULL is fine. Stream-ordered: memory may still be in use by work already on the context's stream. */
+MO_API void mo_context_release(mo_context_t *context, void *memory);
+
+/* Copies between host and device on the context's stream. Asynchronous where the device can; synchronise before touching the
+ * host side. On the CPU a memcpy. */
+MO_API mo_status_t mo_context_copy_to_device(mo_context_t *context, void *device, const void *host, size_t bytes);
+MO_API mo_status_t mo_context_copy_to_host(mo_context_t *context, void *host, const void *device, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,38 @@
+/* modelout/export.h - symbol visibility. Every public function is marked MO_API; everything else is hidden.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODELOUT_EXPORT_H
+#define MODELOUT_EXPORT_H
+
+#if defined(__GNUC__)
+#define MO_API __attribute__((visibility("default")))
+/* Checks printf-style arguments at compile time. */
+#define MO_PRINTF_FORMAT(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
+#else
+#define MO_API
+#define MO_PRINTF_FORMAT(format_index, first_argument)
+#endif
+
+/* Initialises a struct that begins with struct_size; every other member is 0 (but the one named). C++17 has no designated initialisers, so there it is a function on the spot. */
+#ifdef __cplusplus
+#define MO_STRUCT_INIT(type)          \
+  ([]() {                             \
+    type value = {};                  \
+    value.struct_size = sizeof(type); \
+    return value;                     \
+  }())
+#define MO_STRUCT_INIT_WITH(type, member, member_value) \
+  ([]() {                                               \
+    type value = {};                                    \
+    value.struct_size = sizeof(type);                   \
+    value.member = member_value;                        \
+    return value;                                       \
+  }())
+#else
+#define MO_STRUCT_INIT(type) \
+  { .struct_size = sizeof(type) }
+#define MO_STRUCT_INIT_WITH(type, member, member_value) \
+  { .struct_size = sizeof(type), .member = (member_value) }
+#endif
+
+#endif

@@ -1,0 +1,85 @@
+/* modelout/model.h - checkpoints of Hugging Face Transformers: load a folder, run it, get its ModelOutput.
+ *
+ * A model is written only in terms of ops and outputs: its kernels write straight into the output's fields.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODELOUT_MODEL_H
+#define MODELOUT_MODEL_H
+
+#include "modelout/output.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mo_model mo_model_t;
+
+typedef struct mo_model_options {
+  size_t struct_size;
+  mo_dtype_t dtype;         /* weights and activations; NONE: float32 */
+  mo_framework_t framework; /* whose output classes: pt (default when 0), tf, flax */
+  const char *architecture; /* instead of the first of config.json's `architectures`; NULL */
+  bool allow_missing;       /* missing tensors are zero (and reported) instead of BAD_FILE */
+} mo_model_options;
+
+#define MO_MODEL_OPTIONS_INIT MO_STRUCT_INIT(mo_model_options)
+
+/* Loads config.json and model.safetensors (or the shards of model.safetensors.index.json). Parameter names may carry the base
+ * model's prefix ("bert.") or not; tied weights are shared. IO_ERROR, BAD_FILE (missing tensors or wrong shapes by name, wrong
+ * types in config.json), UNSUPPORTED (an unknown architecture: the sentence lists the known ones), OUT_OF_MEMORY. The model
+ * holds the context alive. Ops run on it one call at a time. */
+MO_API mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo_model_options *options,
+                                 mo_model_t **model);
+
+MO_API void mo_model_destroy(mo_model_t *model);
+
+/* "BertForSequenceClassification" */
+MO_API const char *mo_model_architecture(const mo_model_t *model);
+MO_API const mo_class *mo_model_output_class(const mo_model_t *model);
+MO_API int64_t mo_model_parameter_count(const mo_model_t *model);
+
+/* Integers of config.json by their names there ("hidden_size", "num_hidden_layers", "max_position_embeddings", "num_labels");
+ * -1 if the model has none of that name. */
+MO_API int64_t mo_model_config_integer(const mo_model_t *model, const char *name);
+
+/* Tensors in the files that the architecture does not use, and (with allow_missing) those it missed. NULL out of range. */
+MO_API const char *mo_model_unexpected_tensor(const mo_model_t *model, int64_t index);
+MO_API const char *mo_model_missing_tensor(const mo_model_t *model, int64_t index);
+
+/* The architectures this build knows. NULL out of range. */
+MO_API const char *mo_model_known_architecture(int32_t index);
+
+/* Inputs, named as the forward() arguments of the original. Tensors on the CPU or on the context's device; NULL: not given. B,
+ * S are batch and sequence length; multiple choice models take (B, num_choices, S). */
+typedef struct mo_model_inputs {
+  size_t struct_size;
+  const mo_tensor *input_ids;      /* (B, S) int32 or int64 */
+  const mo_tensor *attention_mask; /* (B, S) or (B, S, S), integer, bool or float; non-zero (float: 1) = visible; NULL: all */
+  const mo_tensor *token_type_ids; /* (B, S) */
+  const mo_tensor *position_ids;   /* (B, S) or (1, S) */
+  const mo_tensor *inputs_embeds;  /* (B, S, embedding size), instead of input_ids */
+  const mo_tensor *labels;         /* shape and dtype as the head says */
+  const mo_tensor *next_sentence_label; /* BertForPreTraining: (B) */
+  const mo_tensor *start_positions;     /* question answering: (B) */
+  const mo_tensor *end_positions;
+} mo_model_inputs;
+
+#define MO_MODEL_INPUTS_INIT MO_STRUCT_INIT(mo_model_inputs)
+
+/* Checks the inputs and makes the output that a run of them fills: sized, nothing computed. INVALID_ARGUMENT names the input
+ * and the rule: an id outside the vocabulary, a sequence longer than the position table, a label out of range, ... */
+MO_API mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
+                                          mo_output **output);
+
+/* Runs the forward pass into an output of mo_model_create_output (or an earlier run) of inputs of the same shapes and the same
+ * request, and marks it as written. Does not allocate once the shapes have been seen. */
+MO_API mo_status_t mo_model_run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output);
+
+/* Both in one. request NULL: no optional field. */
+MO_API mo_status_t mo_model_forward(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
+                                    mo_output **output);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,60 @@
+/* modelout/safetensors.h - the safetensors format: a strict, memory-mapped reader, and a writer for outputs.
+ *
+ * Format: 8 bytes little-endian header length, a JSON object (name -> dtype, shape, data_offsets; "__metadata__": strings),
+ * raw little-endian data without gaps. Rules and limits of https://github.com/huggingface/safetensors (README, "Format"):
+ * header at most 100 MB and starting with '{', no duplicate names, offsets in range, contiguous, matching shape and dtype, no
+ * overlap, no hole, nothing after the last tensor. Every broken rule is BAD_FILE and named with the tensor.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODELOUT_SAFETENSORS_H
+#define MODELOUT_SAFETENSORS_H
+
+#include "modelout/output.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mo_safetensors mo_safetensors_t;
+
+/* Maps a file read-only. IO_ERROR (names the file and the system's reason), BAD_FILE, OUT_OF_MEMORY. */
+MO_API mo_status_t mo_safetensors_open(const char *path, mo_safetensors_t **file);
+
+/* The same over memory of the caller, which must outlive the object. */
+MO_API mo_status_t mo_safetensors_open_memory(const void *data, size_t bytes, mo_safetensors_t **file);
+
+/* NULL is fine. Tensors handed out become invalid. */
+MO_API void mo_safetensors_close(mo_safetensors_t *file);
+
+MO_API int64_t mo_safetensors_count(const mo_safetensors_t *file);
+
+/* Name of the tensor at 0 <= index < count, in the order of the data. NULL out of range. */
+MO_API const char *mo_safetensors_name(const mo_safetensors_t *file, int64_t index);
+
+/* A CPU tensor that points into the mapping (read-only: do not write through it). KEY_ERROR if there is none of that name;
+ * UNSUPPORTED for a dtype the library does not know (F64, I16, ...; mo_safetensors_names still lists it). The data are aligned
+ * as in the file, so possibly not to the element: mo ops on the CPU accept that only for aligned tensors; copy if in doubt. */
+MO_API mo_status_t mo_safetensors_tensor(const mo_safetensors_t *file, const char *name, mo_tensor *tensor);
+
+/* "__metadata__" entry, NULL if there is none. */
+MO_API const char *mo_safetensors_metadata(const mo_safetensors_t *file, const char *key);
+
+/* Writes tensors that lie on the host. Data are sorted by falling alignment, then by name, and start at a multiple of 8. The
+ * file appears whole or not at all (a temporary beside it, then rename). tensors must be contiguous. */
+MO_API mo_status_t mo_safetensors_write(const char *path, const char *const *names, const mo_tensor *tensors, int64_t count,
+                                        const char *const *metadata_keys, const char *const *metadata_values,
+                                        int64_t metadata_count);
+
+/* Saves an output under flat names: `logits`, `hidden_states.0`, `past_key_values.1.key` / `.value` / `.cross_key` /
+ * `.cross_value`, dicts by key. None entries are left out and recorded in the metadata, as are class and key order. Reads every
+ * field it writes (which counts as copies). prefix ("step0.") is put before every name; NULL: none. */
+MO_API mo_status_t mo_output_save(mo_output *output, const char *path, const char *prefix);
+
+/* Reads a file of mo_output_save back: an output of the same class with the same keys in the same order, on the context's
+ * device. */
+MO_API mo_status_t mo_output_load(mo_context_t *context, const char *path, mo_output **output);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
