@@ -15,8 +15,7 @@ mo_status_t mo_check_params(const char *op, const mo_context_t *context, const v
 
 static bool tensor_is_valid(const mo_tensor *tensor) {
   mo_tensor copy;
-  return tensor->rank >= 0 && tensor->rank <= MO_MAX_DIMS &&
-         mo_tensor_init_strided(&copy, tensor->data, tensor->dtype, tensor->device, tensor->rank, tensor->shape,
+  return mo_tensor_init_strided(&copy, tensor->data, tensor->dtype, tensor->device, tensor->rank, tensor->shape,
                                 tensor->strides) == MO_STATUS_OK;
 }
 
