@@ -11,5 +11,7 @@ configure_package_config_file(cmake/modeloutConfig.cmake.in ${CMAKE_BINARY_DIR}/
 install(FILES ${CMAKE_BINARY_DIR}/modeloutConfig.cmake ${CMAKE_BINARY_DIR}/modeloutConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/modelout)
 
+# Relative to where the file lies, so that an installation can be moved.
+file(RELATIVE_PATH MODELOUT_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(cmake/modelout.pc.in ${CMAKE_BINARY_DIR}/modelout.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/modelout.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -19,6 +19,10 @@ typedef struct cuda_module {
   char reason[MO_REASON_BYTES];
 } cuda_module;
 
+/* A CUDA backend that is linked into the program (a static build; the simulated device of the tests) comes before the module.
+ */
+extern const mo_backend *mo_backend_module(uint32_t abi_version, char *reason, size_t reason_bytes) __attribute__((weak));
+
 static cuda_module the_cuda_module;
 static pthread_once_t cuda_module_once = PTHREAD_ONCE_INIT;
 
@@ -35,6 +39,10 @@ static void *open_beside_library(void) {
 
 static void open_cuda_module(void) {
   cuda_module *module = &the_cuda_module;
+  if (mo_backend_module != NULL) {
+    module->backend = mo_backend_module(MO_BACKEND_ABI_VERSION, module->reason, sizeof module->reason);
+    return;
+  }
   void *library = open_beside_library();
   if (library == NULL) library = dlopen(MO_CUDA_MODULE, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {

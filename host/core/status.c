@@ -14,7 +14,7 @@
 
 static _Thread_local char error_sentence[MO_ERROR_SENTENCE_BYTES];
 
-mo_status_t mo_fail(mo_status_t status, const char *format, ...) {
+void mo_set_error(const char *format, ...) {
   /* Through a second buffer: the arguments may point into the old sentence (a caller that adds its own name to it). */
   char sentence[MO_ERROR_SENTENCE_BYTES];
   va_list arguments;
@@ -22,7 +22,6 @@ mo_status_t mo_fail(mo_status_t status, const char *format, ...) {
   vsnprintf(sentence, sizeof sentence, format, arguments);
   va_end(arguments);
   memcpy(error_sentence, sentence, sizeof sentence);
-  return status;
 }
 
 const char *mo_last_error(void) { return error_sentence; }

@@ -8,21 +8,6 @@
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/isa.h"
 
-#pragma weak mo_cpu_attention
-#pragma weak mo_cpu_softmax
-#pragma weak mo_cpu_layer_norm
-#pragma weak mo_cpu_rms_norm
-#pragma weak mo_cpu_embedding
-#pragma weak mo_cpu_linear
-#pragma weak mo_cpu_linear_pack
-#pragma weak mo_cpu_packed_weight_release
-#pragma weak mo_cpu_pooling
-#pragma weak mo_cpu_cross_entropy
-#pragma weak mo_cpu_bce_with_logits_loss
-#pragma weak mo_cpu_mse_loss
-#pragma weak mo_cpu_span_loss
-#pragma weak mo_cpu_topk
-
 #define CPU_MEMORY_ALIGNMENT ((size_t)256)
 
 static mo_status_t cpu_open(int32_t device_index, void **state) {

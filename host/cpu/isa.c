@@ -6,9 +6,23 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 static mo_cpu_isa_t chosen_isa = MO_CPU_ISA_GENERIC;
 static pthread_once_t chosen_once = PTHREAD_ONCE_INIT;
+
+#if defined(__x86_64__)
+/* Clang 14 does not know this feature by name. */
+static int has_f16c(void) {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
 
 static mo_cpu_isa_t best_isa(void) {
 #if defined(__x86_64__)
@@ -17,7 +31,7 @@ static mo_cpu_isa_t best_isa(void) {
       __builtin_cpu_supports("avx512vl")) {
     return MO_CPU_ISA_AVX512;
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) return MO_CPU_ISA_AVX2;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) return MO_CPU_ISA_AVX2;
 #endif
   return MO_CPU_ISA_GENERIC;
 }

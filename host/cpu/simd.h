@@ -182,7 +182,12 @@ static inline float mo_vf_hsum(mo_vf a) { return (a[0] + a[2]) + (a[1] + a[3]); 
 static inline float mo_vf_hmax(mo_vf a) { return fmaxf(fmaxf(a[0], a[2]), fmaxf(a[1], a[3])); }
 static inline mo_vf mo_vf_round(mo_vf a) { return (mo_vf){rintf(a[0]), rintf(a[1]), rintf(a[2]), rintf(a[3])}; }
 static inline mo_vf mo_vf_scale2(mo_vf x, mo_vf n) {
-  return (mo_vf){ldexpf(x[0], (int)n[0]), ldexpf(x[1], (int)n[1]), ldexpf(x[2], (int)n[2]), ldexpf(x[3], (int)n[3])};
+  /* As for AVX2, two factors. 1.5 * 2^23 brings an integer into the low bits of the fraction without a conversion, which a NaN
+   * would make undefined. */
+  const mo_vf magic = mo_vf_set1(12582912.0f);
+  const mo_vi_ whole = (mo_vi_)(n + magic) - (mo_vi_)magic;
+  const mo_vi_ half = whole >> 1, rest = whole - half;
+  return x * (mo_vf)((half + 127) << 23) * (mo_vf)((rest + 127) << 23);
 }
 static inline mo_vf mo_vf_select_lt(mo_vf x, mo_vf y, mo_vf a, mo_vf b) { return mo_vf_blend_(x < y, a, b); }
 static inline mo_vf mo_vf_copysign(mo_vf a, mo_vf b) {

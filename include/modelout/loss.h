@@ -21,7 +21,8 @@ typedef enum mo_loss_reduction_t {
 /* -log softmax(logits)[label]; torch.nn.CrossEntropyLoss. */
 typedef struct mo_cross_entropy_params {
   size_t struct_size;
-  const mo_tensor *loss;        /* one element (MEAN, SUM), (N) or labels' shape (NONE), at least the valid count (COMPACT) */
+  const mo_tensor *loss;        /* one element (MEAN, SUM), (N) or labels' shape (NONE), at least the valid count
+                                 * (COMPACT). With shift and NONE: (batch * (S - 1)), or labels' shape with 0 in the last column */
   const mo_tensor *log_sum_exp; /* labels' shape float32, or NULL */
   const mo_tensor *logits;      /* (..., V), rank 2 or 3, last stride 1, float dtype */
   const mo_tensor *labels;      /* logits without the last dimension; int32 or int64 */

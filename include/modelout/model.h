@@ -49,6 +49,35 @@ MO_API const char *mo_model_missing_tensor(const mo_model_t *model, int64_t inde
 /* The architectures this build knows. NULL out of range. */
 MO_API const char *mo_model_known_architecture(int32_t index);
 
+/* Outputs of the pretraining architectures: classes that Transformers defines beside the models, so mo_class_find() does not list
+ * them. The loss needs labels and next_sentence_label (ALBERT: its sentence_order_label goes there) or, for ELECTRA, labels; the
+ * TensorFlow class of ELECTRA and all Flax classes have none. */
+typedef struct mo_bert_for_pre_training_output {
+  mo_output base;
+  mo_field *loss;                    /* one number */
+  mo_field *prediction_logits;       /* (batch_size, sequence_length, vocab_size) */
+  mo_field *seq_relationship_logits; /* (batch_size, 2) */
+  mo_field *hidden_states;
+  mo_field *attentions;
+} mo_bert_for_pre_training_output;
+
+typedef struct mo_albert_for_pre_training_output {
+  mo_output base;
+  mo_field *loss;
+  mo_field *prediction_logits; /* (batch_size, sequence_length, vocab_size) */
+  mo_field *sop_logits;        /* (batch_size, 2) */
+  mo_field *hidden_states;
+  mo_field *attentions;
+} mo_albert_for_pre_training_output;
+
+typedef struct mo_electra_for_pre_training_output {
+  mo_output base;
+  mo_field *loss;
+  mo_field *logits; /* (batch_size, sequence_length) */
+  mo_field *hidden_states;
+  mo_field *attentions;
+} mo_electra_for_pre_training_output;
+
 /* Inputs, named as the forward() arguments of the original. Tensors on the CPU or on the context's device; NULL: not given. B,
  * S are batch and sequence length; multiple choice models take (B, num_choices, S). */
 typedef struct mo_model_inputs {

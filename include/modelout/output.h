@@ -144,7 +144,8 @@ MO_API const char *mo_output_key_at(const mo_output *output, int64_t position);
 /* x.name: the member of the typed struct by name. ATTRIBUTE_ERROR if there is no such attribute; *field NULL is None. */
 MO_API mo_status_t mo_output_attribute(const mo_output *output, const char *name, mo_field **field);
 
-/* x == y (rules 38, 39): same class and equal declared fields. */
+/* x == y (rules 38, 39): same class and equal declared fields. The bare ModelOutput compares as the ordered dict it is, with any
+ * output: equal keys and values in the same order. */
 MO_API bool mo_output_equal(const mo_output *a, const mo_output *b);
 
 /* ---- Writing (rules 31 to 37, 46) ---- */

@@ -9,13 +9,14 @@
 #ifndef MODELOUT_SAFETENSORS_H
 #define MODELOUT_SAFETENSORS_H
 
-#include "modelout/output.h"
+#include "modelout/context.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct mo_safetensors mo_safetensors_t;
+typedef struct mo_output mo_output; /* modelout/output.h; the reader alone needs no outputs */
 
 /* Maps a file read-only. IO_ERROR (names the file and the system's reason), BAD_FILE, OUT_OF_MEMORY. */
 MO_API mo_status_t mo_safetensors_open(const char *path, mo_safetensors_t **file);
