@@ -77,7 +77,7 @@ struct mo_output_block {
 };
 
 typedef struct mo_output_entry {
-  const char *key; /* a class field's name, or owned (owns_key) */
+  const char *key; /* a class field's name, or interned: the extra attribute of that name owns it (owns_key) */
   mo_field *field; /* retained; NULL: the key holds None */
   bool owns_key;
 } mo_output_entry;
@@ -92,16 +92,17 @@ struct mo_output_state {
   int32_t extra_attribute_count;
   int32_t extra_attribute_capacity;
   uint64_t generation;       /* outputs without a block; else block->source.generation */
-  uint8_t *absences;         /* mo_absence_t per class field; NULL: all NOT_SET */
+  uint8_t *absences;         /* mo_absence_t per class field */
   uint64_t deleted_attributes; /* bit per class field: `del x.name` was done */
   size_t host_bytes;         /* of the allocation that holds struct, state and first entries */
 };
 
 /* Allocates the typed struct and its state with room for every class field as an entry (and for the base class 8). Members NULL,
- * no entries. The output holds the context. */
+ * no entries, every absence NOT_SET (state->absences lies in the same allocation). The output holds the context. */
 mo_status_t mo_output_allocate(mo_context_t *context, const mo_class *output_class, mo_output **output);
 
-/* Sets the struct member of class field `index` (no counting) and reads it. */
+/* The struct member of class field `index`. A member holds a reference (mo_output_hold in output_state.h), except to fields of
+ * the output's own block: state->block holds that anyway, so mo_output_create assigns them plainly. */
 static inline mo_field **mo_output_member(const mo_output *output, int32_t index) {
   return (mo_field **)((char *)output + output->output_class->fields[index].struct_offset);
 }

@@ -1,0 +1,353 @@
+/* host/output/class.c - the class table at run time: lookup, introspection, and the table as JSON.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "modelout/class.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/core/error.h"
+#include "host/output/class_internal.h"
+#include "modelout/output_classes.h"
+
+/* ---- What the table says beyond the public structs -----------------------------------------------------------------
+ * Kept in arrays parallel to the public ones: only the JSON form wants it. */
+
+typedef struct mo_alternative_shape {
+  mo_symbols shape;
+  const char *when;
+} mo_alternative_shape;
+
+/* A run of tensors in one layer of a tuple of tuples. */
+typedef struct mo_inner_group {
+  int32_t count; /* 0 ends a list of groups */
+  mo_symbols shape;
+  const char *holds;
+  bool required;
+  const char *when;
+} mo_inner_group;
+
+typedef struct mo_class_field_details {
+  const char *note;
+  const mo_alternative_shape *alt_shapes; /* one, or NULL */
+  mo_symbols per_layer_shape;
+  const char *holds;
+  const mo_inner_group *inner;
+  const char *shape_source;
+} mo_class_field_details;
+
+typedef struct mo_class_details {
+  bool is_abstract;
+  const mo_class_field_details *fields;
+  const char *note;
+  mo_symbols methods;
+  mo_symbols doc_order;
+} mo_class_details;
+
+/* ---- The tables ---------------------------------------------------------------------------------------------------- */
+
+/* The vocabulary of classes.def. */
+#define NONE .note = NULL
+#define TYPE(annotation_, element_) .annotation = annotation_, .element = element_
+#define SYMBOLS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define SHAPE(...) .rank = (int32_t)(sizeof(SYMBOLS(__VA_ARGS__)) / sizeof(char *)) - 1, .shape = SYMBOLS(__VA_ARGS__)
+#define NO_SHAPE .rank = -1
+#define LENGTH(length_, stack_) .tuple_length = length_, .stack = stack_
+#define WHEN(when_, text_) .when = when_, .when_text = text_
+#define REQUIRED false
+#define OPTIONAL true
+#define CONCRETE false
+#define ABSTRACT true
+
+/* Every array ends with an empty entry: the base class has no fields, and C has no empty arrays. */
+#define CLASS(name_, struct_, framework_, module_, abstract_, purpose_, ...)                                                   \
+  static const mo_class_field mo_fields_of_##name_[] = {
+#define FIELD(struct_, name_, kind_, optional_, type_, shape_, length_, when_, meaning_, ...)                                  \
+  {.name = #name_,                                                                                                             \
+   .kind = MO_CLASS_FIELD_##kind_,                                                                                             \
+   .optional = optional_,                                                                                                      \
+   type_,                                                                                                                      \
+   .meaning = meaning_,                                                                                                        \
+   shape_,                                                                                                                     \
+   length_,                                                                                                                    \
+   when_,                                                                                                                      \
+   .struct_offset = offsetof(struct_, name_)},
+/* clang-format off */
+#define END(name_) {0}};
+/* clang-format on */
+#include "host/output/classes.def"
+#undef CLASS
+#undef FIELD
+
+#define CLASS(name_, struct_, framework_, module_, abstract_, purpose_, ...)                                                   \
+  static const mo_class_field_details mo_field_details_of_##name_[] = {
+#define FIELD(struct_, name_, kind_, optional_, type_, shape_, length_, when_, meaning_, ...) {__VA_ARGS__},
+#include "host/output/classes.def"
+#undef CLASS
+#undef FIELD
+#undef END
+
+#define FIELD(...)
+#define END(name_)
+#define CLASS(name_, struct_, framework_, module_, abstract_, purpose_, ...)                                                   \
+  {.name = #name_,                                                                                                             \
+   .framework = MO_FRAMEWORK_##framework_,                                                                                     \
+   .module = module_,                                                                                                          \
+   .purpose = purpose_,                                                                                                        \
+   .field_count = (int32_t)(sizeof(mo_fields_of_##name_) / sizeof(mo_fields_of_##name_[0])) - 1,                               \
+   .fields = mo_fields_of_##name_,                                                                                             \
+   .struct_bytes = sizeof(struct_)},
+static const mo_class mo_classes[] = {
+#include "host/output/classes.def"
+};
+#undef CLASS
+
+#define CLASS(name_, struct_, framework_, module_, abstract_, purpose_, ...)                                                   \
+  {.is_abstract = abstract_, .fields = mo_field_details_of_##name_, __VA_ARGS__},
+static const mo_class_details mo_details[] = {
+#include "host/output/classes.def"
+};
+#undef CLASS
+#undef FIELD
+#undef END
+
+enum { MO_CLASS_TOTAL = sizeof(mo_classes) / sizeof(mo_classes[0]) };
+
+/* ---- Lookup -------------------------------------------------------------------------------------------------------- */
+
+static const char *const mo_framework_prefixes[] = {"", "", "TF", "Flax"};
+
+const mo_class *mo_class_find(const char *name) {
+  if (name == NULL) return NULL;
+  for (int32_t i = 0; i < MO_CLASS_TOTAL; ++i) {
+    if (strcmp(mo_classes[i].name, name) == 0) return &mo_classes[i];
+  }
+  return NULL;
+}
+
+const mo_class *mo_class_find_in_framework(const char *pt_name, mo_framework_t framework) {
+  if (pt_name == NULL || framework < MO_FRAMEWORK_BASE || framework > MO_FRAMEWORK_FLAX) return NULL;
+  const char *prefix = mo_framework_prefixes[framework];
+  const size_t prefix_length = strlen(prefix);
+  for (int32_t i = 0; i < MO_CLASS_TOTAL; ++i) {
+    const mo_class *candidate = &mo_classes[i];
+    if (candidate->framework == framework && strncmp(candidate->name, prefix, prefix_length) == 0 &&
+        strcmp(candidate->name + prefix_length, pt_name) == 0) {
+      return candidate;
+    }
+  }
+  return NULL;
+}
+
+int32_t mo_class_count(void) { return MO_CLASS_TOTAL; }
+
+const mo_class *mo_class_at(int32_t index) { return index >= 0 && index < MO_CLASS_TOTAL ? &mo_classes[index] : NULL; }
+
+int32_t mo_class_field_index(const mo_class *output_class, const char *name) {
+  if (output_class == NULL || name == NULL) return -1;
+  for (int32_t i = 0; i < output_class->field_count; ++i) {
+    if (output_class->fields[i].name == name) return i;
+  }
+  for (int32_t i = 0; i < output_class->field_count; ++i) {
+    if (strcmp(output_class->fields[i].name, name) == 0) return i;
+  }
+  return -1;
+}
+
+mo_symbols mo_class_alternative_shape(const mo_class *output_class, int32_t index) {
+  const mo_alternative_shape *alternative = mo_details[output_class - mo_classes].fields[index].alt_shapes;
+  return alternative == NULL ? NULL : alternative->shape;
+}
+
+const char *mo_framework_name(mo_framework_t framework) {
+  static const char *const names[] = {"base", "pt", "tf", "flax"};
+  return framework >= MO_FRAMEWORK_BASE && framework <= MO_FRAMEWORK_FLAX ? names[framework] : NULL;
+}
+
+const char *mo_class_field_kind_name(mo_class_field_kind_t kind) {
+  switch (kind) {
+    case MO_CLASS_FIELD_TENSOR:
+      return "tensor";
+    case MO_CLASS_FIELD_TENSOR_TUPLE:
+      return "tensor_tuple";
+    case MO_CLASS_FIELD_CACHE:
+      return "cache";
+    case MO_CLASS_FIELD_ENCODER_DECODER_CACHE:
+      return "encoder_decoder_cache";
+    case MO_CLASS_FIELD_TENSOR_LIST:
+      return "tensor_list";
+    case MO_CLASS_FIELD_TENSOR_DICT:
+      return "tensor_dict";
+    case MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES:
+      return "tuple_of_tensor_tuples";
+  }
+  return NULL;
+}
+
+/* ---- JSON ----------------------------------------------------------------------------------------------------------
+ * Out of memory shows as a NULL value, which json_object_set_new refuses: every helper returns whether it worked. */
+
+static bool mo_json_put(json_t *object, const char *key, json_t *value) { return json_object_set_new(object, key, value) == 0; }
+
+static json_t *mo_json_text(const char *text) { return text == NULL ? json_null() : json_string(text); }
+
+static bool mo_json_put_text(json_t *object, const char *key, const char *text) {
+  return text == NULL || mo_json_put(object, key, json_string(text));
+}
+
+static json_t *mo_json_symbols(mo_symbols symbols) {
+  json_t *array = json_array();
+  for (; array != NULL && *symbols != NULL; ++symbols) {
+    if (json_array_append_new(array, json_string(*symbols)) != 0) {
+      json_decref(array);
+      return NULL;
+    }
+  }
+  return array;
+}
+
+static bool mo_json_put_symbols(json_t *object, const char *key, mo_symbols symbols) {
+  return symbols == NULL || mo_json_put(object, key, mo_json_symbols(symbols));
+}
+
+/* A list with one alternative. */
+static bool mo_json_put_alternative(json_t *object, const mo_alternative_shape *alternative) {
+  if (alternative == NULL) return true;
+  json_t *entry = json_object();
+  const bool built = entry != NULL && mo_json_put_symbols(entry, "shape", alternative->shape) &&
+                     mo_json_put_text(entry, "when", alternative->when);
+  json_t *list = json_array();
+  if (!built || list == NULL || json_array_append(list, entry) != 0) {
+    json_decref(entry);
+    json_decref(list);
+    return false;
+  }
+  json_decref(entry);
+  return mo_json_put(object, "alt_shapes", list);
+}
+
+static bool mo_json_append_inner(json_t *list, const mo_inner_group *group) {
+  json_t *entry = json_object();
+  const bool built = entry != NULL && mo_json_put(entry, "count", json_integer(group->count)) &&
+                     mo_json_put_symbols(entry, "shape", group->shape) && mo_json_put_text(entry, "holds", group->holds) &&
+                     mo_json_put(entry, "required", json_boolean(group->required)) &&
+                     mo_json_put_text(entry, "when", group->when);
+  if (!built) {
+    json_decref(entry);
+    return false;
+  }
+  return json_array_append_new(list, entry) == 0;
+}
+
+/* The key stands for every tuple of tuples, null where the source says nothing of the members. */
+static bool mo_json_put_inner(json_t *object, const mo_inner_group *groups) {
+  if (groups == NULL) return mo_json_put(object, "inner", json_null());
+  json_t *list = json_array();
+  for (; list != NULL && groups->count != 0; ++groups) {
+    if (!mo_json_append_inner(list, groups)) {
+      json_decref(list);
+      return false;
+    }
+  }
+  return mo_json_put(object, "inner", list);
+}
+
+static json_t *mo_json_field(const mo_class_field *field, const mo_class_field_details *details) {
+  json_t *object = json_object();
+  if (object == NULL) return NULL;
+  const bool is_tensor = field->kind == MO_CLASS_FIELD_TENSOR;
+  const bool built =
+      mo_json_put_text(object, "name", field->name) &&
+      mo_json_put_text(object, "kind", mo_class_field_kind_name(field->kind)) &&
+      mo_json_put(object, "optional", json_boolean(field->optional)) && mo_json_put(object, "default", json_null()) &&
+      mo_json_put_text(object, "annotation", field->annotation) &&
+      mo_json_put(object, "element", mo_json_text(field->element)) && mo_json_put_text(object, "meaning", field->meaning) &&
+      mo_json_put(object, "shape", field->rank < 0 ? json_null() : mo_json_symbols(field->shape)) &&
+      mo_json_put_symbols(object, "observed_shape", field->observed_shape) &&
+      mo_json_put_symbols(object, "per_layer_shape", details->per_layer_shape) &&
+      mo_json_put_text(object, "holds", details->holds) && mo_json_put_alternative(object, details->alt_shapes) &&
+      mo_json_put_text(object, "shape_source", details->shape_source) &&
+      (is_tensor || mo_json_put(object, "tuple_length", mo_json_text(field->tuple_length))) &&
+      mo_json_put_text(object, "stack", field->stack) &&
+      (field->kind != MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES || mo_json_put_inner(object, details->inner)) &&
+      mo_json_put_text(object, "when", field->when) && mo_json_put_text(object, "when_text", field->when_text) &&
+      mo_json_put_text(object, "note", details->note);
+  if (built) return object;
+  json_decref(object);
+  return NULL;
+}
+
+static json_t *mo_json_fields(int32_t index) {
+  json_t *list = json_array();
+  for (int32_t i = 0; list != NULL && i < mo_classes[index].field_count; ++i) {
+    if (json_array_append_new(list, mo_json_field(&mo_classes[index].fields[i], &mo_details[index].fields[i])) != 0) {
+      json_decref(list);
+      return NULL;
+    }
+  }
+  return list;
+}
+
+static json_t *mo_json_class(int32_t index) {
+  const mo_class *output_class = &mo_classes[index];
+  const mo_class_details *details = &mo_details[index];
+  json_t *object = json_object();
+  if (object == NULL) return NULL;
+  const bool built =
+      mo_json_put_text(object, "name", output_class->name) &&
+      mo_json_put_text(object, "framework", mo_framework_name(output_class->framework)) &&
+      mo_json_put_text(object, "module", output_class->module) &&
+      mo_json_put(object, "abstract", json_boolean(details->is_abstract)) &&
+      mo_json_put_text(object, "purpose", output_class->purpose) && mo_json_put(object, "fields", mo_json_fields(index)) &&
+      mo_json_put_symbols(object, "methods", details->methods) &&
+      mo_json_put_symbols(object, "doc_order", details->doc_order) && mo_json_put_text(object, "note", details->note);
+  if (built) return object;
+  json_decref(object);
+  return NULL;
+}
+
+/* {"classes": [...]} of the chosen classes; index -1: all of the framework, framework negative: of every one. */
+static json_t *mo_json_classes(int32_t index, int framework) {
+  json_t *list = json_array();
+  for (int32_t i = 0; list != NULL && i < MO_CLASS_TOTAL; ++i) {
+    const bool chosen = index >= 0 ? i == index : framework < 0 || (int)mo_classes[i].framework == framework;
+    if (chosen && json_array_append_new(list, mo_json_class(i)) != 0) {
+      json_decref(list);
+      return NULL;
+    }
+  }
+  json_t *root = json_object();
+  if (root != NULL && mo_json_put(root, "classes", list)) return root;
+  if (root == NULL) json_decref(list);
+  json_decref(root);
+  return NULL;
+}
+
+mo_status_t mo_class_to_json(const mo_class *output_class, int framework, char **json) {
+  MO_CHECK(json != NULL, MO_STATUS_INVALID_ARGUMENT, "class_to_json: json is NULL, it receives the text");
+  int32_t index = -1;
+  if (output_class != NULL) {
+    index = 0;
+    while (index < MO_CLASS_TOTAL && &mo_classes[index] != output_class) ++index;
+    MO_CHECK(index < MO_CLASS_TOTAL, MO_STATUS_INVALID_ARGUMENT, "class_to_json: the class is not one of the library's table");
+  }
+  MO_CHECK(index >= 0 || framework < 0 || mo_framework_name((mo_framework_t)framework) != NULL, MO_STATUS_INVALID_ARGUMENT,
+           "class_to_json: framework %d is not one of 0 to 3", framework);
+  json_t *root = mo_json_classes(index, framework);
+  /* Measured, then written: the text is plain malloc memory whatever allocator jansson was given. */
+  const size_t flags = JSON_INDENT(1) | JSON_PRESERVE_ORDER;
+  const size_t length = root == NULL ? 0 : json_dumpb(root, NULL, 0, flags);
+  char *text = length == 0 ? NULL : malloc(length + 1);
+  const bool written = text != NULL && json_dumpb(root, text, length, flags) == length;
+  json_decref(root);
+  if (!written) {
+    free(text);
+    return mo_fail(MO_STATUS_OUT_OF_MEMORY, "class_to_json: no memory for the text");
+  }
+  text[length] = '\0';
+  *json = text;
+  return MO_STATUS_OK;
+}
+
+void mo_free_text(char *text) { free(text); }
