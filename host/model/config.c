@@ -1,0 +1,194 @@
+/* host/model/config.c - a strict, typed view of a checkpoint's config.json.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/model/config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/model/text_file.h"
+
+#define CONFIG_BYTES_LIMIT ((size_t)64 << 20) /* id2label of the largest label sets is a few megabytes */
+#define EXACT_REAL_LIMIT 9007199254740992.0   /* 2^53: every integer up to it is a double */
+
+struct mo_config {
+  json_t *root;
+  bool integers_are_real; /* some integer of the file exceeds 64 bits: see mo_json_parse */
+  int64_t architecture_count;
+  const char **architectures; /* strings of root */
+  char source[64];
+};
+
+static mo_status_t bad_value(const mo_config_t *config, const char *key, const json_t *value, const char *expected) {
+  return mo_fail(MO_STATUS_BAD_FILE, "%s: %s is %s, must be %s", config->source, key, mo_json_show(value).text, expected);
+}
+
+/* NULL for absent and for null. */
+static const json_t *find(const mo_config_t *config, const char *key) {
+  const json_t *value = json_object_get(config->root, key);
+  return json_is_null(value) ? NULL : value;
+}
+
+static bool as_integer(const mo_config_t *config, const json_t *value, int64_t *result) {
+  if (json_is_integer(value)) {
+    *result = json_integer_value(value);
+    return true;
+  }
+  if (!config->integers_are_real || !json_is_real(value)) return false;
+  const double real = json_real_value(value);
+  if (real != floor(real) || fabs(real) > EXACT_REAL_LIMIT) return false;
+  *result = (int64_t)real;
+  return true;
+}
+
+static mo_status_t read_architectures(mo_config_t *config) {
+  const json_t *list = find(config, "architectures");
+  if (list == NULL) return MO_STATUS_OK;
+  if (!json_is_array(list)) return bad_value(config, "architectures", list, "a list of strings");
+  const size_t count = json_array_size(list);
+  if (count == 0) return MO_STATUS_OK;
+  config->architectures = calloc(count, sizeof *config->architectures);
+  MO_CHECK(config->architectures != NULL, MO_STATUS_OUT_OF_MEMORY, "%s: no memory for %zu architectures", config->source,
+           count);
+  for (size_t i = 0; i < count; ++i) {
+    const json_t *name = json_array_get(list, i);
+    if (!json_is_string(name)) return bad_value(config, "an entry of architectures", name, "a string");
+    config->architectures[i] = json_string_value(name);
+  }
+  config->architecture_count = (int64_t)count;
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_from_text(const char *text, size_t bytes, const char *source, mo_config_t **config) {
+  MO_CHECK(text != NULL && source != NULL && config != NULL, MO_STATUS_INVALID_ARGUMENT,
+           "config: text, source or config is NULL, all are required");
+  mo_config_t *made = calloc(1, sizeof *made);
+  MO_CHECK(made != NULL, MO_STATUS_OUT_OF_MEMORY, "config: no memory for %zu bytes", sizeof *made);
+  strncpy(made->source, source, sizeof made->source - 1);
+  mo_status_t status;
+  MO_TRY_GOTO(mo_json_parse(made->source, text, bytes, &made->root, &made->integers_are_real), status, failed);
+  MO_TRY_GOTO(read_architectures(made), status, failed);
+  *config = made;
+  return MO_STATUS_OK;
+failed:
+  mo_config_destroy(made);
+  return status;
+}
+
+mo_status_t mo_config_load(const char *directory, mo_config_t **config) {
+  MO_CHECK(directory != NULL && config != NULL, MO_STATUS_INVALID_ARGUMENT,
+           "config: directory or config is NULL, both are required");
+  char *text;
+  size_t bytes;
+  MO_TRY(mo_file_read(directory, "config.json", CONFIG_BYTES_LIMIT, &text, &bytes));
+  const mo_status_t status = mo_config_from_text(text, bytes, "config.json", config);
+  free(text);
+  return status;
+}
+
+void mo_config_destroy(mo_config_t *config) {
+  if (config == NULL) return;
+  free(config->architectures);
+  json_decref(config->root);
+  free(config);
+}
+
+bool mo_config_has(const mo_config_t *config, const char *key) { return find(config, key) != NULL; }
+
+bool mo_config_find_integer(const mo_config_t *config, const char *key, int64_t *value) {
+  const json_t *found = find(config, key);
+  return found != NULL && as_integer(config, found, value);
+}
+
+static mo_status_t integer_in_range(const mo_config_t *config, const char *key, const json_t *found, int64_t minimum,
+                                    int64_t maximum, int64_t *value) {
+  int64_t result;
+  if (!as_integer(config, found, &result) || result < minimum || result > maximum)
+    return mo_fail(MO_STATUS_BAD_FILE, "%s: %s is %s, must be an integer in %lld..%lld", config->source, key,
+                   mo_json_show(found).text, (long long)minimum, (long long)maximum);
+  *value = result;
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_integer(const mo_config_t *config, const char *key, int64_t minimum, int64_t maximum, int64_t fallback,
+                              int64_t *value) {
+  const json_t *found = find(config, key);
+  if (found != NULL) return integer_in_range(config, key, found, minimum, maximum, value);
+  *value = fallback;
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_require_integer(const mo_config_t *config, const char *key, int64_t minimum, int64_t maximum,
+                                      int64_t *value) {
+  return integer_in_range(config, key, find(config, key), minimum, maximum, value);
+}
+
+mo_status_t mo_config_float(const mo_config_t *config, const char *key, double minimum, double maximum, double fallback,
+                            double *value) {
+  const json_t *found = find(config, key);
+  if (found == NULL) {
+    *value = fallback;
+    return MO_STATUS_OK;
+  }
+  const double result = json_number_value(found);
+  if (!json_is_number(found) || !(result >= minimum && result <= maximum))
+    return mo_fail(MO_STATUS_BAD_FILE, "%s: %s is %s, must be a number in %g..%g", config->source, key,
+                   mo_json_show(found).text, minimum, maximum);
+  *value = result;
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_bool(const mo_config_t *config, const char *key, bool fallback, bool *value) {
+  const json_t *found = find(config, key);
+  if (found != NULL && !json_is_boolean(found)) return bad_value(config, key, found, "true or false");
+  *value = found == NULL ? fallback : json_is_true(found);
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_string(const mo_config_t *config, const char *key, const char *fallback, const char **value) {
+  const json_t *found = find(config, key);
+  if (found != NULL && !json_is_string(found)) return bad_value(config, key, found, "a string");
+  *value = found == NULL ? fallback : json_string_value(found);
+  return MO_STATUS_OK;
+}
+
+/* What Python's int() takes of a key, less its underscores, blanks and non-ASCII digits. */
+static bool is_integer_text(const char *text) {
+  if (*text == '-' || *text == '+') ++text;
+  return *text != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+mo_status_t mo_config_num_labels(const mo_config_t *config, int64_t *num_labels) {
+  const json_t *labels = find(config, "id2label");
+  if (labels == NULL) return mo_config_integer(config, "num_labels", 1, INT32_MAX, 2, num_labels);
+  if (!json_is_object(labels) || json_object_size(labels) == 0)
+    return bad_value(config, "id2label", labels, "an object with at least one label");
+  /* The iterator functions take a non-const object but only read it. */
+  for (void *entry = json_object_iter((json_t *)labels); entry != NULL; entry = json_object_iter_next((json_t *)labels, entry))
+    if (!is_integer_text(json_object_iter_key(entry)))
+      return mo_fail(MO_STATUS_BAD_FILE, "%s: id2label has the key \"%s\", its keys must be integers", config->source,
+                     mo_name_show(json_object_iter_key(entry)).text);
+  *num_labels = (int64_t)json_object_size(labels);
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_problem_type(const mo_config_t *config, const char **problem_type) {
+  static const char *const known[] = {"regression", "single_label_classification", "multi_label_classification"};
+  const char *found;
+  MO_TRY(mo_config_string(config, "problem_type", NULL, &found));
+  *problem_type = NULL;
+  if (found == NULL) return MO_STATUS_OK;
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i)
+    if (strcmp(found, known[i]) == 0) *problem_type = known[i];
+  if (*problem_type == NULL)
+    return bad_value(config, "problem_type", find(config, "problem_type"),
+                     "regression, single_label_classification, multi_label_classification or null");
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_architectures(const mo_config_t *config, const char *const **names, int64_t *count) {
+  *names = config->architectures;
+  *count = config->architecture_count;
+  return MO_STATUS_OK;
+}

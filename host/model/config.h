@@ -1,0 +1,63 @@
+/* host/model/config.h - a strict, typed view of a checkpoint's config.json.
+ *
+ * A key that is absent or null takes the caller's default; a key of the wrong type or outside the allowed range is BAD_FILE
+ * with a sentence that names key, value and what is expected. Keys nobody asks for are ignored, whatever they hold. Reading is
+ * thread-safe. Strings handed out live as long as the config.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_MODEL_CONFIG_H
+#define MO_MODEL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/core/error.h"
+
+typedef struct mo_config mo_config_t;
+
+/* Reads DIRECTORY/config.json. IO_ERROR, BAD_FILE (not JSON, not an object, a key twice, NaN or Infinity), OUT_OF_MEMORY. */
+mo_status_t mo_config_load(const char *directory, mo_config_t **config);
+
+/* The same from text; `source` is what the sentences call it ("config.json"). The text need not be terminated. */
+mo_status_t mo_config_from_text(const char *text, size_t bytes, const char *source, mo_config_t **config);
+
+/* NULL is fine. */
+void mo_config_destroy(mo_config_t *config);
+
+/* Present and not null. */
+bool mo_config_has(const mo_config_t *config, const char *key);
+
+/* An integer in minimum..maximum (a whole-numbered real such as 12.0 is no integer). `fallback` if absent or null. */
+mo_status_t mo_config_integer(const mo_config_t *config, const char *key, int64_t minimum, int64_t maximum, int64_t fallback,
+                              int64_t *value);
+
+/* The same, but BAD_FILE if absent or null. */
+mo_status_t mo_config_require_integer(const mo_config_t *config, const char *key, int64_t minimum, int64_t maximum,
+                                      int64_t *value);
+
+/* A number, integer or real, in minimum..maximum. */
+mo_status_t mo_config_float(const mo_config_t *config, const char *key, double minimum, double maximum, double fallback,
+                            double *value);
+
+/* true or false; nothing else, not even 0 and 1. */
+mo_status_t mo_config_bool(const mo_config_t *config, const char *key, bool fallback, bool *value);
+
+/* fallback may be NULL. */
+mo_status_t mo_config_string(const mo_config_t *config, const char *key, const char *fallback, const char **value);
+
+/* How many labels a head has, as Transformers takes it: the size of `id2label` if that is there (its keys must be integers),
+ * else `num_labels`, else 2. At least 1. */
+mo_status_t mo_config_num_labels(const mo_config_t *config, int64_t *num_labels);
+
+/* `problem_type`: "regression", "single_label_classification", "multi_label_classification", or NULL if absent or null; any
+ * other value is BAD_FILE. */
+mo_status_t mo_config_problem_type(const mo_config_t *config, const char **problem_type);
+
+/* `architectures`: a list of strings. *count is 0 if absent or null. *names is owned by the config. */
+mo_status_t mo_config_architectures(const mo_config_t *config, const char *const **names, int64_t *count);
+
+/* An integer key for whoever just asks: false if there is none of that name or it is no integer. */
+bool mo_config_find_integer(const mo_config_t *config, const char *key, int64_t *value);
+
+#endif

@@ -1,0 +1,80 @@
+/* host/model/distilbert.c - DistilBERT: parameter names, configuration keys, architectures.
+ *
+ * Names and defaults: transformers/models/distilbert/{modeling,configuration}_distilbert.py. No token types, no pooler, its own
+ * names for the sizes, and norms with a fixed epsilon.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/model/family.h"
+
+static const mo_encoder_names names = {.base_prefix = "distilbert",
+                                       .word = "embeddings.word_embeddings",
+                                       .position = "embeddings.position_embeddings",
+                                       .embedding_norm = "embeddings.LayerNorm",
+                                       .layer_prefix = "transformer.layer.",
+                                       .layer_infix = ".",
+                                       .query = "attention.q_lin",
+                                       .key = "attention.k_lin",
+                                       .value = "attention.v_lin",
+                                       .attention_output = "attention.out_lin",
+                                       .attention_norm = "sa_layer_norm",
+                                       .intermediate = "ffn.lin1",
+                                       .output = "ffn.lin2",
+                                       .output_norm = "output_layer_norm"};
+
+static mo_status_t configure(const mo_config_t *config, mo_encoder_config *encoder) {
+  const mo_encoder_keys keys = {.hidden_size = "dim",
+                                .layer_count = "n_layers",
+                                .head_count = "n_heads",
+                                .intermediate_size = "hidden_dim",
+                                .activation = "activation",
+                                .default_activation = "gelu",
+                                .has_epsilon = false,
+                                .defaults = {.vocab_size = 30522,
+                                             .hidden_size = 768,
+                                             .layer_count = 6,
+                                             .head_count = 12,
+                                             .intermediate_size = 3072,
+                                             .position_count = 512,
+                                             .epsilon = 1e-12f}};
+  return mo_encoder_config_read(config, &keys, encoder);
+}
+
+#define SUMMARY                                                                                                                \
+  { .dense = "pre_classifier", .activation = MO_ACTIVATION_RELU }
+
+static const mo_architecture architectures[] = {
+    {.name = "DistilBertModel",
+     .head = MO_HEAD_NONE,
+     .output_class = {"BaseModelOutput", "TFBaseModelOutput", "FlaxBaseModelOutput"}},
+    {.name = "DistilBertForMaskedLM",
+     .head = MO_HEAD_MASKED_LM,
+     .output_class = {"MaskedLMOutput", "TFMaskedLMOutput", "FlaxMaskedLMOutput"},
+     .decoder = {.transform = "vocab_transform",
+                 .norm = "vocab_layer_norm",
+                 .decoder = "vocab_projector",
+                 .bias = "vocab_projector.bias"}},
+    {.name = "DistilBertForSequenceClassification",
+     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .output_class = {"SequenceClassifierOutput", "TFSequenceClassifierOutput", "FlaxSequenceClassifierOutput"},
+     .summary = SUMMARY,
+     .classifier = "classifier"},
+    {.name = "DistilBertForMultipleChoice",
+     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .output_class = {"MultipleChoiceModelOutput", "TFMultipleChoiceModelOutput", "FlaxMultipleChoiceModelOutput"},
+     .summary = SUMMARY,
+     .classifier = "classifier"},
+    {.name = "DistilBertForTokenClassification",
+     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .output_class = {"TokenClassifierOutput", "TFTokenClassifierOutput", "FlaxTokenClassifierOutput"},
+     .classifier = "classifier"},
+    {.name = "DistilBertForQuestionAnswering",
+     .head = MO_HEAD_QUESTION_ANSWERING,
+     .output_class = {"QuestionAnsweringModelOutput", "TFQuestionAnsweringModelOutput", "FlaxQuestionAnsweringModelOutput"},
+     .classifier = "qa_outputs"},
+};
+
+const mo_family mo_distilbert_family = {.name = "distilbert",
+                                        .names = &names,
+                                        .configure = configure,
+                                        .architectures = architectures,
+                                        .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -1,0 +1,235 @@
+/* host/model/heads.c - task heads: from the encoder's last hidden state to the logits of an output.
+ *
+ *   summary      activation(dense(first token)): poolers, and the first layer of classification heads
+ *   per sequence classifier(summary)
+ *   per token    classifier(hidden), decoder(norm(activation(transform(hidden)))), or classifier(activation(dense(hidden)))
+ *
+ * Heads with logits per token run on the rows the output has room for: the last n of every sequence.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+
+#include "host/model/model_internal.h"
+
+/* ---- Loading ----------------------------------------------------------------------------------------------------------- */
+
+/* Rows of the classifier. */
+static int64_t class_count(const mo_model_t *model) {
+  switch (model->architecture.head) {
+    case MO_HEAD_MULTIPLE_CHOICE:
+    case MO_HEAD_REPLACED_TOKEN:
+      return 1;
+    case MO_HEAD_NEXT_SENTENCE:
+    case MO_HEAD_PRETRAINING:
+      return 2;
+    default:
+      return model->label_count;
+  }
+}
+
+/* The decoder shares the word embeddings unless the configuration unties them; the bias has two names in old files. */
+static mo_status_t load_decoder(mo_model_t *model, mo_loader *loader) {
+  const mo_decoder_rule *rule = &model->architecture.decoder;
+  const mo_encoder_config *config = &model->encoder.config;
+  mo_head *head = &model->head;
+  char weight_name[MO_PARAMETER_NAME_BYTES], bias_name[MO_PARAMETER_NAME_BYTES];
+  bool tied;
+  MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", true, &tied));
+  MO_TRY(mo_parameter_name(weight_name, rule->decoder, ".weight", ""));
+  MO_TRY(mo_parameter_name(bias_name, rule->decoder, ".bias", ""));
+  MO_TRY(mo_load_dense(loader, "", &rule->transform, 1, config->embedding_size, config->hidden_size, &head->transform));
+  MO_TRY(mo_load_norm(loader, "", rule->norm, config->embedding_size, &head->transform_norm));
+
+  mo_dense *decoder = &head->decoder;
+  decoder->rows = config->vocab_size;
+  decoder->columns = config->embedding_size;
+  const char *bias = rule->bias;
+  const bool own_bias = mo_checkpoint_contains(loader->checkpoint, bias_name);
+  if (own_bias && (!tied || !mo_checkpoint_contains(loader->checkpoint, bias))) bias = bias_name;
+  if (tied) {
+    mo_checkpoint_mark_used(loader->checkpoint, weight_name);
+    decoder->weight.tensor = model->encoder.word.tensor;
+  } else {
+    mo_weight weight = {.memory = NULL};
+    const mo_tensor *tensor = &weight.tensor;
+    mo_status_t status = mo_load_table(loader, weight_name, decoder->rows, decoder->columns, &weight);
+    if (status == MO_STATUS_OK && loader->context != NULL)
+      status = mo_linear_pack(loader->context, &tensor, 1, &decoder->packed);
+    mo_weight_drop_pages(&weight);
+    mo_weight_release(&weight);
+    if (status != MO_STATUS_OK) return status;
+  }
+  mo_checkpoint_mark_used(loader->checkpoint, bias_name);
+  mo_checkpoint_mark_used(loader->checkpoint, rule->bias);
+  return mo_load_vector(loader, bias, decoder->rows, &decoder->bias);
+}
+
+mo_status_t mo_head_load(mo_model_t *model, mo_loader *loader) {
+  const mo_architecture *architecture = &model->architecture;
+  const int64_t width = model->encoder.config.hidden_size;
+  mo_head *head = &model->head;
+  if (architecture->summary.dense != NULL) {
+    char name[MO_PARAMETER_NAME_BYTES];
+    MO_TRY(mo_parameter_name(name, architecture->summary.dense, ".weight", ""));
+    head->has_summary = !architecture->summary.may_be_absent || mo_checkpoint_contains(loader->checkpoint, name);
+    if (head->has_summary) MO_TRY(mo_load_dense(loader, "", &architecture->summary.dense, 1, width, width, &head->summary));
+  }
+  if (architecture->decoder.decoder != NULL) MO_TRY(load_decoder(model, loader));
+  if (architecture->token_dense != NULL)
+    MO_TRY(mo_load_dense(loader, "", &architecture->token_dense, 1, width, width, &head->token_dense));
+  if (architecture->classifier == NULL) return MO_STATUS_OK;
+  MO_CHECK(architecture->head != MO_HEAD_QUESTION_ANSWERING || model->label_count == 2, MO_STATUS_BAD_FILE,
+           "%s: config.json has %" PRId64 " labels, question answering needs 2 (start and end)", architecture->name,
+           model->label_count);
+  return mo_load_plain_dense(loader, "", architecture->classifier, class_count(model), width, &head->classifier);
+}
+
+void mo_head_release(mo_head *head) {
+  mo_dense_release(&head->summary);
+  mo_dense_release(&head->transform);
+  mo_norm_weights_release(&head->transform_norm);
+  mo_dense_release(&head->decoder);
+  mo_dense_release(&head->token_dense);
+  mo_dense_release(&head->classifier);
+}
+
+/* ---- Names ------------------------------------------------------------------------------------------------------------- */
+
+const char *mo_head_logits_name(const mo_model_t *model) {
+  switch (model->architecture.head) {
+    case MO_HEAD_QUESTION_ANSWERING:
+      return "start_logits";
+    case MO_HEAD_PRETRAINING:
+      return "prediction_logits";
+    default:
+      return "logits";
+  }
+}
+
+const char *mo_head_pair_logits_name(const mo_model_t *model) {
+  return mo_class_field_index(model->output_class, "sop_logits") >= 0 ? "sop_logits" : "seq_relationship_logits";
+}
+
+bool mo_head_takes_last_positions(const mo_model_t *model) {
+  return model->architecture.head == MO_HEAD_MASKED_LM || model->architecture.head == MO_HEAD_TOKEN_CLASSIFICATION;
+}
+
+/* ---- Running ----------------------------------------------------------------------------------------------------------- */
+
+/* The first token of every sequence, (B, C). */
+static mo_tensor first_tokens(const mo_tensor *hidden) {
+  mo_tensor view = *hidden;
+  view.rank = 2;
+  view.shape[1] = hidden->shape[2];
+  view.strides[1] = 1;
+  return view;
+}
+
+/* The last `count` tokens of every sequence; (B * S, C) if that is all of them, as one product is made of one matrix. */
+static mo_tensor last_tokens(const mo_tensor *hidden, int64_t count) {
+  const int64_t length = hidden->shape[1];
+  if (count == length) return mo_tensor_reshaped(hidden, 2, (int64_t[]){hidden->shape[0] * length, hidden->shape[2]});
+  mo_tensor view = *hidden;
+  view.shape[1] = count;
+  view.data = (char *)hidden->data + (size_t)((length - count) * hidden->strides[1]) * mo_dtype_bytes(hidden->dtype);
+  return view;
+}
+
+/* `tensor` with the leading dimensions of `rows` and `width` columns: (rows..., width). */
+static mo_tensor like_rows(const mo_tensor *tensor, const mo_tensor *rows, int64_t width) {
+  int64_t shape[MO_MAX_DIMS];
+  for (int32_t i = 0; i + 1 < rows->rank; i++) shape[i] = rows->shape[i];
+  shape[rows->rank - 1] = width;
+  return mo_tensor_reshaped(tensor, rows->rank, shape);
+}
+
+static mo_status_t summarise(const mo_model_t *model, const mo_tensor *hidden, const mo_tensor *summary) {
+  const mo_tensor first = first_tokens(hidden);
+  return mo_dense_apply(model->context, &model->head.summary, model->architecture.summary.activation, summary, &first);
+}
+
+/* Logits per sequence. `logits` may be (B, N) or, for multiple choice, (examples, choices). */
+static mo_status_t classify_sequences(const mo_model_t *model, const mo_tensor *hidden, void *memory, const mo_tensor *logits) {
+  const int64_t batch_size = hidden->shape[0];
+  const mo_tensor summary =
+      mo_device_tensor(model->context, memory, model->dtype, 2, (int64_t[]){batch_size, hidden->shape[2]});
+  const mo_tensor destination = mo_tensor_reshaped(logits, 2, (int64_t[]){batch_size, model->head.classifier.rows});
+  MO_TRY(summarise(model, hidden, &summary));
+  return mo_dense_apply(model->context, &model->head.classifier, MO_ACTIVATION_NONE, &destination, &summary);
+}
+
+static mo_status_t decode(const mo_model_t *model, const mo_tensor *hidden, void *memory, const mo_tensor *logits) {
+  const mo_encoder_config *config = &model->encoder.config;
+  const mo_activation_t activation = model->architecture.decoder.always_gelu ? MO_ACTIVATION_GELU : config->activation;
+  const mo_tensor rows = last_tokens(hidden, logits->shape[1]);
+  const mo_tensor space = {.data = memory, .dtype = model->dtype, .device = hidden->device};
+  const mo_tensor narrow = like_rows(&space, &rows, config->embedding_size);
+  const mo_tensor destination = like_rows(logits, &rows, config->vocab_size);
+  MO_TRY(mo_dense_apply(model->context, &model->head.transform, activation, &narrow, &rows));
+  MO_TRY(mo_norm_apply(model->context, &model->head.transform_norm, config->epsilon, &narrow, &narrow, NULL));
+  return mo_dense_apply(model->context, &model->head.decoder, MO_ACTIVATION_NONE, &destination, &narrow);
+}
+
+static mo_status_t classify_tokens(const mo_model_t *model, const mo_tensor *hidden, void *memory, const mo_tensor *logits) {
+  mo_tensor rows = last_tokens(hidden, logits->shape[1]);
+  const mo_tensor destination = like_rows(logits, &rows, model->head.classifier.rows);
+  if (model->architecture.token_dense != NULL) {
+    const mo_tensor space = {.data = memory, .dtype = model->dtype, .device = hidden->device};
+    const mo_tensor inner = like_rows(&space, &rows, hidden->shape[2]);
+    MO_TRY(mo_dense_apply(model->context, &model->head.token_dense, model->encoder.config.activation, &inner, &rows));
+    rows = inner;
+  }
+  return mo_dense_apply(model->context, &model->head.classifier, MO_ACTIVATION_NONE, &destination, &rows);
+}
+
+/* Starts and ends are two fields, so each row of the layer is a product of its own. */
+static mo_status_t find_spans(const mo_model_t *model, const mo_tensor *hidden, const mo_tensor *starts,
+                              const mo_tensor *ends) {
+  for (int row = 0; row < 2; row++) {
+    const mo_tensor *logits = row == 0 ? starts : ends;
+    const mo_tensor rows = last_tokens(hidden, logits->shape[1]);
+    const mo_tensor destination = like_rows(logits, &rows, 1);
+    const mo_slice part[1] = {MO_SLICE_RANGE(row, row + 1)};
+    mo_dense single = {.rows = 1, .columns = hidden->shape[2]};
+    MO_TRY(mo_tensor_slice(&model->head.classifier.weight.tensor, part, 1, &single.weight.tensor));
+    MO_TRY(mo_tensor_slice(&model->head.classifier.bias.tensor, part, 1, &single.bias.tensor));
+    MO_TRY(mo_dense_apply(model->context, &single, MO_ACTIVATION_NONE, &destination, &rows));
+  }
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *inputs,
+                            const mo_tensor *hidden, const mo_encoder_workspace *workspace,
+                            const mo_head_workspace *head_workspace, mo_output *output) {
+  const mo_head_kind_t head = model->architecture.head;
+  if (head == MO_HEAD_NONE) {
+    const mo_tensor *pooled = mo_field_tensor(mo_output_get(output, "pooler_output"));
+    return pooled != NULL ? summarise(model, hidden, pooled) : MO_STATUS_OK;
+  }
+  const mo_tensor *logits = mo_field_tensor(mo_output_get(output, mo_head_logits_name(model)));
+  switch (head) {
+    case MO_HEAD_NEXT_SENTENCE:
+    case MO_HEAD_SEQUENCE_CLASSIFICATION:
+    case MO_HEAD_MULTIPLE_CHOICE:
+      MO_TRY(classify_sequences(model, hidden, workspace->attended, logits));
+      break;
+    case MO_HEAD_MASKED_LM:
+      MO_TRY(decode(model, hidden, workspace->wide, logits));
+      break;
+    case MO_HEAD_TOKEN_CLASSIFICATION:
+    case MO_HEAD_REPLACED_TOKEN:
+      MO_TRY(classify_tokens(model, hidden, workspace->wide, logits));
+      break;
+    case MO_HEAD_QUESTION_ANSWERING:
+      MO_TRY(find_spans(model, hidden, logits, mo_field_tensor(mo_output_get(output, "end_logits"))));
+      break;
+    case MO_HEAD_PRETRAINING:
+      MO_TRY(decode(model, hidden, workspace->wide, logits));
+      MO_TRY(classify_sequences(model, hidden, workspace->attended,
+                                mo_field_tensor(mo_output_get(output, mo_head_pair_logits_name(model)))));
+      break;
+    case MO_HEAD_NONE:
+      break;
+  }
+  return mo_head_loss(model, shape, inputs, head_workspace, output);
+}

@@ -1,0 +1,351 @@
+/* host/model/inputs.c - checking the inputs of a run and putting them where the ops can read them.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/model/model_internal.h"
+#include "host/ops/check.h"
+
+/* ---- Reading tensors on the host ----------------------------------------------------------------------------------------- */
+
+bool mo_input_is_readable(const mo_model_t *model, const mo_tensor *tensor) {
+  return tensor->device.kind == MO_DEVICE_KIND_CPU || mo_context_backend(model->context)->memory_is_host;
+}
+
+int64_t mo_read_integer(const mo_tensor *tensor, int64_t offset) {
+  const char *address = (const char *)tensor->data + offset * (int64_t)mo_dtype_bytes(tensor->dtype);
+  int64_t wide;
+  int32_t narrow;
+  switch (tensor->dtype) {
+    case MO_DTYPE_INT64:
+      return memcpy(&wide, address, sizeof wide), wide;
+    case MO_DTYPE_INT32:
+      return memcpy(&narrow, address, sizeof narrow), narrow;
+    case MO_DTYPE_INT8:
+      return *(const int8_t *)address;
+    default:
+      return *(const uint8_t *)address;
+  }
+}
+
+/* Rows are everything but the last dimension. */
+static int64_t row_count(const mo_tensor *tensor) {
+  int64_t count = 1;
+  for (int32_t i = 0; i + 1 < tensor->rank; i++) count *= tensor->shape[i];
+  return count;
+}
+
+static int64_t row_length(const mo_tensor *tensor) { return tensor->rank == 0 ? 1 : tensor->shape[tensor->rank - 1]; }
+
+static int64_t row_offset(const mo_tensor *tensor, int64_t row) {
+  int64_t offset = 0;
+  for (int32_t i = tensor->rank - 2; i >= 0; i--) {
+    offset += row % tensor->shape[i] * tensor->strides[i];
+    row /= tensor->shape[i];
+  }
+  return offset;
+}
+
+static int64_t row_stride(const mo_tensor *tensor) { return tensor->rank == 0 ? 1 : tensor->strides[tensor->rank - 1]; }
+
+mo_status_t mo_check_values(const mo_model_t *model, const char *name, const mo_tensor *tensor, int64_t low, int64_t high,
+                            bool allow_ignored, int64_t *ignored_count, const char *rule) {
+  if (!mo_input_is_readable(model, tensor)) return MO_STATUS_OK;
+  const int64_t rows = row_count(tensor), length = row_length(tensor), stride = row_stride(tensor);
+  for (int64_t row = 0; row < rows; row++) {
+    const int64_t start = row_offset(tensor, row);
+    for (int64_t i = 0; i < length; i++) {
+      const int64_t value = mo_read_integer(tensor, start + i * stride);
+      if (allow_ignored && value == MO_IGNORED_LABEL) {
+        (*ignored_count)++;
+        continue;
+      }
+      MO_CHECK(value >= low && value < high, MO_STATUS_INVALID_ARGUMENT,
+               "%s: %s holds %" PRId64 " (row %" PRId64 ", position %" PRId64 "), outside %s range %" PRId64 "..%" PRId64,
+               model->architecture.name, name, value, row, i, rule, low, high - 1);
+    }
+  }
+  return MO_STATUS_OK;
+}
+
+/* ---- Checks -------------------------------------------------------------------------------------------------------------- */
+
+mo_status_t mo_check_input(const mo_model_t *model, const char *name, const mo_tensor *tensor, uint32_t dtypes, int32_t rank,
+                           const int64_t *shape) {
+  const char *op = model->architecture.name;
+  const mo_device device = mo_context_device(model->context);
+  const bool there = tensor->device.kind == device.kind && tensor->device.index == device.index;
+  char text[32];
+  MO_CHECK(there || tensor->device.kind == MO_DEVICE_KIND_CPU, MO_STATUS_INVALID_ARGUMENT,
+           "%s: %s lies on %s, neither on the CPU nor on the context's device", op, name,
+           mo_device_name(tensor->device, text, sizeof text));
+  MO_CHECK(tensor->dtype > MO_DTYPE_NONE && tensor->dtype <= MO_DTYPE_BOOL && (dtypes & MO_DTYPE_BIT(tensor->dtype)) != 0,
+           MO_STATUS_INVALID_ARGUMENT, "%s: %s has dtype %s, which it cannot have", op, name, mo_dtype_name(tensor->dtype));
+  MO_CHECK(tensor->rank == rank, MO_STATUS_INVALID_ARGUMENT, "%s: %s has %d dimensions, not %d", op, name, (int)tensor->rank,
+           (int)rank);
+  for (int32_t i = 0; i < rank; i++) {
+    MO_CHECK(tensor->shape[i] == shape[i], MO_STATUS_INVALID_ARGUMENT,
+             "%s: dimension %d of %s is %" PRId64 ", not %" PRId64 " as the other inputs say", op, (int)i, name,
+             tensor->shape[i], shape[i]);
+    MO_CHECK(tensor->strides[i] >= 0, MO_STATUS_INVALID_ARGUMENT, "%s: stride %d of %s is %" PRId64 ", below 0", op, (int)i,
+             name, tensor->strides[i]);
+  }
+  MO_CHECK(tensor->data != NULL || mo_tensor_count(tensor) == 0, MO_STATUS_INVALID_ARGUMENT, "%s: %s has no data", op, name);
+  return MO_STATUS_OK;
+}
+
+/* Batch, choices and sequence length, from the ids or the embeddings. */
+static mo_status_t check_main_input(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
+  const char *op = model->architecture.name;
+  const bool choices = model->architecture.head == MO_HEAD_MULTIPLE_CHOICE;
+  const bool ids = inputs->input_ids != NULL;
+  MO_CHECK(ids != (inputs->inputs_embeds != NULL), MO_STATUS_INVALID_ARGUMENT,
+           "%s: %s of input_ids and inputs_embeds, give one", op, ids ? "both" : "neither");
+  const mo_tensor *tensor = ids ? inputs->input_ids : inputs->inputs_embeds;
+  const char *name = ids ? "input_ids" : "inputs_embeds";
+  const int32_t rank = 2 + (choices ? 1 : 0) + (ids ? 0 : 1);
+  MO_CHECK(tensor->rank == rank, MO_STATUS_INVALID_ARGUMENT, "%s: %s has %d dimensions, not %d%s", op, name, (int)tensor->rank,
+           (int)rank, choices ? " (batch, choices, sequence)" : "");
+  for (int32_t i = 0; i < rank; i++)
+    MO_CHECK(tensor->shape[i] >= 0, MO_STATUS_INVALID_ARGUMENT, "%s: dimension %d of %s is %" PRId64 ", below 0", op, (int)i,
+             name, tensor->shape[i]);
+  int64_t extents[4];
+  memcpy(extents, tensor->shape, (size_t)rank * sizeof *extents);
+  if (!ids) extents[rank - 1] = model->encoder.config.embedding_size;
+  MO_TRY(mo_check_input(model, name, tensor, ids ? MO_DTYPES_INDEX : MO_DTYPES_FLOAT, rank, extents));
+
+  shape->example_count = extents[0];
+  shape->choice_count = choices ? extents[1] : 1;
+  shape->sequence_length = extents[choices ? 2 : 1];
+  MO_CHECK(shape->sequence_length >= 1 && shape->choice_count >= 1, MO_STATUS_INVALID_ARGUMENT,
+           "%s: %s of length 0, a sequence has at least one token", op, name);
+  /* Everything a run carves must be countable in bytes with room to spare. */
+  const int64_t limit = INT64_MAX / 64 / (mo_encoder_wide_size(&model->encoder.config) + model->encoder.config.vocab_size);
+  MO_CHECK(mo_checked_mul(shape->example_count, shape->choice_count, &shape->batch_size), MO_STATUS_INVALID_ARGUMENT,
+           "%s: %" PRId64 " sequences of %" PRId64 " choices are too many", op, shape->example_count, shape->choice_count);
+  int64_t tokens;
+  MO_CHECK(mo_checked_mul(shape->batch_size, shape->sequence_length, &tokens) && tokens <= limit, MO_STATUS_INVALID_ARGUMENT,
+           "%s: %" PRId64 " sequences of %" PRId64 " tokens are too many to address", op, shape->batch_size,
+           shape->sequence_length);
+  if (!ids) return MO_STATUS_OK;
+  return mo_check_values(model, name, tensor, 0, model->encoder.config.vocab_size, false, NULL, "the vocabulary's");
+}
+
+/* Leading extents of an input that goes with the tokens: (B, S), or (B, choices, S). */
+static int32_t token_extents(const mo_model_t *model, const mo_run_shape *shape, int64_t *extents) {
+  int32_t rank = 0;
+  extents[rank++] = shape->example_count;
+  if (model->architecture.head == MO_HEAD_MULTIPLE_CHOICE) extents[rank++] = shape->choice_count;
+  extents[rank++] = shape->sequence_length;
+  return rank;
+}
+
+static mo_status_t check_positions(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape) {
+  const mo_encoder_config *config = &model->encoder.config;
+  const char *op = model->architecture.name;
+  int64_t extents[3];
+  if (inputs->position_ids != NULL) {
+    const int32_t rank = token_extents(model, shape, extents);
+    if (rank == 2 && inputs->position_ids->rank == 2 && inputs->position_ids->shape[0] == 1) extents[0] = 1;
+    MO_TRY(mo_check_input(model, "position_ids", inputs->position_ids, MO_DTYPES_INDEX, rank, extents));
+    return mo_check_values(model, "position_ids", inputs->position_ids, 0, config->position_count, false, NULL,
+                           "the position table's");
+  }
+  if (!config->positions_skip_padding) {
+    MO_CHECK(shape->sequence_length <= config->position_count, MO_STATUS_INVALID_ARGUMENT,
+             "%s: a sequence of %" PRId64 " tokens, but the position table has %" PRId64 " entries", op, shape->sequence_length,
+             config->position_count);
+    return MO_STATUS_OK;
+  }
+  /* Only tokens that are not padding take a new position. */
+  const mo_tensor *ids = inputs->input_ids;
+  const int64_t room = config->position_count - config->padding_id - 1;
+  const bool readable = ids != NULL && mo_input_is_readable(model, ids);
+  for (int64_t row = 0; row < (readable ? row_count(ids) : 1); row++) {
+    int64_t used = readable ? 0 : shape->sequence_length;
+    for (int64_t i = 0; readable && i < shape->sequence_length; i++)
+      used += mo_read_integer(ids, row_offset(ids, row) + i * row_stride(ids)) != config->padding_id;
+    MO_CHECK(used <= room, MO_STATUS_INVALID_ARGUMENT,
+             "%s: a sequence of %" PRId64 " tokens, but the position table has %" PRId64 " entries, %" PRId64
+             " of them behind the padding's",
+             op, used, config->position_count, room);
+  }
+  return MO_STATUS_OK;
+}
+
+/* 0 hides, anything else shows; floating masks hold 0 and 1 only, as other values mean different things to different models. */
+static mo_status_t look_at_mask(const mo_model_t *model, const mo_tensor *mask, bool *hides) {
+  const bool floating = mo_dtype_is_float(mask->dtype);
+  const int64_t rows = row_count(mask), length = row_length(mask), stride = row_stride(mask);
+  *hides = false;
+  for (int64_t row = 0; row < rows; row++) {
+    const int64_t start = row_offset(mask, row);
+    for (int64_t i = 0; i < length; i++) {
+      const int64_t offset = start + i * stride;
+      if (!floating) {
+        *hides |= mo_read_integer(mask, offset) == 0;
+        continue;
+      }
+      float value;
+      const char *address = (const char *)mask->data + offset * (int64_t)mo_dtype_bytes(mask->dtype);
+      MO_TRY(mo_dtype_convert(&value, MO_DTYPE_FLOAT32, address, mask->dtype, 1));
+      MO_CHECK(value == 0.0f || value == 1.0f, MO_STATUS_INVALID_ARGUMENT,
+               "%s: attention_mask holds %g (row %" PRId64 ", position %" PRId64 "), a floating mask has only 0 and 1",
+               model->architecture.name, (double)value, row, i);
+      *hides |= value == 0.0f;
+    }
+  }
+  return MO_STATUS_OK;
+}
+
+static mo_status_t check_mask(const mo_model_t *model, const mo_tensor *mask, mo_run_shape *shape) {
+  int64_t extents[4];
+  int32_t rank = token_extents(model, shape, extents);
+  if (mask == NULL) return MO_STATUS_OK;
+  if (mask->rank == rank + 1) {
+    extents[rank++] = shape->sequence_length;
+    shape->mask_per_query = true;
+  }
+  MO_TRY(mo_check_input(model, "attention_mask", mask, MO_DTYPES_MASK | MO_DTYPES_FLOAT, rank, extents));
+  shape->masked = true;
+  if (mo_input_is_readable(model, mask)) return look_at_mask(model, mask, &shape->masked);
+  MO_CHECK(!mo_dtype_is_float(mask->dtype), MO_STATUS_UNSUPPORTED,
+           "%s: a floating attention_mask on the device, where only integer and bool masks are taken",
+           model->architecture.name);
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_inputs_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
+  const mo_encoder_config *config = &model->encoder.config;
+  int64_t extents[3];
+  *shape = (mo_run_shape){0};
+  MO_TRY(check_main_input(model, inputs, shape));
+  MO_TRY(check_positions(model, inputs, shape));
+  MO_TRY(check_mask(model, inputs->attention_mask, shape));
+  if (inputs->token_type_ids != NULL) {
+    const int32_t rank = token_extents(model, shape, extents);
+    MO_CHECK(config->type_count > 0, MO_STATUS_INVALID_ARGUMENT,
+             "%s: token_type_ids was given, but this architecture takes none", model->architecture.name);
+    MO_TRY(mo_check_input(model, "token_type_ids", inputs->token_type_ids, MO_DTYPES_INDEX, rank, extents));
+    MO_TRY(mo_check_values(model, "token_type_ids", inputs->token_type_ids, 0, config->type_count, false, NULL,
+                           "the token types'"));
+  }
+  return mo_labels_check(model, inputs, shape);
+}
+
+/* ---- Placing ------------------------------------------------------------------------------------------------------------- */
+
+/* A view of `source` with the target's shape, or memory to copy and convert it into. The view needs the device, the dtype, and
+ * leading dimensions that fold into one. */
+static void place(const mo_model_t *model, mo_prepared_inputs *prepared, mo_input_t which, const mo_tensor *source,
+                  mo_dtype_t copy_dtype, uint32_t view_dtypes, int32_t rank, const int64_t *shape, mo_arena *arena) {
+  const mo_device device = mo_context_device(model->context);
+  const bool there = source->device.kind == device.kind && source->device.index == device.index;
+  const bool aligned = (uintptr_t)source->data % mo_dtype_bytes(source->dtype) == 0;
+  const bool foldable = source->rank == rank || mo_tensor_is_contiguous(source);
+  if (there && aligned && foldable && (view_dtypes & MO_DTYPE_BIT(source->dtype)) != 0 && row_stride(source) == 1) {
+    prepared->tensors[which] = source->rank == rank ? *source : mo_tensor_reshaped(source, rank, shape);
+    prepared->tensors[which].device = device;
+    return;
+  }
+  int64_t count = 1;
+  for (int32_t i = 0; i < rank; i++) count *= shape[i];
+  void *memory = mo_arena_carve(arena, (size_t)count * mo_dtype_bytes(copy_dtype));
+  prepared->tensors[which] = mo_device_tensor(model->context, memory, copy_dtype, rank, shape);
+  prepared->sources[which] = source;
+}
+
+void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
+                     mo_prepared_inputs *prepared) {
+  const int64_t tokens[3] = {shape->batch_size, shape->sequence_length, model->encoder.config.embedding_size};
+  const int64_t length = shape->sequence_length;
+  const uint32_t own_float = MO_DTYPE_BIT(model->dtype);
+  *prepared = (mo_prepared_inputs){.sources = {NULL}};
+  if (inputs->input_ids != NULL)
+    place(model, prepared, MO_INPUT_IDS, inputs->input_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
+  if (inputs->inputs_embeds != NULL)
+    place(model, prepared, MO_INPUT_EMBEDS, inputs->inputs_embeds, model->dtype, own_float, 3, tokens, arena);
+  if (inputs->token_type_ids != NULL)
+    place(model, prepared, MO_INPUT_TYPES, inputs->token_type_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
+  if (inputs->position_ids != NULL) {
+    const int64_t rows = inputs->position_ids->rank == 2 ? inputs->position_ids->shape[0] : shape->batch_size;
+    place(model, prepared, MO_INPUT_POSITIONS, inputs->position_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2,
+          (int64_t[]){rows, length}, arena);
+  }
+  if (shape->masked) {
+    const int64_t extents[4] = {shape->batch_size, 1, shape->mask_per_query ? length : 1, length};
+    place(model, prepared, MO_INPUT_MASK, inputs->attention_mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4, extents, arena);
+  }
+
+  const mo_tensor *labels = inputs->labels;
+  if (model->architecture.head == MO_HEAD_NEXT_SENTENCE && labels == NULL) labels = inputs->next_sentence_label;
+  const int64_t examples[2] = {shape->example_count, model->label_count};
+  const uint32_t loss_float = own_float | MO_DTYPE_BIT(MO_DTYPE_FLOAT32);
+  switch (shape->loss) {
+    case MO_LOSS_NONE:
+      break;
+    case MO_LOSS_PRETRAINING:
+      place(model, prepared, MO_INPUT_PAIR_LABELS, inputs->next_sentence_label, MO_DTYPE_INT64, MO_DTYPES_INDEX, 1, examples,
+            arena);
+      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
+      break;
+    case MO_LOSS_TOKENS:
+      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
+      break;
+    case MO_LOSS_EXAMPLES:
+      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_INT64, MO_DTYPES_INDEX, 1, examples, arena);
+      break;
+    case MO_LOSS_REGRESSION:
+    case MO_LOSS_MULTI_LABEL:
+      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_FLOAT32, loss_float, 2, examples, arena);
+      break;
+    case MO_LOSS_REPLACED_TOKEN:
+      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_FLOAT32, loss_float, 2, tokens, arena);
+      break;
+    case MO_LOSS_SPAN:
+      place(model, prepared, MO_INPUT_STARTS, inputs->start_positions, MO_DTYPE_INT64, MO_DTYPES_INDEX, 1, examples, arena);
+      place(model, prepared, MO_INPUT_ENDS, inputs->end_positions, MO_DTYPE_INT64, MO_DTYPES_INDEX, 1, examples, arena);
+      break;
+  }
+}
+
+/* Row by row, contiguous, converted; a mask becomes bool. */
+static mo_status_t gather(const mo_tensor *source, mo_dtype_t dtype, char *destination) {
+  const int64_t rows = row_count(source), length = row_length(source), stride = row_stride(source);
+  const int64_t element = (int64_t)mo_dtype_bytes(source->dtype), size = (int64_t)mo_dtype_bytes(dtype);
+  for (int64_t row = 0; row < rows; row++) {
+    const int64_t start = row_offset(source, row);
+    for (int64_t i = 0; i < length; i++, destination += size) {
+      const char *address = (const char *)source->data + (start + i * stride) * element;
+      char aligned[8] __attribute__((aligned(8)));
+      memcpy(aligned, address, (size_t)element);
+      if (dtype == MO_DTYPE_BOOL) {
+        float value = 0.0f;
+        if (mo_dtype_is_float(source->dtype)) MO_TRY(mo_dtype_convert(&value, MO_DTYPE_FLOAT32, aligned, source->dtype, 1));
+        *(bool *)destination =
+            mo_dtype_is_float(source->dtype) ? value != 0.0f : mo_read_integer(source, start + i * stride) != 0;
+      } else {
+        MO_TRY(mo_dtype_convert(destination, dtype, aligned, source->dtype, 1));
+      }
+    }
+  }
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_inputs_fill(const mo_model_t *model, const mo_prepared_inputs *prepared, void *arena_base, void *staging) {
+  for (int which = 0; which < MO_INPUT_COUNT; which++) {
+    const mo_tensor *source = prepared->sources[which], *tensor = &prepared->tensors[which];
+    if (source == NULL) continue;
+    MO_CHECK(mo_input_is_readable(model, source), MO_STATUS_UNSUPPORTED,
+             "%s: an input on the device must be contiguous and of the dtype its op takes, %s is not converted there",
+             model->architecture.name, mo_dtype_name(source->dtype));
+    const ptrdiff_t offset = (char *)tensor->data - (char *)arena_base;
+    char *destination = staging != NULL ? (char *)staging + offset : (char *)tensor->data;
+    MO_TRY(gather(source, tensor->dtype, destination));
+    if (staging != NULL)
+      MO_TRY(mo_context_copy_to_device(model->context, tensor->data, destination, (size_t)mo_tensor_bytes(tensor)));
+  }
+  return MO_STATUS_OK;
+}

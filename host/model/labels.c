@@ -1,0 +1,135 @@
+/* host/model/labels.c - labels: which loss they ask for, and whether they can be used.
+ *
+ * Rules of the forward() functions of modeling_bert.py and its relatives. Transformers stores the problem type it derives from
+ * the first labels in the configuration; here every run derives it anew.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <string.h>
+
+#include "host/model/model_internal.h"
+#include "host/ops/check.h"
+
+#define INTEGERS (MO_DTYPES_INDEX | MO_DTYPE_BIT(MO_DTYPE_INT8) | MO_DTYPE_BIT(MO_DTYPE_UINT8))
+#define NUMBERS (INTEGERS | MO_DTYPES_FLOAT | MO_DTYPE_BIT(MO_DTYPE_BOOL))
+
+static mo_status_t refuse(const mo_model_t *model, const char *name, const mo_tensor *tensor) {
+  MO_CHECK(tensor == NULL, MO_STATUS_INVALID_ARGUMENT, "%s: %s was given, but this architecture takes none",
+           model->architecture.name, name);
+  return MO_STATUS_OK;
+}
+
+/* Class numbers of the given shape; counts those that are not ignored. */
+static mo_status_t check_classes(const mo_model_t *model, const char *name, const mo_tensor *labels, int32_t rank,
+                                 const int64_t *extents, int64_t class_count, const char *rule, mo_run_shape *shape) {
+  int64_t ignored = 0;
+  MO_TRY(mo_check_input(model, name, labels, INTEGERS, rank, extents));
+  MO_CHECK(model->framework != MO_FRAMEWORK_TF || mo_input_is_readable(model, labels), MO_STATUS_UNSUPPORTED,
+           "%s: %s lies on the device, but the length of a TensorFlow loss is counted on the host", model->architecture.name,
+           name);
+  MO_TRY(mo_check_values(model, name, labels, 0, class_count, true, &ignored, rule));
+  shape->loss_count = mo_tensor_count(labels) - ignored;
+  return MO_STATUS_OK;
+}
+
+/* (B), or (B, 1) where `column_ok`. */
+static mo_status_t check_per_example(const mo_model_t *model, const char *name, const mo_tensor *labels, uint32_t dtypes,
+                                     int64_t count) {
+  const int32_t rank = labels->rank == 2 ? 2 : 1;
+  return mo_check_input(model, name, labels, dtypes, rank, (int64_t[]){count, 1});
+}
+
+static mo_status_t check_sequence_labels(const mo_model_t *model, const mo_tensor *labels, mo_run_shape *shape) {
+  const int64_t count = model->label_count;
+  const char *type = model->problem_type;
+  const bool integers = labels->dtype == MO_DTYPE_INT32 || labels->dtype == MO_DTYPE_INT64;
+  const bool regression = type != NULL ? strcmp(type, "regression") == 0 : count == 1;
+  const bool single = type != NULL ? strcmp(type, "single_label_classification") == 0 : integers;
+  shape->loss_count = shape->example_count;
+  if (regression) {
+    shape->loss = MO_LOSS_REGRESSION;
+    if (count == 1) return check_per_example(model, "labels", labels, NUMBERS, shape->example_count);
+    return mo_check_input(model, "labels", labels, NUMBERS, 2, (int64_t[]){shape->example_count, count});
+  }
+  if (single) {
+    shape->loss = MO_LOSS_EXAMPLES;
+    MO_TRY(check_classes(model, "labels", labels, 1, &shape->example_count, count, "num_labels", shape));
+    shape->loss_count = shape->example_count;
+    return MO_STATUS_OK;
+  }
+  shape->loss = MO_LOSS_MULTI_LABEL;
+  return mo_check_input(model, "labels", labels, NUMBERS, 2, (int64_t[]){shape->example_count, count});
+}
+
+static mo_status_t check_spans(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
+  const int64_t count = shape->example_count;
+  if (inputs->start_positions != NULL)
+    MO_TRY(check_per_example(model, "start_positions", inputs->start_positions, INTEGERS, count));
+  if (inputs->end_positions != NULL) MO_TRY(check_per_example(model, "end_positions", inputs->end_positions, INTEGERS, count));
+  /* One without the other gives no loss, as in Transformers. */
+  if (inputs->start_positions != NULL && inputs->end_positions != NULL) shape->loss = MO_LOSS_SPAN;
+  return MO_STATUS_OK;
+}
+
+static mo_status_t check_pretraining(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
+  const int64_t tokens[2] = {shape->example_count, shape->sequence_length};
+  if (inputs->labels != NULL)
+    MO_TRY(
+        check_classes(model, "labels", inputs->labels, 2, tokens, model->encoder.config.vocab_size, "the vocabulary's", shape));
+  if (inputs->next_sentence_label != NULL)
+    MO_TRY(check_classes(model, "next_sentence_label", inputs->next_sentence_label, 1, tokens, 2, "the two answers'", shape));
+  if (inputs->labels != NULL && inputs->next_sentence_label != NULL) shape->loss = MO_LOSS_PRETRAINING;
+  shape->loss_count = 1;
+  return MO_STATUS_OK;
+}
+
+static mo_status_t check_replaced_tokens(const mo_model_t *model, const mo_tensor *labels, mo_run_shape *shape) {
+  const int64_t tokens[2] = {shape->example_count, shape->sequence_length};
+  MO_TRY(mo_check_input(model, "labels", labels, NUMBERS, 2, tokens));
+  MO_CHECK(!shape->mask_per_query, MO_STATUS_INVALID_ARGUMENT,
+           "%s: labels with an attention_mask per query, but the loss counts the tokens of a (batch, sequence) mask",
+           model->architecture.name);
+  shape->loss = MO_LOSS_REPLACED_TOKEN;
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_labels_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
+  const mo_head_kind_t head = model->architecture.head;
+  const int64_t tokens[2] = {shape->example_count, shape->sequence_length};
+  const mo_tensor *labels = inputs->labels;
+  if (head == MO_HEAD_NONE || head == MO_HEAD_QUESTION_ANSWERING) MO_TRY(refuse(model, "labels", labels));
+  if (head != MO_HEAD_PRETRAINING && head != MO_HEAD_NEXT_SENTENCE)
+    MO_TRY(refuse(model, "next_sentence_label", inputs->next_sentence_label));
+  if (head != MO_HEAD_QUESTION_ANSWERING) {
+    MO_TRY(refuse(model, "start_positions", inputs->start_positions));
+    MO_TRY(refuse(model, "end_positions", inputs->end_positions));
+  }
+  if (head == MO_HEAD_NEXT_SENTENCE && labels == NULL) labels = inputs->next_sentence_label;
+  if (head == MO_HEAD_QUESTION_ANSWERING) return check_spans(model, inputs, shape);
+  if (head == MO_HEAD_PRETRAINING) return check_pretraining(model, inputs, shape);
+  if (labels == NULL) return MO_STATUS_OK;
+
+  switch (head) {
+    case MO_HEAD_MASKED_LM:
+      shape->loss = MO_LOSS_TOKENS;
+      return check_classes(model, "labels", labels, 2, tokens, model->encoder.config.vocab_size, "the vocabulary's", shape);
+    case MO_HEAD_TOKEN_CLASSIFICATION:
+      shape->loss = MO_LOSS_TOKENS;
+      return check_classes(model, "labels", labels, 2, tokens, model->label_count, "num_labels", shape);
+    case MO_HEAD_NEXT_SENTENCE:
+      shape->loss = MO_LOSS_EXAMPLES;
+      return check_classes(model, "labels", labels, 1, tokens, 2, "the two answers'", shape);
+    case MO_HEAD_MULTIPLE_CHOICE:
+      shape->loss = MO_LOSS_EXAMPLES;
+      return check_classes(model, "labels", labels, 1, tokens, shape->choice_count, "the choices'", shape);
+    case MO_HEAD_SEQUENCE_CLASSIFICATION:
+      return check_sequence_labels(model, labels, shape);
+    case MO_HEAD_REPLACED_TOKEN:
+      return check_replaced_tokens(model, labels, shape);
+    case MO_HEAD_NONE:
+    case MO_HEAD_QUESTION_ANSWERING:
+    case MO_HEAD_PRETRAINING:
+      break;
+  }
+  return mo_fail(MO_STATUS_INTERNAL, "%s: no rule for its labels", model->architecture.name);
+}

@@ -1,0 +1,151 @@
+/* host/model/model_internal.h - a loaded model, and how its files share a run.
+ *
+ * A run: check the inputs (inputs.c), carve the workspace, put the inputs on the device, run the encoder (encoder.c), the head
+ * (heads.c) and the loss (losses.c), each writing into the output.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_MODEL_MODEL_INTERNAL_H
+#define MO_MODEL_MODEL_INTERNAL_H
+
+#include "host/model/encoder.h"
+#include "modelout/model.h"
+
+#define MO_IGNORED_LABEL (-100)
+
+typedef struct mo_head {
+  mo_dense summary;
+  bool has_summary;
+  mo_dense transform, decoder;
+  mo_norm_weights transform_norm;
+  mo_dense token_dense, classifier;
+} mo_head;
+
+struct mo_model {
+  mo_context_t *context;
+  mo_config_t *config;
+  mo_checkpoint_t *checkpoint; /* kept open: tables and norms are read from the mapped file where that can be */
+  const mo_family *family;
+  mo_architecture architecture;
+  const mo_class *output_class;
+  mo_framework_t framework;
+  mo_dtype_t dtype;
+  mo_encoder encoder;
+  mo_head head;
+  int64_t label_count;
+  const char *problem_type; /* NULL: by the number of labels and their dtype */
+  int64_t parameter_count;
+  /* Grown when a run needs more, so a repeated shape never allocates. `staging` is host memory for inputs on their way to a
+   * device with memory of its own. */
+  void *workspace;
+  size_t workspace_bytes;
+  void *staging;
+  size_t staging_bytes;
+  mo_event staged; /* behind the last copies out of `staging`; NULL before the first */
+};
+
+typedef enum mo_loss_kind_t {
+  MO_LOSS_NONE = 0,
+  MO_LOSS_TOKENS,   /* cross entropy of (B, S) labels */
+  MO_LOSS_EXAMPLES, /* cross entropy of (B) labels */
+  MO_LOSS_REGRESSION,
+  MO_LOSS_MULTI_LABEL,
+  MO_LOSS_SPAN,
+  MO_LOSS_REPLACED_TOKEN,
+  MO_LOSS_PRETRAINING,
+} mo_loss_kind_t;
+
+/* What the inputs of a run say of it. */
+typedef struct mo_run_shape {
+  int64_t example_count, choice_count; /* B, and 1 outside multiple choice */
+  int64_t batch_size;                  /* sequences: example_count * choice_count */
+  int64_t sequence_length;
+  bool masked;         /* there is a mask that hides something, or one that cannot be looked at here */
+  bool mask_per_query; /* (B, S, S) */
+  mo_loss_kind_t loss;
+  int64_t loss_count; /* TensorFlow: labels that are not ignored */
+} mo_run_shape;
+
+/* ---- inputs.c ---- */
+
+typedef enum mo_input_t {
+  MO_INPUT_IDS,
+  MO_INPUT_TYPES,
+  MO_INPUT_POSITIONS,
+  MO_INPUT_EMBEDS,
+  MO_INPUT_MASK,
+  MO_INPUT_LABELS,
+  MO_INPUT_PAIR_LABELS,
+  MO_INPUT_STARTS,
+  MO_INPUT_ENDS,
+  MO_INPUT_COUNT,
+} mo_input_t;
+
+/* Inputs as the ops take them; dtype NONE: not given. */
+typedef struct mo_prepared_inputs {
+  mo_tensor tensors[MO_INPUT_COUNT];
+  const mo_tensor *sources[MO_INPUT_COUNT]; /* to be copied or converted; NULL: the tensor is a view of the caller's */
+} mo_prepared_inputs;
+
+/* Which inputs belong to the architecture, their shapes and dtypes, and every value that can be looked at on the host. */
+mo_status_t mo_inputs_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape);
+
+/* Carves memory for what must be copied or converted; the first thing in the arena. */
+void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
+                     mo_prepared_inputs *prepared);
+
+/* Copies and converts; `staging` is host memory that mirrors the arena (NULL where the device's memory is the host's). */
+mo_status_t mo_inputs_fill(const mo_model_t *model, const mo_prepared_inputs *prepared, void *arena_base, void *staging);
+
+/* ---- labels.c: what the architecture's head wants of the labels ---- */
+
+/* The loss the labels ask for, after checking them; `shape` has its sizes already. */
+mo_status_t mo_labels_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape);
+
+/* Names, for sentences, an integer tensor's value outside low..high-1 (and not `ignored`). Tensors that the host cannot read
+ * pass. */
+mo_status_t mo_check_values(const mo_model_t *model, const char *name, const mo_tensor *tensor, int64_t low, int64_t high,
+                            bool allow_ignored, int64_t *ignored_count, const char *rule);
+
+/* Dtypes (a bit set of host/ops/check.h), device and exact shape of an input. */
+mo_status_t mo_check_input(const mo_model_t *model, const char *name, const mo_tensor *tensor, uint32_t dtypes, int32_t rank,
+                           const int64_t *shape);
+
+/* Whether the host can look at the values. */
+bool mo_input_is_readable(const mo_model_t *model, const mo_tensor *tensor);
+
+/* Integer (or bool) value at an element offset; alignment does not matter. */
+int64_t mo_read_integer(const mo_tensor *tensor, int64_t offset);
+
+/* ---- heads.c, losses.c ---- */
+
+mo_status_t mo_head_load(mo_model_t *model, mo_loader *loader);
+void mo_head_release(mo_head *head);
+
+typedef struct mo_head_workspace {
+  void *losses; /* float32: two terms, then one per element of the logits where a loss is a mean of a part of them */
+} mo_head_workspace;
+
+void mo_head_carve(const mo_model_t *model, const mo_run_shape *shape, mo_arena *arena, mo_head_workspace *workspace);
+
+/* Everything of the output that is not the encoder's. The encoder's workspace is used again. */
+mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *inputs,
+                            const mo_tensor *hidden, const mo_encoder_workspace *workspace,
+                            const mo_head_workspace *head_workspace, mo_output *output);
+
+mo_status_t mo_head_loss(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *inputs,
+                         const mo_head_workspace *workspace, mo_output *output);
+
+/* Names of the logits in the output: those per token (or per example), and those of the sentence pair. */
+const char *mo_head_logits_name(const mo_model_t *model);
+const char *mo_head_pair_logits_name(const mo_model_t *model);
+
+/* Whether request.last_logit_positions means something: classes whose `logits` are per token and class. */
+bool mo_head_takes_last_positions(const mo_model_t *model);
+
+/* ---- output_check.c ---- */
+
+/* The output is of the model's class and has exactly the fields, of exactly the shapes, that the call fills. */
+mo_status_t mo_run_check_output(const mo_model_t *model, const mo_run_shape *shape, const mo_request *request,
+                                const mo_output *output);
+
+#endif

@@ -1,0 +1,84 @@
+/* host/model/roberta.c - RoBERTa: parameter names, configuration keys, architectures.
+ *
+ * Names and defaults: transformers/models/roberta/{modeling,configuration}_roberta.py. Positions are counted behind the
+ * padding id; the decoder uses gelu whatever the encoder does.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/model/family.h"
+
+static const mo_encoder_names names = {.base_prefix = "roberta",
+                                       .word = "embeddings.word_embeddings",
+                                       .position = "embeddings.position_embeddings",
+                                       .type = "embeddings.token_type_embeddings",
+                                       .embedding_norm = "embeddings.LayerNorm",
+                                       .layer_prefix = "encoder.layer.",
+                                       .layer_infix = ".",
+                                       .query = "attention.self.query",
+                                       .key = "attention.self.key",
+                                       .value = "attention.self.value",
+                                       .attention_output = "attention.output.dense",
+                                       .attention_norm = "attention.output.LayerNorm",
+                                       .intermediate = "intermediate.dense",
+                                       .output = "output.dense",
+                                       .output_norm = "output.LayerNorm"};
+
+static mo_status_t configure(const mo_config_t *config, mo_encoder_config *encoder) {
+  const mo_encoder_keys keys = {.hidden_size = "hidden_size",
+                                .layer_count = "num_hidden_layers",
+                                .head_count = "num_attention_heads",
+                                .intermediate_size = "intermediate_size",
+                                .activation = "hidden_act",
+                                .default_activation = "gelu",
+                                .has_epsilon = true,
+                                .defaults = {.vocab_size = 50265,
+                                             .hidden_size = 768,
+                                             .layer_count = 12,
+                                             .head_count = 12,
+                                             .intermediate_size = 3072,
+                                             .position_count = 512,
+                                             .type_count = 2,
+                                             .padding_id = 1,
+                                             .positions_skip_padding = true,
+                                             .epsilon = 1e-12f}};
+  return mo_encoder_config_read(config, &keys, encoder);
+}
+
+static const mo_architecture architectures[] = {
+    {.name = "RobertaModel",
+     .head = MO_HEAD_NONE,
+     .output_class = {"BaseModelOutputWithPoolingAndCrossAttentions", "TFBaseModelOutputWithPoolingAndCrossAttentions",
+                      "FlaxBaseModelOutputWithPooling"},
+     .summary = {.dense = "pooler.dense", .activation = MO_ACTIVATION_TANH, .may_be_absent = true}},
+    {.name = "RobertaForMaskedLM",
+     .head = MO_HEAD_MASKED_LM,
+     .output_class = {"MaskedLMOutput", "TFMaskedLMOutput", "FlaxMaskedLMOutput"},
+     .decoder = {.transform = "lm_head.dense",
+                 .norm = "lm_head.layer_norm",
+                 .decoder = "lm_head.decoder",
+                 .bias = "lm_head.bias",
+                 .always_gelu = true}},
+    {.name = "RobertaForSequenceClassification",
+     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .output_class = {"SequenceClassifierOutput", "TFSequenceClassifierOutput", "FlaxSequenceClassifierOutput"},
+     .summary = {.dense = "classifier.dense", .activation = MO_ACTIVATION_TANH},
+     .classifier = "classifier.out_proj"},
+    {.name = "RobertaForMultipleChoice",
+     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .output_class = {"MultipleChoiceModelOutput", "TFMultipleChoiceModelOutput", "FlaxMultipleChoiceModelOutput"},
+     .summary = {.dense = "pooler.dense", .activation = MO_ACTIVATION_TANH},
+     .classifier = "classifier"},
+    {.name = "RobertaForTokenClassification",
+     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .output_class = {"TokenClassifierOutput", "TFTokenClassifierOutput", "FlaxTokenClassifierOutput"},
+     .classifier = "classifier"},
+    {.name = "RobertaForQuestionAnswering",
+     .head = MO_HEAD_QUESTION_ANSWERING,
+     .output_class = {"QuestionAnsweringModelOutput", "TFQuestionAnsweringModelOutput", "FlaxQuestionAnsweringModelOutput"},
+     .classifier = "qa_outputs"},
+};
+
+const mo_family mo_roberta_family = {.name = "roberta",
+                                     .names = &names,
+                                     .configure = configure,
+                                     .architectures = architectures,
+                                     .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -1,0 +1,164 @@
+/* host/model/tokenizer_build.c - puts a tokenizer together from the tokens and settings that a file gives.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/model/tokenizer_build.h"
+
+#include "host/model/text_file.h"
+
+void mo_tokenizer_draft_free(mo_tokenizer_draft *draft) {
+  free(draft->texts.data);
+  free(draft->tokens);
+  free(draft->added);
+  draft->texts = (mo_text_buffer){0};
+  draft->tokens = NULL;
+  draft->added = NULL;
+}
+
+static mo_status_t append_token(mo_tokenizer_draft *draft, const char *text, size_t bytes, int64_t id) {
+  MO_CHECK(bytes <= MO_TOKEN_BYTES_LIMIT, MO_STATUS_BAD_FILE, "%s: a token of %zu bytes, at most %zu are accepted",
+           draft->source, bytes, MO_TOKEN_BYTES_LIMIT);
+  void *tokens = draft->tokens;
+  MO_TRY(mo_array_reserve(&tokens, &draft->token_capacity, draft->token_count + 1, sizeof *draft->tokens));
+  draft->tokens = tokens;
+  const size_t offset = draft->texts.bytes;
+  MO_TRY(mo_text_append(&draft->texts, text, bytes));
+  MO_TRY(mo_text_append(&draft->texts, "", 1));
+  MO_CHECK(id >= 0 && id < INT32_MAX, MO_STATUS_BAD_FILE, "%s: token \"%s\" has id %lld, must be in 0..%d", draft->source,
+           mo_name_show(draft->texts.data + offset).text, (long long)id, INT32_MAX - 1);
+  draft->tokens[draft->token_count++] = (mo_token_draft){offset, bytes, (int32_t)id};
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_tokenizer_draft_token(mo_tokenizer_draft *draft, const char *text, size_t bytes, int64_t id) {
+  MO_TRY(append_token(draft, text, bytes, id));
+  draft->vocabulary_count = draft->token_count;
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_tokenizer_draft_added(mo_tokenizer_draft *draft, const char *text, int64_t id, mo_added_draft added) {
+  void *list = draft->added;
+  MO_TRY(mo_array_reserve(&list, &draft->added_capacity, draft->added_count + 1, sizeof *draft->added));
+  draft->added = list;
+  MO_TRY(append_token(draft, text, strlen(text), id));
+  added.token = draft->token_count - 1;
+  draft->added[draft->added_count++] = added;
+  return MO_STATUS_OK;
+}
+
+static int compare_entries(const void *left, const void *right) {
+  const mo_token_entry *a = left;
+  const mo_token_entry *b = right;
+  return a->id < b->id ? -1 : a->id > b->id;
+}
+
+/* The vocabulary's maps. */
+static mo_status_t build_wordpiece(const mo_tokenizer_draft *draft, mo_tokenizer_t *tokenizer) {
+  mo_wordpiece *wordpiece = &tokenizer->wordpiece;
+  const size_t prefix_bytes = strlen(draft->continuation_prefix);
+  size_t continuation_count = 0;
+  for (size_t i = 0; i < draft->vocabulary_count; ++i)
+    continuation_count += strncmp(tokenizer->texts + draft->tokens[i].offset, draft->continuation_prefix, prefix_bytes) == 0;
+  MO_TRY(mo_string_map_init(&wordpiece->words, draft->vocabulary_count));
+  MO_TRY(mo_string_map_init(&wordpiece->continuations, continuation_count));
+  for (size_t i = 0; i < draft->vocabulary_count; ++i) {
+    const mo_token_draft *token = &draft->tokens[i];
+    const char *text = tokenizer->texts + token->offset;
+    MO_TRY(mo_string_map_put(&wordpiece->words, text, token->bytes, token->id, NULL));
+    if (strncmp(text, draft->continuation_prefix, prefix_bytes) == 0)
+      MO_TRY(mo_string_map_put(&wordpiece->continuations, text + prefix_bytes, token->bytes - prefix_bytes, token->id, NULL));
+  }
+  wordpiece->word_characters_limit = draft->word_characters_limit;
+  const int64_t unknown = mo_string_map_find(&wordpiece->words, draft->unknown_token, strlen(draft->unknown_token));
+  MO_CHECK(unknown >= 0, MO_STATUS_BAD_FILE, "%s: the unknown token \"%s\" is not in the vocabulary", draft->source,
+           mo_name_show(draft->unknown_token).text);
+  wordpiece->unknown_id = (int32_t)unknown;
+  return MO_STATUS_OK;
+}
+
+/* Every token by its text and by its id. */
+static mo_status_t build_entries(const mo_tokenizer_draft *draft, mo_tokenizer_t *tokenizer) {
+  tokenizer->entries = calloc(draft->token_count + 1, sizeof *tokenizer->entries);
+  MO_CHECK(tokenizer->entries != NULL, MO_STATUS_OUT_OF_MEMORY, "tokenizer: no memory for %zu tokens", draft->token_count);
+  MO_TRY(mo_string_map_init(&tokenizer->ids, draft->token_count));
+  for (size_t i = 0; i < draft->token_count; ++i) {
+    const mo_token_draft *token = &draft->tokens[i];
+    const char *text = tokenizer->texts + token->offset;
+    if (i >= draft->vocabulary_count && mo_string_map_find(&tokenizer->ids, text, token->bytes) >= 0) continue;
+    MO_TRY(mo_string_map_put(&tokenizer->ids, text, token->bytes, token->id, NULL));
+    tokenizer->entries[tokenizer->entry_count++] = (mo_token_entry){text, token->bytes, token->id};
+  }
+  qsort(tokenizer->entries, tokenizer->entry_count, sizeof *tokenizer->entries, compare_entries);
+  for (size_t i = 1; i < tokenizer->entry_count; ++i)
+    MO_CHECK(tokenizer->entries[i - 1].id != tokenizer->entries[i].id, MO_STATUS_BAD_FILE,
+             "%s: tokens \"%s\" and \"%s\" both have id %d, ids must differ", draft->source,
+             mo_name_show(tokenizer->entries[i - 1].text).text, mo_name_show(tokenizer->entries[i].text).text,
+             (int)tokenizer->entries[i].id);
+  return MO_STATUS_OK;
+}
+
+static mo_status_t add_pattern(const mo_added_draft *added, mo_tokenizer_t *tokenizer, const char *text, size_t bytes) {
+  mo_added_token token = added->flags;
+  token.id = (int32_t)mo_string_map_find(&tokenizer->ids, text, bytes);
+  if (!added->normalized) return mo_added_tokens_add(&tokenizer->raw_tokens, text, token);
+  mo_text_buffer normal = {0};
+  mo_status_t status = mo_bert_normalize(tokenizer->normalizer, text, bytes, &normal);
+  if (status == MO_STATUS_OK) status = mo_text_append(&normal, "", 1);
+  if (status == MO_STATUS_OK) status = mo_added_tokens_add(&tokenizer->normalized_tokens, normal.data, token);
+  free(normal.data);
+  return status;
+}
+
+/* Of two tokens with one pattern the first counts, special ones before others. */
+static mo_status_t build_added(const mo_tokenizer_draft *draft, mo_tokenizer_t *tokenizer) {
+  MO_TRY(mo_added_tokens_init(&tokenizer->raw_tokens, draft->added_count));
+  MO_TRY(mo_added_tokens_init(&tokenizer->normalized_tokens, draft->added_count));
+  for (int special = 1; special >= 0; --special)
+    for (size_t i = 0; i < draft->added_count; ++i) {
+      const mo_added_draft *added = &draft->added[i];
+      const mo_token_draft *token = &draft->tokens[added->token];
+      if (added->special == (special == 1))
+        MO_TRY(add_pattern(added, tokenizer, tokenizer->texts + token->offset, token->bytes));
+    }
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_tokenizer_draft_build(mo_tokenizer_draft *draft, mo_tokenizer_t **tokenizer) {
+  mo_tokenizer_t *made = calloc(1, sizeof *made);
+  MO_CHECK(made != NULL, MO_STATUS_OUT_OF_MEMORY, "tokenizer: no memory for %zu bytes", sizeof *made);
+  made->texts = draft->texts.data;
+  draft->texts = (mo_text_buffer){0};
+  made->normalizer = draft->normalizer;
+  mo_status_t status;
+  MO_TRY_GOTO(build_wordpiece(draft, made), status, failed);
+  MO_TRY_GOTO(build_entries(draft, made), status, failed);
+  MO_TRY_GOTO(build_added(draft, made), status, failed);
+  *tokenizer = made;
+  return MO_STATUS_OK;
+failed:
+  mo_tokenizer_destroy(made);
+  return status;
+}
+
+mo_status_t mo_template_append(mo_template *pattern, mo_piece_kind_t kind, int32_t id, int32_t type_id) {
+  void *pieces = pattern->pieces;
+  MO_TRY(mo_array_reserve(&pieces, &pattern->capacity, pattern->count + 1, sizeof *pattern->pieces));
+  pattern->pieces = pieces;
+  pattern->pieces[pattern->count++] = (mo_template_piece){kind, id, type_id};
+  if (kind == MO_PIECE_KIND_SPECIAL) ++pattern->special_count;
+  return MO_STATUS_OK;
+}
+
+static mo_status_t append_special(mo_template *pattern, int32_t id, int32_t type_id) {
+  return id < 0 ? MO_STATUS_OK : mo_template_append(pattern, MO_PIECE_KIND_SPECIAL, id, type_id);
+}
+
+mo_status_t mo_templates_set_bert(mo_tokenizer_t *tokenizer, int32_t cls, int32_t sep) {
+  mo_template *const patterns[] = {&tokenizer->single, &tokenizer->pair};
+  for (size_t i = 0; i < 2; ++i) {
+    MO_TRY(append_special(patterns[i], cls, 0));
+    MO_TRY(mo_template_append(patterns[i], MO_PIECE_KIND_FIRST, 0, 0));
+    MO_TRY(append_special(patterns[i], sep, 0));
+  }
+  MO_TRY(mo_template_append(&tokenizer->pair, MO_PIECE_KIND_SECOND, 0, 1));
+  return append_special(&tokenizer->pair, sep, 1);
+}

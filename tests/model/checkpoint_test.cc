@@ -1,0 +1,430 @@
+// tests/model/checkpoint_test.cc - tensors of a checkpoint folder: names, shards, shapes, conversion, what missed and what was
+// left over, hostile index files.
+//
+// Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
+extern "C" {
+#include "host/model/checkpoint.h"
+}
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "modelout/safetensors.h"
+#include "tests/support/delayed_backend.h"
+
+namespace {
+
+struct Destroyer {
+  void operator()(mo_checkpoint_t *checkpoint) const { mo_checkpoint_destroy(checkpoint); }
+  void operator()(mo_context_t *context) const { mo_context_destroy(context); }
+};
+using Checkpoint = std::unique_ptr<mo_checkpoint_t, Destroyer>;
+using Context = std::unique_ptr<mo_context_t, Destroyer>;
+
+Context CpuContext() {
+  mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
+  options.device = MO_DEVICE_CHOICE_CPU;
+  mo_context_t *made = nullptr;
+  EXPECT_EQ(mo_context_create(&options, &made), MO_STATUS_OK) << mo_last_error();
+  return Context(made);
+}
+
+using Shape = std::vector<int64_t>;
+using Shapes = std::map<std::string, Shape>;
+
+float ValueAt(const std::string &name, int64_t i) {
+  return static_cast<float>(std::hash<std::string>{}(name) % 97) - 40.0f + static_cast<float>(i % 113) * 0.37f;
+}
+
+class CheckpointTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = (std::filesystem::temp_directory_path() / "modelout-checkpoint-XXXXXX").string();
+    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void WriteText(const std::string &name, const std::string &text) {
+    std::ofstream(folder_ + "/" + name, std::ios::binary) << text;
+  }
+
+  void WriteTensors(const std::string &file, const Shapes &shapes, mo_dtype_t dtype = MO_DTYPE_FLOAT32) {
+    std::vector<const char *> names;
+    std::vector<mo_tensor> tensors;
+    std::vector<std::vector<char>> data;
+    for (const auto &[name, shape] : shapes) {
+      const int64_t count = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<int64_t>());
+      std::vector<float> values(count);
+      for (int64_t i = 0; i < count; ++i) values[i] = ValueAt(name, i);
+      data.emplace_back(count * mo_dtype_bytes(dtype) + 1);
+      if (mo_dtype_is_float(dtype)) {
+        ASSERT_EQ(mo_dtype_convert(data.back().data(), dtype, values.data(), MO_DTYPE_FLOAT32, count), MO_STATUS_OK);
+      }
+      names.push_back(name.c_str());
+      tensors.push_back(mo_tensor_cpu(data.back().data(), dtype, static_cast<int32_t>(shape.size()), shape.data()));
+    }
+    ASSERT_EQ(mo_safetensors_write((folder_ + "/" + file).c_str(), names.data(), tensors.data(),
+                                   static_cast<int64_t>(names.size()), nullptr, nullptr, 0),
+              MO_STATUS_OK)
+        << mo_last_error();
+  }
+
+  mo_status_t TryOpen(const char *prefix, Checkpoint *checkpoint, const char *const *ignored = nullptr) {
+    const mo_checkpoint_options options = {prefix, ignored};
+    mo_checkpoint_t *made = nullptr;
+    const mo_status_t status = mo_checkpoint_open(folder_.c_str(), &options, &made);
+    EXPECT_EQ(status == MO_STATUS_OK, made != nullptr);
+    checkpoint->reset(made);
+    return status;
+  }
+
+  Checkpoint Open(const char *prefix = nullptr, const char *const *ignored = nullptr) {
+    Checkpoint checkpoint;
+    EXPECT_EQ(TryOpen(prefix, &checkpoint, ignored), MO_STATUS_OK) << mo_last_error();
+    return checkpoint;
+  }
+
+  void ExpectBad(const std::string &sentence_part, mo_status_t expected = MO_STATUS_BAD_FILE) {
+    SCOPED_TRACE(sentence_part);
+    Checkpoint checkpoint;
+    EXPECT_EQ(TryOpen("bert", &checkpoint), expected);
+    EXPECT_NE(std::string(mo_last_error()).find(sentence_part), std::string::npos) << mo_last_error();
+  }
+
+  std::string folder_;
+};
+
+std::vector<std::string> Unexpected(mo_checkpoint_t *checkpoint) {
+  std::vector<std::string> names;
+  for (int64_t i = 0; mo_checkpoint_unexpected(checkpoint, i) != nullptr; ++i)
+    names.push_back(mo_checkpoint_unexpected(checkpoint, i));
+  EXPECT_EQ(mo_checkpoint_unexpected(checkpoint, -1), nullptr);
+  return names;
+}
+
+std::vector<std::string> Missing(const mo_checkpoint_t *checkpoint) {
+  std::vector<std::string> names;
+  for (int64_t i = 0; mo_checkpoint_missing(checkpoint, i) != nullptr; ++i)
+    names.push_back(mo_checkpoint_missing(checkpoint, i));
+  return names;
+}
+
+mo_status_t Load(mo_checkpoint_t *checkpoint, mo_context_t *context, const char *name, const Shape &shape, mo_weight *weight,
+                 mo_dtype_t dtype = MO_DTYPE_FLOAT32, mo_load_mode_t mode = MO_LOAD_MAP, bool allow_missing = false) {
+  return mo_checkpoint_load(checkpoint, context, name, dtype, static_cast<int32_t>(shape.size()), shape.data(), mode,
+                            allow_missing, weight);
+}
+
+void ExpectValues(const mo_weight &weight, const std::string &file_name, const Shape &shape) {
+  ASSERT_EQ(weight.tensor.dtype, MO_DTYPE_FLOAT32);
+  ASSERT_EQ(weight.tensor.rank, static_cast<int32_t>(shape.size()));
+  for (size_t d = 0; d < shape.size(); ++d) EXPECT_EQ(weight.tensor.shape[d], shape[d]);
+  EXPECT_TRUE(mo_tensor_is_contiguous(&weight.tensor));
+  for (int64_t i = 0; i < mo_tensor_count(&weight.tensor); ++i)
+    ASSERT_EQ(static_cast<const float *>(weight.tensor.data)[i], ValueAt(file_name, i)) << i;
+}
+
+TEST_F(CheckpointTest, FindsNamesWithAndWithoutThePrefixAndByTheirOldSpelling) {
+  const Context context = CpuContext();
+  const struct {
+    const char *in_file, *asked, *prefix;
+    bool found;
+  } cases[] = {
+      {"bert.a.weight", "bert.a.weight", "bert", true},
+      {"a.weight", "bert.a.weight", "bert", true},
+      {"bert.a.weight", "a.weight", "bert", true},
+      {"bert.LayerNorm.gamma", "LayerNorm.weight", "bert", true},
+      {"LayerNorm.beta", "bert.LayerNorm.bias", "bert", true},
+      {"LayerNorm.beta", "LayerNorm.weight", "bert", false},
+      {"bert.a.weight", "a.weight", nullptr, false},
+      {"bert.a.weight", "a.weight", "", false},
+      {"bert.a.weight", "a.weight", "roberta", false},
+      {"berta.weight", "a.weight", "bert", false},
+      {"a.weight", "berta.weight", "bert", false},
+  };
+  for (const auto &c : cases) {
+    SCOPED_TRACE(std::string(c.in_file) + " as " + c.asked);
+    WriteTensors("model.safetensors", {{c.in_file, {3, 5}}});
+    const Checkpoint checkpoint = Open(c.prefix);
+    EXPECT_EQ(mo_checkpoint_contains(checkpoint.get(), c.asked), c.found);
+    EXPECT_EQ(Unexpected(checkpoint.get()), std::vector<std::string>{c.in_file});
+    mo_tensor tensor;
+    EXPECT_EQ(mo_checkpoint_find(checkpoint.get(), c.asked, &tensor), c.found ? MO_STATUS_OK : MO_STATUS_KEY_ERROR);
+    EXPECT_EQ(Unexpected(checkpoint.get()).size(), c.found ? 0u : 1u);
+    mo_weight weight;
+    EXPECT_EQ(Load(checkpoint.get(), context.get(), c.asked, {3, 5}, &weight), c.found ? MO_STATUS_OK : MO_STATUS_BAD_FILE);
+    if (c.found) ExpectValues(weight, c.in_file, {3, 5});
+    mo_weight_release(&weight);
+  }
+}
+
+TEST_F(CheckpointTest, TheNameAsAskedComesFirst) {
+  WriteTensors("model.safetensors", {{"bert.a.weight", {2}}, {"a.weight", {3}}});
+  const Checkpoint checkpoint = Open("bert");
+  mo_tensor tensor;
+  ASSERT_EQ(mo_checkpoint_find(checkpoint.get(), "a.weight", &tensor), MO_STATUS_OK);
+  EXPECT_EQ(tensor.shape[0], 3);
+  ASSERT_EQ(mo_checkpoint_find(checkpoint.get(), "bert.a.weight", &tensor), MO_STATUS_OK);
+  EXPECT_EQ(tensor.shape[0], 2);
+}
+
+TEST_F(CheckpointTest, ListsUnexpectedTensorsButNotTheIgnored) {
+  WriteTensors("model.safetensors", {{"a.weight", {2}},
+                                     {"b.weight", {2}},
+                                     {"tied.decoder.weight", {2}},
+                                     {"bert.embeddings.position_ids", {1, 4}},
+                                     {"embeddings.token_type_ids", {1, 4}},
+                                     {"cls.seq", {1}},
+                                     {"xcls.seq", {1}}});
+  const char *const ignored[] = {"cls.seq", nullptr};
+  const Checkpoint checkpoint = Open("bert", ignored);
+  mo_weight weight;
+  EXPECT_EQ(Load(checkpoint.get(), nullptr, "a.weight", {2}, &weight), MO_STATUS_OK);
+  mo_checkpoint_mark_used(checkpoint.get(), "bert.tied.decoder.weight");
+  mo_checkpoint_mark_used(checkpoint.get(), "nowhere");
+  EXPECT_EQ(Unexpected(checkpoint.get()), (std::vector<std::string>{"b.weight", "xcls.seq"}));
+  mo_checkpoint_close_files(checkpoint.get());  // the lists stay, the tensors do not
+  EXPECT_EQ(Unexpected(checkpoint.get()), (std::vector<std::string>{"b.weight", "xcls.seq"}));
+  mo_tensor tensor;
+  EXPECT_EQ(mo_checkpoint_find(checkpoint.get(), "a.weight", &tensor), MO_STATUS_WRONG_STATE);
+  EXPECT_EQ(Load(checkpoint.get(), nullptr, "a.weight", {2}, &weight), MO_STATUS_WRONG_STATE);
+}
+
+TEST_F(CheckpointTest, MissingTensorsAreNotedOnceAndToldTogether) {
+  WriteTensors("model.safetensors", {{"a.weight", {2}}});
+  const Context context = CpuContext();
+  const Checkpoint checkpoint = Open("bert");
+  mo_weight weight;
+  EXPECT_EQ(mo_checkpoint_check_missing(checkpoint.get()), MO_STATUS_OK);
+  for (int twice = 0; twice < 2; ++twice)
+    for (const char *name : {"x.weight", "a.weight", "y.bias"}) {
+      EXPECT_EQ(Load(checkpoint.get(), nullptr, name, {2}, &weight), MO_STATUS_OK);
+      EXPECT_EQ(weight.tensor.dtype, MO_DTYPE_NONE);
+    }
+  EXPECT_EQ(Missing(checkpoint.get()), (std::vector<std::string>{"x.weight", "y.bias"}));
+  EXPECT_EQ(mo_checkpoint_check_missing(checkpoint.get()), MO_STATUS_BAD_FILE);
+  EXPECT_STREQ(mo_last_error(), "checkpoint: missing tensors (2): x.weight, y.bias");
+  EXPECT_EQ(Load(checkpoint.get(), context.get(), "x.weight", {2}, &weight), MO_STATUS_BAD_FILE);
+  EXPECT_STREQ(mo_last_error(), "checkpoint: tensor \"x.weight\" is missing");
+  EXPECT_EQ(weight.memory, nullptr);
+
+  ASSERT_EQ(Load(checkpoint.get(), context.get(), "z", {3, 7}, &weight, MO_DTYPE_FLOAT32, MO_LOAD_MAP, true), MO_STATUS_OK);
+  EXPECT_TRUE(weight.missing);
+  for (int i = 0; i < 21; ++i) EXPECT_EQ(static_cast<float *>(weight.tensor.data)[i], 0.0f);
+  mo_weight_release(&weight);
+
+  // Very many: the sentence stays within its bounds, and a config.json that asks for endless layers is stopped.
+  mo_status_t status = MO_STATUS_OK;
+  int64_t asked = 0;
+  while (status == MO_STATUS_OK && asked < 1000000)
+    status = Load(checkpoint.get(), nullptr, ("layer." + std::to_string(asked++) + ".weight").c_str(), {2}, &weight);
+  EXPECT_EQ(status, MO_STATUS_BAD_FILE);
+  EXPECT_LT(asked, 100000);
+  EXPECT_EQ(mo_checkpoint_check_missing(checkpoint.get()), MO_STATUS_BAD_FILE);
+  EXPECT_NE(std::string(mo_last_error()).find(", ..."), std::string::npos);
+}
+
+TEST_F(CheckpointTest, WrongShapesAndTypesNameTheTensor) {
+  WriteTensors("model.safetensors", {{"a.weight", {2, 3}}, {"s", {}}});
+  const Context context = CpuContext();
+  Checkpoint checkpoint = Open();
+  for (mo_context_t *where : {context.get(), static_cast<mo_context_t *>(nullptr)}) {
+    mo_weight weight;
+    EXPECT_EQ(Load(checkpoint.get(), where, "a.weight", {3, 2}, &weight), MO_STATUS_BAD_FILE);
+    EXPECT_STREQ(mo_last_error(),
+                 "checkpoint: tensor \"a.weight\" has shape (2, 3) in the file, the model's config makes it (3, 2)");
+    EXPECT_EQ(Load(checkpoint.get(), where, "a.weight", {6}, &weight), MO_STATUS_BAD_FILE);
+    EXPECT_EQ(Load(checkpoint.get(), where, "a.weight", {}, &weight), MO_STATUS_BAD_FILE);
+    EXPECT_EQ(Load(checkpoint.get(), where, "s", {1}, &weight), MO_STATUS_BAD_FILE);
+    EXPECT_EQ(Load(checkpoint.get(), where, "s", {}, &weight), MO_STATUS_OK);
+    mo_weight_release(&weight);
+    EXPECT_EQ(Load(checkpoint.get(), where, "s", {}, &weight, MO_DTYPE_INT32), MO_STATUS_INVALID_ARGUMENT);
+  }
+  mo_weight weight;
+  EXPECT_EQ(Load(checkpoint.get(), context.get(), "vast", {INT64_MAX / 2, 3}, &weight, MO_DTYPE_FLOAT32, MO_LOAD_MAP, true),
+            MO_STATUS_OUT_OF_MEMORY);
+  WriteTensors("model.safetensors", {{"ids", {4}}}, MO_DTYPE_INT64);
+  checkpoint = Open();
+  EXPECT_EQ(Load(checkpoint.get(), context.get(), "ids", {4}, &weight), MO_STATUS_BAD_FILE);
+  EXPECT_STREQ(mo_last_error(), "checkpoint: tensor \"ids\" is int64 in the file, must be floating point");
+}
+
+TEST_F(CheckpointTest, MapsWhatFitsAndCopiesTheRest) {
+  const Context context = CpuContext();
+  const Shape shape = {37, 1021};
+  WriteTensors("model.safetensors", {{"w", shape}, {"none", {0, 4}}});
+  const Checkpoint checkpoint = Open();
+  mo_weight weight;
+  ASSERT_EQ(Load(checkpoint.get(), context.get(), "w", shape, &weight), MO_STATUS_OK);
+  EXPECT_TRUE(weight.mapped);
+  EXPECT_EQ(weight.memory, nullptr);
+  ExpectValues(weight, "w", shape);
+  mo_weight_drop_pages(&weight);
+  ExpectValues(weight, "w", shape);  // read from the file again
+  mo_weight_release(&weight);
+  ASSERT_EQ(Load(checkpoint.get(), context.get(), "w", shape, &weight, MO_DTYPE_FLOAT32, MO_LOAD_COPY), MO_STATUS_OK);
+  EXPECT_FALSE(weight.mapped);
+  mo_weight_drop_pages(&weight);
+  mo_weight none;
+  ASSERT_EQ(Load(checkpoint.get(), context.get(), "none", {0, 4}, &none, MO_DTYPE_FLOAT16), MO_STATUS_OK);
+  mo_weight_release(&none);
+  mo_checkpoint_close_files(checkpoint.get());
+  ExpectValues(weight, "w", shape);  // a copy outlives the files
+  mo_weight_release(&weight);
+  mo_weight_release(nullptr);
+}
+
+TEST_F(CheckpointTest, ConvertsBetweenFloatTypes) {
+  const Context context = CpuContext();
+  const Shape shape = {3, 1711};
+  std::vector<float> values(3 * 1711);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = ValueAt("w", static_cast<int64_t>(i));
+  for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16})
+    for (const mo_dtype_t wanted : {MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16}) {
+      WriteTensors("model.safetensors", {{"w", shape}}, stored);
+      const Checkpoint checkpoint = Open();
+      mo_weight weight;
+      ASSERT_EQ(Load(checkpoint.get(), context.get(), "w", shape, &weight, wanted), MO_STATUS_OK) << mo_last_error();
+      EXPECT_EQ(weight.mapped, stored == wanted);
+      EXPECT_EQ(weight.tensor.dtype, wanted);
+      std::vector<char> as_stored(values.size() * 4);
+      std::vector<char> expected(values.size() * 4);
+      ASSERT_EQ(mo_dtype_convert(as_stored.data(), stored, values.data(), MO_DTYPE_FLOAT32, values.size()), MO_STATUS_OK);
+      ASSERT_EQ(mo_dtype_convert(expected.data(), wanted, as_stored.data(), stored, values.size()), MO_STATUS_OK);
+      EXPECT_EQ(memcmp(weight.tensor.data, expected.data(), values.size() * mo_dtype_bytes(wanted)), 0);
+      mo_weight_release(&weight);
+    }
+}
+
+// A device with memory of its own: every copy has happened when the call returns, whatever the size of the staging buffer.
+TEST_F(CheckpointTest, FillsTheMemoryOfADevice) {
+  mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
+  options.backend = &mo_delayed_backend;
+  mo_context_t *made = nullptr;
+  ASSERT_EQ(mo_context_create(&options, &made), MO_STATUS_OK) << mo_last_error();
+  const Context context(made);
+  const Shape shape = {1201, 1103};  // over 4 MiB
+  const int64_t count = 1201 * 1103;
+  WriteTensors("model.safetensors", {{"w", shape}});
+  std::vector<float> values(count);
+  for (int64_t i = 0; i < count; ++i) values[i] = ValueAt("w", i);
+  for (const mo_dtype_t wanted : {MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16})
+    for (const char *name : {"w", "absent"}) {
+      const Checkpoint checkpoint = Open();
+      mo_weight weight;
+      ASSERT_EQ(Load(checkpoint.get(), context.get(), name, shape, &weight, wanted, MO_LOAD_MAP, true), MO_STATUS_OK)
+          << mo_last_error();
+      EXPECT_FALSE(weight.mapped);
+      mo_checkpoint_close_files(checkpoint.get());
+      std::vector<char> expected(count * mo_dtype_bytes(wanted), 0);
+      if (!weight.missing) {
+        ASSERT_EQ(mo_dtype_convert(expected.data(), wanted, values.data(), MO_DTYPE_FLOAT32, count), MO_STATUS_OK);
+      }
+      std::vector<char> read(expected.size(), '\x5A');
+      ASSERT_EQ(mo_context_copy_to_host(context.get(), read.data(), weight.tensor.data, read.size()), MO_STATUS_OK);
+      ASSERT_EQ(mo_context_synchronize(context.get()), MO_STATUS_OK);
+      EXPECT_TRUE(read == expected) << name;
+      mo_weight_release(&weight);
+    }
+}
+
+// A file of another program may put its tensors at any byte.
+TEST_F(CheckpointTest, ReadsTensorsThatLieAskew) {
+  const Context context = CpuContext();
+  std::string header = R"({"w":{"dtype":"F32","shape":[5000],"data_offsets":[0,20000]}})";
+  header.resize(header.size() + (8 - header.size() % 8) + 1, ' ');  // 8 + length is odd
+  std::vector<float> values(5000);
+  for (int64_t i = 0; i < 5000; ++i) values[i] = ValueAt("w", i);
+  std::string file(8, '\0');
+  for (int i = 0; i < 8; ++i) file[i] = static_cast<char>(static_cast<uint64_t>(header.size()) >> (8 * i));
+  file += header + std::string(reinterpret_cast<const char *>(values.data()), 20000);
+  WriteText("model.safetensors", file);
+  const Checkpoint checkpoint = Open();
+  mo_weight weight;
+  ASSERT_EQ(Load(checkpoint.get(), context.get(), "w", {5000}, &weight), MO_STATUS_OK) << mo_last_error();
+  EXPECT_FALSE(weight.mapped);
+  ExpectValues(weight, "w", {5000});
+  mo_weight_release(&weight);
+  ASSERT_EQ(Load(checkpoint.get(), context.get(), "w", {5000}, &weight, MO_DTYPE_BFLOAT16), MO_STATUS_OK);
+  std::vector<uint16_t> expected(5000);
+  ASSERT_EQ(mo_dtype_convert(expected.data(), MO_DTYPE_BFLOAT16, values.data(), MO_DTYPE_FLOAT32, 5000), MO_STATUS_OK);
+  EXPECT_EQ(memcmp(weight.tensor.data, expected.data(), 10000), 0);
+  mo_weight_release(&weight);
+}
+
+TEST_F(CheckpointTest, ReadsShards) {
+  const Context context = CpuContext();
+  WriteTensors("model-1.safetensors", {{"bert.a.weight", {4, 4}}, {"bert.unlisted", {1}}});
+  WriteTensors("model-2.safetensors", {{"bert.b.weight", {2, 9}}});
+  WriteText("model.safetensors.index.json",
+            R"({"metadata": {"total_size": 136}, "weight_map": {"bert.a.weight": "model-1.safetensors",
+                "bert.b.weight": "model-2.safetensors"}})");
+  {
+    const Checkpoint checkpoint = Open("bert");
+    mo_weight weight;
+    ASSERT_EQ(Load(checkpoint.get(), context.get(), "a.weight", {4, 4}, &weight), MO_STATUS_OK) << mo_last_error();
+    ExpectValues(weight, "bert.a.weight", {4, 4});
+    ASSERT_EQ(Load(checkpoint.get(), context.get(), "b.weight", {2, 9}, &weight), MO_STATUS_OK) << mo_last_error();
+    ExpectValues(weight, "bert.b.weight", {2, 9});
+    EXPECT_EQ(Unexpected(checkpoint.get()), std::vector<std::string>{"bert.unlisted"});
+  }
+  WriteTensors("model.safetensors", {{"single", {1}}});  // goes before the index
+  EXPECT_TRUE(mo_checkpoint_contains(Open("bert").get(), "single"));
+}
+
+TEST_F(CheckpointTest, RefusesHostileIndexes) {
+  ExpectBad("holds neither", MO_STATUS_IO_ERROR);
+  WriteText("pytorch_model.bin", "PK");
+  ExpectBad("a pickle", MO_STATUS_UNSUPPORTED);
+  WriteTensors("one.safetensors", {{"a", {1}}, {"b", {1}}});
+  WriteTensors("two.safetensors", {{"b", {1}}, {"c", {1}}});
+  WriteTensors("three.safetensors", {{"c", {1}}});
+  const std::string outside = folder_ + "-outside.safetensors";
+  std::filesystem::copy_file(folder_ + "/one.safetensors", outside);
+  const struct {
+    std::string index;
+    const char *sentence;
+    mo_status_t status;
+  } cases[] = {
+      {"", "model.safetensors.index.json: line", MO_STATUS_BAD_FILE},
+      {"[]", "no JSON object", MO_STATUS_BAD_FILE},
+      {"{}", "weight_map is missing", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {}})", "weight_map is an object of 0 keys", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": []})", "weight_map is a list of 0", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": 1}})", "must be a file name", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": "one.safetensors", "a": "two.safetensors"}})", "duplicate", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": "../)" + std::filesystem::path(outside).filename().string() + "\"}}", "plain file name",
+       MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": ")" + outside + "\"}}", "plain file name", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": ".."}})", "plain file name", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": "."}})", "plain file name", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": ""}})", "plain file name", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": "x\\y"}})", "plain file name", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": "nowhere.safetensors"}})", "nowhere.safetensors", MO_STATUS_IO_ERROR},
+      {R"({"weight_map": {"a": "pytorch_model.bin"}})", "pytorch_model.bin", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"x": "one.safetensors"}})", "which does not hold it", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": "three.safetensors", "c": "one.safetensors"}})", "which does not hold it", MO_STATUS_BAD_FILE},
+      {R"({"weight_map": {"a": "one.safetensors", "c": "two.safetensors"}})", "\"b\" is in two shards", MO_STATUS_BAD_FILE},
+  };
+  for (const auto &c : cases) {
+    SCOPED_TRACE(c.index);
+    WriteText("model.safetensors.index.json", c.index);
+    ExpectBad(c.sentence, c.status);
+  }
+  std::filesystem::remove(outside);
+  mo_checkpoint_t *made = nullptr;
+  EXPECT_EQ(mo_checkpoint_open(nullptr, nullptr, &made), MO_STATUS_INVALID_ARGUMENT);
+  mo_checkpoint_destroy(nullptr);
+}
+
+}  // namespace

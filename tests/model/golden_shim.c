@@ -1,0 +1,4 @@
+/* tests/model/golden_shim.c - the command's replay code, which the library does not hold.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/cli/replay.c"
