@@ -358,6 +358,8 @@ static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
   const char *text = mo_safetensors_metadata(loader->file, "structure");
   const char *prefix = mo_safetensors_metadata(loader->file, "prefix");
   const mo_class *output_class = class_name != NULL ? mo_class_find(class_name) : NULL;
+  /* A class of a model's own, which the table does not list: the keys and fields are what matters. */
+  if (output_class == NULL && class_name != NULL) output_class = mo_class_find("ModelOutput");
   if (output_class == NULL || text == NULL) return bad_file(loader, "metadata", "not a file of mo_output_save");
   json_t *structure = json_loads(text, 0, NULL);
   if (!json_is_array(structure)) {

@@ -82,7 +82,8 @@ MO_API mo_status_t mo_field_read(mo_field *field, mo_host_view *view);
 MO_API mo_status_t mo_field_read_slice(mo_field *field, const mo_slice *slices, int32_t slice_count, mo_host_view *view);
 
 /* The same into memory of the caller, contiguous, in the stored dtype. `bytes` must be exactly the size of the part, else
- * WORKSPACE_TOO_SMALL or INVALID_ARGUMENT names both. Keeps no mirror. slices may be NULL with count 0. */
+ * WORKSPACE_TOO_SMALL or INVALID_ARGUMENT names both. If the device fails while copying, part of it may be written. Keeps no
+ * mirror. slices may be NULL with count 0. */
 MO_API mo_status_t mo_field_read_into(mo_field *field, const mo_slice *slices, int32_t slice_count, void *destination,
                                       size_t bytes);
 
@@ -92,7 +93,8 @@ MO_API mo_status_t mo_field_read_float32(mo_field *field, const mo_slice *slices
 
 /* The k largest of the last dimension and their positions (int64), largest first, equal values by position; taken on the
  * device, so only k values and k positions per row cross. Shape: the field's with k as last extent. The views are kept like
- * those of slices. INVALID_ARGUMENT: k outside 1..last extent, scalar field. */
+ * those of slices. This runs an op: safe beside other readers, but not while another thread issues ops on the same context.
+ * INVALID_ARGUMENT: k outside 1..last extent, scalar field. */
 MO_API mo_status_t mo_field_read_top_k(mo_field *field, int64_t k, mo_host_view *values, mo_host_view *indices);
 
 /* Starts the copy of the whole tensor (of a tuple or cache: of every entry) and returns at once. A later read waits only for

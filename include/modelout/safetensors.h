@@ -52,7 +52,7 @@ MO_API mo_status_t mo_safetensors_write(const char *path, const char *const *nam
 MO_API mo_status_t mo_output_save(mo_output *output, const char *path, const char *prefix);
 
 /* Reads a file of mo_output_save back: an output of the same class with the same keys in the same order, on the context's
- * device. */
+ * device. A class that mo_class_find() does not know (those of the pretraining models) comes back as a ModelOutput. */
 MO_API mo_status_t mo_output_load(mo_context_t *context, const char *path, mo_output **output);
 
 #ifdef __cplusplus
