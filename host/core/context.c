@@ -77,8 +77,7 @@ void mo_host_free(mo_context_t *context, void *memory, size_t bytes) {
 
 /* ---- Device and pinned memory: the caller's allocator or the backend's, behind a pool ---- */
 
-static mo_status_t allocate_device(void *owner, size_t bytes, void **memory) {
-  mo_context_t *context = owner;
+static mo_status_t allocate_device(mo_context_t *context, size_t bytes, void **memory) {
   const mo_allocator *allocator = &context->options.device_allocator;
   if (allocator->allocate == NULL) return context->backend->allocate(context->backend_state, bytes, context->stream, memory);
   *memory = allocator->allocate(allocator->user_data, bytes, context->stream);
@@ -86,15 +85,13 @@ static mo_status_t allocate_device(void *owner, size_t bytes, void **memory) {
   return MO_STATUS_OK;
 }
 
-static void release_device(void *owner, void *memory, size_t bytes) {
-  mo_context_t *context = owner;
+static void release_device(mo_context_t *context, void *memory, size_t bytes) {
   const mo_allocator *allocator = &context->options.device_allocator;
   if (allocator->allocate == NULL) context->backend->release(context->backend_state, memory, bytes, context->stream);
   else allocator->release(allocator->user_data, memory, bytes, context->stream);
 }
 
-static mo_status_t allocate_pinned(void *owner, size_t bytes, void **memory) {
-  mo_context_t *context = owner;
+static mo_status_t allocate_pinned(mo_context_t *context, size_t bytes, void **memory) {
   const mo_allocator *allocator = &context->options.pinned_allocator;
   if (allocator->allocate == NULL) return context->backend->allocate_pinned(context->backend_state, bytes, memory);
   *memory = allocator->allocate(allocator->user_data, bytes, NULL);
@@ -102,8 +99,7 @@ static mo_status_t allocate_pinned(void *owner, size_t bytes, void **memory) {
   return MO_STATUS_OK;
 }
 
-static void release_pinned(void *owner, void *memory, size_t bytes) {
-  mo_context_t *context = owner;
+static void release_pinned(mo_context_t *context, void *memory, size_t bytes) {
   const mo_allocator *allocator = &context->options.pinned_allocator;
   if (allocator->allocate == NULL) context->backend->release_pinned(context->backend_state, memory, bytes);
   else allocator->release(allocator->user_data, memory, bytes, NULL);

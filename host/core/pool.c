@@ -3,12 +3,11 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/core/pool.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-mo_status_t mo_pool_init(mo_pool *pool, mo_status_t (*allocate)(void *, size_t, void **),
-                         void (*release)(void *, void *, size_t), void *owner, size_t kept_bytes_limit) {
-  *pool = (mo_pool){.allocate = allocate, .release = release, .owner = owner, .kept_bytes_limit = kept_bytes_limit};
+mo_status_t mo_pool_init(mo_pool *pool, mo_status_t (*allocate)(mo_context_t *, size_t, void **),
+                         void (*release)(mo_context_t *, void *, size_t), mo_context_t *context, size_t kept_bytes_limit) {
+  *pool = (mo_pool){.allocate = allocate, .release = release, .context = context, .kept_bytes_limit = kept_bytes_limit};
   MO_CHECK(pthread_mutex_init(&pool->mutex, NULL) == 0, MO_STATUS_OUT_OF_MEMORY, "context: a mutex could not be made");
   return MO_STATUS_OK;
 }
@@ -35,12 +34,18 @@ static int64_t position_by_address(const mo_pool_list *list, const void *memory)
   return low;
 }
 
+static void free_list(mo_pool *pool, mo_pool_list *list) {
+  mo_host_free(pool->context, list->blocks, (size_t)list->capacity * sizeof *list->blocks);
+}
+
 /* Room for one more, so that the insertion that follows cannot fail. */
-static bool make_room(mo_pool_list *list) {
+static bool make_room(mo_pool *pool, mo_pool_list *list) {
   if (list->count < list->capacity) return true;
   const int64_t capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
-  mo_pool_block *blocks = realloc(list->blocks, (size_t)capacity * sizeof *blocks);
+  mo_pool_block *blocks = mo_host_allocate(pool->context, (size_t)capacity * sizeof *blocks);
   if (blocks == NULL) return false;
+  if (list->count > 0) memcpy(blocks, list->blocks, (size_t)list->count * sizeof *blocks);
+  free_list(pool, list);
   list->blocks = blocks;
   list->capacity = capacity;
   return true;
@@ -61,7 +66,7 @@ static mo_pool_block remove_at(mo_pool_list *list, int64_t position) {
 
 static void release_kept(mo_pool *pool) {
   for (int64_t i = 0; i < pool->kept.count; ++i) {
-    pool->release(pool->owner, pool->kept.blocks[i].memory, pool->kept.blocks[i].bytes);
+    pool->release(pool->context, pool->kept.blocks[i].memory, pool->kept.blocks[i].bytes);
   }
   pool->kept.count = 0;
   pool->held_bytes -= pool->kept_bytes;
@@ -69,17 +74,17 @@ static void release_kept(mo_pool *pool) {
 }
 
 static mo_status_t take_locked(mo_pool *pool, size_t bytes, void **memory) {
-  MO_CHECK(make_room(&pool->live), MO_STATUS_OUT_OF_MEMORY, "context: no memory to note a block of %zu bytes", bytes);
+  if (!make_room(pool, &pool->live)) return MO_STATUS_OUT_OF_MEMORY;
   mo_pool_block block = {.bytes = bytes};
   const int64_t fit = position_by_size(&pool->kept, bytes);
   if (fit < pool->kept.count && pool->kept.blocks[fit].bytes - bytes <= bytes / 4) {
     block = remove_at(&pool->kept, fit);
     pool->kept_bytes -= block.bytes;
   } else {
-    mo_status_t status = pool->allocate(pool->owner, bytes, &block.memory);
+    mo_status_t status = pool->allocate(pool->context, bytes, &block.memory);
     if (status == MO_STATUS_OUT_OF_MEMORY && pool->kept.count > 0) {
       release_kept(pool);
-      status = pool->allocate(pool->owner, bytes, &block.memory);
+      status = pool->allocate(pool->context, bytes, &block.memory);
     }
     MO_TRY(status);
     ++pool->allocation_count;
@@ -105,12 +110,12 @@ void mo_pool_give(mo_pool *pool, void *memory) {
   if (position < pool->live.count && pool->live.blocks[position].memory == memory) {
     const mo_pool_block block = remove_at(&pool->live, position);
     const bool keep = block.bytes <= pool->kept_bytes_limit && pool->kept_bytes <= pool->kept_bytes_limit - block.bytes;
-    if (keep && make_room(&pool->kept)) {
+    if (keep && make_room(pool, &pool->kept)) {
       insert_at(&pool->kept, position_by_size(&pool->kept, block.bytes), block);
       pool->kept_bytes += block.bytes;
     } else {
       pool->held_bytes -= block.bytes;
-      pool->release(pool->owner, block.memory, block.bytes);
+      pool->release(pool->context, block.memory, block.bytes);
     }
   }
   pthread_mutex_unlock(&pool->mutex);
@@ -125,9 +130,9 @@ void mo_pool_trim(mo_pool *pool) {
 void mo_pool_destroy(mo_pool *pool) {
   release_kept(pool);
   for (int64_t i = 0; i < pool->live.count; ++i) {
-    pool->release(pool->owner, pool->live.blocks[i].memory, pool->live.blocks[i].bytes);
+    pool->release(pool->context, pool->live.blocks[i].memory, pool->live.blocks[i].bytes);
   }
-  free(pool->live.blocks);
-  free(pool->kept.blocks);
+  free_list(pool, &pool->live);
+  free_list(pool, &pool->kept);
   pthread_mutex_destroy(&pool->mutex);
 }

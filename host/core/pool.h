@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#include "host/core/error.h"
+#include "host/core/context_internal.h"
 #include "modelout/context.h"
 
 #ifdef __cplusplus
@@ -28,9 +28,9 @@ typedef struct mo_pool_list {
 } mo_pool_list;
 
 typedef struct mo_pool {
-  mo_status_t (*allocate)(void *owner, size_t bytes, void **memory);
-  void (*release)(void *owner, void *memory, size_t bytes);
-  void *owner;
+  mo_status_t (*allocate)(mo_context_t *context, size_t bytes, void **memory);
+  void (*release)(mo_context_t *context, void *memory, size_t bytes);
+  mo_context_t *context;
   size_t kept_bytes_limit;
   pthread_mutex_t mutex;
   mo_pool_list live; /* handed out, by address */
@@ -41,8 +41,8 @@ typedef struct mo_pool {
   uint64_t allocation_count; /* calls of `allocate` that gave memory */
 } mo_pool;
 
-mo_status_t mo_pool_init(mo_pool *pool, mo_status_t (*allocate)(void *, size_t, void **),
-                         void (*release)(void *, void *, size_t), void *owner, size_t kept_bytes_limit);
+mo_status_t mo_pool_init(mo_pool *pool, mo_status_t (*allocate)(mo_context_t *, size_t, void **),
+                         void (*release)(mo_context_t *, void *, size_t), mo_context_t *context, size_t kept_bytes_limit);
 
 /* Gives back everything, live blocks too: whoever still uses one outlived the context. */
 void mo_pool_destroy(mo_pool *pool);

@@ -85,6 +85,19 @@ typedef struct mo_family {
   int32_t architecture_count;
 } mo_family;
 
+/* What BERT began and its descendants kept, for their initialisers. */
+#define MO_BERT_PARAMETER_NAMES                                                                                                \
+  .word = "embeddings.word_embeddings", .position = "embeddings.position_embeddings",                                          \
+  .type = "embeddings.token_type_embeddings", .embedding_norm = "embeddings.LayerNorm", .layer_prefix = "encoder.layer.",      \
+  .layer_infix = ".", .query = "attention.self.query", .key = "attention.self.key", .value = "attention.self.value",           \
+  .attention_output = "attention.output.dense", .attention_norm = "attention.output.LayerNorm",                                \
+  .intermediate = "intermediate.dense", .output = "output.dense", .output_norm = "output.LayerNorm"
+#define MO_BERT_CONFIGURATION_KEYS                                                                                             \
+  .hidden_size = "hidden_size", .layer_count = "num_hidden_layers", .head_count = "num_attention_heads",                       \
+  .intermediate_size = "intermediate_size", .activation = "hidden_act"
+#define MO_CLASS_IN_EACH_FRAMEWORK(name)                                                                                       \
+  { name, "TF" name, "Flax" name }
+
 extern const mo_family mo_bert_family;
 extern const mo_family mo_distilbert_family;
 extern const mo_family mo_roberta_family;

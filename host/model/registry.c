@@ -22,6 +22,58 @@ const char *mo_model_known_architecture(int32_t index) {
   return NULL;
 }
 
+/* "ForMaskedLM" of "BertForMaskedLM". Every family's first architecture is its base model, "...Model". */
+static const char *suffix_of(const mo_family *family, int32_t index) {
+  return family->architectures[index].name + strlen(family->architectures[0].name) - strlen("Model");
+}
+
+/* Bit i: family i has an architecture with this suffix. */
+static unsigned families_with(const char *suffix) {
+  unsigned mask = 0;
+  for (int i = 0; i < FAMILY_COUNT; i++)
+    for (int32_t k = 0; k < families[i]->architecture_count; k++)
+      if (strcmp(suffix_of(families[i], k), suffix) == 0) mask |= 1u << i;
+  return mask;
+}
+
+/* Adds to a text of bounded size; what does not fit is cut. */
+static void add(char *text, size_t text_bytes, const char *separator, const char *word, size_t word_bytes) {
+  const size_t used = strlen(text);
+  (void)snprintf(text + used, text_bytes - used, "%s%.*s", separator, (int)word_bytes, word);
+}
+
+/* An error sentence cannot hold every name, so suffixes that the same families have stand together:
+ * "(Bert|Albert)(Model|ForMaskedLM), (Bert)(ForNextSentencePrediction)". */
+static void list_known(char *text, size_t text_bytes) {
+  unsigned listed[64];
+  size_t group_count = 0;
+  text[0] = '\0';
+  for (int i = 0; i < FAMILY_COUNT; i++) {
+    for (int32_t k = 0; k < families[i]->architecture_count; k++) {
+      const unsigned mask = families_with(suffix_of(families[i], k));
+      bool seen = false;
+      for (size_t g = 0; g < group_count; g++) seen |= listed[g] == mask;
+      if (seen || group_count == sizeof listed / sizeof listed[0]) continue;
+      const char *separator = group_count == 0 ? "(" : ", (";
+      listed[group_count++] = mask;
+      for (int f = 0; f < FAMILY_COUNT; f++) {
+        if ((mask >> f & 1u) == 0) continue;
+        const char *base = families[f]->architectures[0].name;
+        add(text, text_bytes, separator, base, strlen(base) - strlen("Model"));
+        separator = "|";
+      }
+      separator = ")(";
+      for (int32_t s = 0; s < families[i]->architecture_count; s++) {
+        const char *suffix = suffix_of(families[i], s);
+        if (families_with(suffix) != mask) continue;
+        add(text, text_bytes, separator, suffix, strlen(suffix));
+        separator = "|";
+      }
+      add(text, text_bytes, "", ")", 1);
+    }
+  }
+}
+
 mo_status_t mo_architecture_find(const char *name, const mo_family **family, const mo_architecture **architecture) {
   for (int i = 0; i < FAMILY_COUNT; i++) {
     for (int32_t k = 0; k < families[i]->architecture_count; k++) {
@@ -31,22 +83,9 @@ mo_status_t mo_architecture_find(const char *name, const mo_family **family, con
       return MO_STATUS_OK;
     }
   }
-  /* One sentence holds 511 bytes, so the list names each family once: "Bert: Model, ForMaskedLM, ...". */
-  char known[400] = "";
-  size_t used = 0;
-  for (int i = 0; i < FAMILY_COUNT; i++) {
-    const mo_architecture *all = families[i]->architectures;
-    const size_t stem = strlen(all[0].name) - strlen("Model");
-    for (int32_t k = 0; k < families[i]->architecture_count && used < sizeof known; k++) {
-      const char *suffix = all[k].name + stem;
-      const int length =
-          k == 0 ? snprintf(known + used, sizeof known - used, "%s%.*s{Model", i == 0 ? "" : " ", (int)stem, all[0].name)
-                 : snprintf(known + used, sizeof known - used, "|%s", strncmp(suffix, "For", 3) == 0 ? suffix + 3 : suffix);
-      used += length > 0 ? (size_t)length : 0;
-    }
-    if (used < sizeof known) used += (size_t)snprintf(known + used, sizeof known - used, "}");
-  }
-  return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known (For left out): %s", name, known);
+  char known[400];
+  list_known(known, sizeof known);
+  return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known are %s", name, known);
 }
 
 mo_status_t mo_architecture_class(const mo_architecture *architecture, mo_framework_t framework,
