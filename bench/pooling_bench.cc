@@ -1,0 +1,68 @@
+// bench/pooling_bench.cc - pooling: one read of the hidden states is the floor (of the weight, for the dense first token).
+//
+// Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
+#include "modelout/pooling.h"
+
+#include "bench/shape_bench.h"
+
+namespace {
+
+void Pool(benchmark::State &state, const BenchShape &shape, mo_pooling_mode_t mode, mo_dtype_t dtype) {
+  const int64_t batch = shape.sizes[0], length = shape.sizes[1], channels = shape.sizes[2];
+  ColdOperand input(dtype, {batch, length, channels});
+  ColdOperand output(dtype, {batch, channels * (mode == MO_POOLING_MEAN_STD ? 2 : 1)}, 0);
+  std::vector<uint8_t> mask_values(static_cast<size_t>(batch * length), 1);
+  const int64_t mask_shape[] = {batch, length};
+  const mo_tensor mask = mo_tensor_cpu(mask_values.data(), MO_DTYPE_BOOL, 2, mask_shape);
+  mo_pooling_params params = MO_POOLING_PARAMS_INIT;
+  params.mode = mode;
+  params.output = output.Next();
+  params.mask = &mask;
+  params.l2_normalize = true;
+  for (auto _ : state) {
+    params.input = input.Next();
+    Require(mo_pooling(BenchContext(), &params));
+  }
+  Report(state, input.bytes());
+}
+
+void Dense(benchmark::State &state, const BenchShape &shape) {
+  const int64_t batch = shape.sizes[0], channels = shape.sizes[2];
+  ColdOperand input(MO_DTYPE_FLOAT32, {batch, 1, channels}), weight(MO_DTYPE_FLOAT32, {channels, channels});
+  ColdOperand bias(MO_DTYPE_FLOAT32, {channels}, 0), output(MO_DTYPE_FLOAT32, {batch, channels}, 0);
+  mo_pooling_params params = MO_POOLING_PARAMS_INIT;
+  params.mode = MO_POOLING_FIRST;
+  params.output = output.Next();
+  params.bias = bias.Next();
+  for (auto _ : state) {
+    params.input = input.Next();
+    params.weight = weight.Next();
+    Require(mo_pooling(BenchContext(), &params));
+  }
+  Report(state, weight.bytes());
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  const struct {
+    const char *name;
+    mo_pooling_mode_t mode;
+  } modes[] = {{"mean", MO_POOLING_MEAN}, {"max", MO_POOLING_MAX}, {"mean_std", MO_POOLING_MEAN_STD}};
+  for (const BenchShape &shape : ReadShapes("pooling.txt", 3)) {
+    const std::string name = shape.name + "/" + std::to_string(shape.sizes[0]) + "x" + std::to_string(shape.sizes[1]) + "x" +
+                             std::to_string(shape.sizes[2]);
+    for (const auto &mode : modes) {
+      for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
+        benchmark::RegisterBenchmark((std::string(mode.name) + "/" + name + "/" + mo_dtype_name(dtype)).c_str(), Pool, shape,
+                                     mode.mode, dtype)
+            ->UseRealTime()
+            ->Unit(benchmark::kMicrosecond);
+      }
+    }
+    benchmark::RegisterBenchmark(("first_dense/" + name).c_str(), Dense, shape)->UseRealTime()->Unit(benchmark::kMicrosecond);
+  }
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

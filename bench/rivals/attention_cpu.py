@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""modelout's CPU attention against PyTorch's, on the same tensors in one process.
+
+Rivals: `eager`, the code of Transformers' eager_attention_forward with the weights returned, against the op with weights; and
+`sdpa`, torch.nn.functional.scaled_dot_product_attention (the fused CPU kernel), against the op without weights.
+
+Both libraries keep threads that spin for a moment after each call, so the two are timed in turn over stretches of calls and the
+start of each stretch is thrown away. The figure is the median over all stretches; the ratio is rival / modelout.
+
+    attention_cpu.py --library build/lib/libmodelout.so [--shapes FILE] [--threads 2] [--rounds 7] [--only NAME] [--json FILE]
+
+Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
+"""
+
+import argparse
+import ctypes
+import json
+import math
+import os
+import statistics
+import time
+
+import torch
+
+from modelout_ctypes import DEVICE_CHOICE_CPU, ContextOptions, Device, IndexList, Tensor, load
+
+I64_MIN = -(2**63)
+
+
+TensorPointer = ctypes.POINTER(Tensor)
+
+
+class AttentionParams(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("output", TensorPointer),
+        ("weights", TensorPointer),
+        ("log_sum_exp", TensorPointer),
+        ("query", TensorPointer),
+        ("key", TensorPointer),
+        ("value", TensorPointer),
+        ("mask", TensorPointer),
+        ("bias", TensorPointer),
+        ("key_lengths", TensorPointer),
+        ("causal", ctypes.c_bool),
+        ("causal_offset", ctypes.c_int64),
+        ("sliding_window", ctypes.c_int64),
+        ("scale", ctypes.c_float),
+        ("soft_cap", ctypes.c_float),
+        ("weights_reduction", ctypes.c_int),
+        ("weight_heads", IndexList),
+        ("weight_last_rows", ctypes.c_int64),
+    ]
+
+
+DTYPES = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3}
+
+
+def describe(tensor):
+    t = Tensor(data=tensor.data_ptr(), dtype=DTYPES[tensor.dtype], device=Device(1, 0), rank=tensor.dim())
+    for i in range(tensor.dim()):
+        t.shape[i] = tensor.shape[i]
+        t.strides[i] = tensor.stride(i)
+    return t
+
+
+class Modelout:
+    def __init__(self, path, threads):
+        self.library = load(path)
+        self.context = ctypes.c_void_p()
+        options = ContextOptions(struct_size=ctypes.sizeof(ContextOptions), device=DEVICE_CHOICE_CPU, thread_count=threads)
+        self.check(self.library.mo_context_create(ctypes.byref(options), ctypes.byref(self.context)))
+
+    def check(self, status):
+        if status != 0:
+            raise RuntimeError(self.library.mo_last_error().decode())
+
+    def prepare(self, query, key, value, output, weights):
+        """A call with everything looked up beforehand, as a C caller would hold it."""
+        tensors = {"query": query, "key": key, "value": value, "output": output, "weights": weights}
+        params = AttentionParams(struct_size=ctypes.sizeof(AttentionParams), causal_offset=I64_MIN)
+        for name, tensor in tensors.items():
+            if tensor is not None:
+                setattr(params, name, ctypes.pointer(describe(tensor)))
+        function, context, reference = self.library.mo_attention, self.context, ctypes.byref(params)
+
+        def call(keep=(params, tensors)):
+            if function(context, reference) != 0:
+                self.check(1)
+
+        return call
+
+
+def eager(query, key, value, scale):
+    weights = torch.matmul(query, key.transpose(2, 3)) * scale
+    weights = torch.nn.functional.softmax(weights, dim=-1, dtype=torch.float32).to(query.dtype)
+    output = torch.matmul(weights, value).transpose(1, 2).contiguous()
+    return output, weights
+
+
+def stretch(call, seconds):
+    """Times of single calls over a stretch, without its first quarter."""
+    times = []
+    start = time.perf_counter()
+    while True:
+        before = time.perf_counter()
+        call()
+        after = time.perf_counter()
+        if after - start > seconds / 4:
+            times.append(after - before)
+        if after - start > seconds and len(times) >= 3:
+            return times
+
+
+def compare(ours, theirs, rounds, seconds):
+    times = {"modelout": [], "rival": []}
+    for call in (ours, theirs):
+        stretch(call, seconds)
+    for turn in range(rounds):
+        order = [("modelout", ours), ("rival", theirs)]
+        for name, call in order if turn % 2 == 0 else order[::-1]:
+            times[name].append(statistics.median(stretch(call, seconds)))
+    ratios = [rival / own for own, rival in zip(times["modelout"], times["rival"])]
+    return statistics.median(times["modelout"]), statistics.median(times["rival"]), statistics.median(ratios)
+
+
+def read_shapes(path):
+    with open(path) as lines:
+        for line in lines:
+            words = line.split("#")[0].split()
+            if words:
+                yield words[0], *map(int, words[1:])
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--library", default=os.path.join(here, "../../build/lib/libmodelout.so"))
+    parser.add_argument("--shapes", default=os.path.join(here, "../shapes/attention.txt"))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.06, help="length of a stretch")
+    parser.add_argument("--only", default="", help="shapes whose name contains this")
+    parser.add_argument("--json", help="write the results to this file")
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(1)
+    modelout = Modelout(arguments.library, arguments.threads)
+    results = []
+    print(f"{'shape':42} {'rival':6} {'modelout us':>12} {'rival us':>10} {'ratio':>6} {'GFLOP/s':>8}")
+    with torch.inference_mode():
+        for name, batch, heads, kv_heads, queries, keys, head_dim in read_shapes(arguments.shapes):
+            if arguments.only not in name:
+                continue
+            hidden = heads * head_dim
+            make = lambda length, n: torch.randn(batch, length, n * head_dim).view(batch, length, n, head_dim).transpose(1, 2)
+            query, key, value = make(queries, heads), make(keys, kv_heads), make(keys, kv_heads)
+            output = torch.full((batch, queries, hidden), math.nan).view(batch, queries, heads, head_dim).transpose(1, 2)
+            weights = torch.full((batch, heads, queries, keys), math.nan)
+            scale = head_dim**-0.5
+            with_weights = modelout.prepare(query, key, value, output, weights)
+            without_weights = modelout.prepare(query, key, value, output, None)
+            groups = heads // kv_heads
+            wide = [t.repeat_interleave(groups, dim=1) if groups > 1 else t for t in (key, value)]
+            sdpa = torch.nn.functional.scaled_dot_product_attention
+
+            expected, expected_weights = eager(query, *wide, scale)
+            with_weights()
+            torch.testing.assert_close(weights, expected_weights, atol=2e-6, rtol=1e-4)
+            torch.testing.assert_close(output.transpose(1, 2), expected, atol=2e-5, rtol=1e-4)
+            output.fill_(math.nan)
+            without_weights()
+            torch.testing.assert_close(output.transpose(1, 2), expected, atol=2e-5, rtol=1e-4)
+
+            flops = 4 * batch * heads * queries * keys * head_dim
+            label = f"{name} B{batch} H{heads} S{queries}x{keys} D{head_dim}"
+            for rival, ours, theirs in (
+                ("eager", with_weights, lambda: eager(query, *wide, scale)),
+                ("sdpa", without_weights, lambda: sdpa(query, *wide)),
+            ):
+                own, other, ratio = compare(ours, theirs, arguments.rounds, arguments.seconds)
+                result = {"shape": label, "rival": rival, "modelout_us": own * 1e6, "rival_us": other * 1e6, "ratio": ratio}
+                results.append({**result, "gflops": flops / own * 1e-9})
+                print(f"{label:42} {rival:6} {own * 1e6:12.1f} {other * 1e6:10.1f} {ratio:6.2f} {flops / own * 1e-9:8.1f}", flush=True)
+    for rival in ("eager", "sdpa"):
+        ratios = [r["ratio"] for r in results if r["rival"] == rival]
+        if ratios:
+            mean = math.exp(statistics.fmean(map(math.log, ratios)))
+            print(f"{rival}: geometric mean {mean:.2f}, worst {min(ratios):.2f} over {len(ratios)} shapes")
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump({"torch": torch.__version__, "threads": arguments.threads, "results": results}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

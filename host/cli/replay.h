@@ -1,0 +1,66 @@
+/* host/cli/replay.h - a recorded case (tests/golden) run through the public API and compared with what the original returned.
+ *
+ * Used by `modelout replay`, `modelout check` and the tests. Only the public API and jansson.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_CLI_REPLAY_H
+#define MO_CLI_REPLAY_H
+
+#include "modelout/modelout.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MO_REPLAY_MESSAGE_BYTES 512
+
+/* One tensor of the output under its flat name ("hidden_states.0"). */
+typedef struct mo_replay_tensor {
+  char *name;
+  int32_t rank;
+  int64_t shape[MO_MAX_DIMS];
+  int64_t count;
+  float *values;
+} mo_replay_tensor;
+
+typedef struct mo_replay {
+  char *output_class;
+  char **keys; /* of the output, in order */
+  int64_t key_count;
+  mo_replay_tensor *tensors; /* in the order of the keys */
+  int64_t tensor_count;
+  double load_seconds, run_seconds;
+  char message[MO_REPLAY_MESSAGE_BYTES]; /* what went wrong; "" if nothing did */
+} mo_replay;
+
+/* Loads the case's model as `dtype` (NONE: float32), calls it with the recorded inputs and flags, and keeps everything it
+ * returned as float32. *result is made in any case but want of memory, with a message if the status is not OK. IO_ERROR,
+ * BAD_FILE, UNSUPPORTED (an unknown model class, a case of several calls, a part of a model), and what loading and running
+ * return. */
+mo_status_t mo_replay_case(mo_context_t *context, const char *case_directory, mo_dtype_t dtype, mo_replay **result);
+
+/* NULL is fine. */
+void mo_replay_destroy(mo_replay *replay);
+
+/* Writes the tensors as float32 under the names of outputs.safetensors. */
+mo_status_t mo_replay_save(const mo_replay *replay, const char *path);
+
+typedef struct mo_replay_comparison {
+  int64_t key_count;
+  int64_t tensor_count;     /* compared */
+  int64_t value_count;      /* compared */
+  int64_t difference_count; /* keys, names, shapes and tensors with values that differ by more than the tolerance */
+  double largest;           /* of all differences of values; infinity where one of the two is no number */
+  char largest_name[96];    /* the tensor it is in */
+  char message[MO_REPLAY_MESSAGE_BYTES]; /* the first difference; "" if there is none */
+} mo_replay_comparison;
+
+/* Compares keys (in order), names, shapes and values with case.json and outputs.safetensors. OK also where they differ: look at
+ * difference_count. IO_ERROR, BAD_FILE, OUT_OF_MEMORY if the recording cannot be read; `message` says why. */
+mo_status_t mo_replay_compare(const mo_replay *replay, const char *case_directory, double tolerance,
+                              mo_replay_comparison *comparison);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

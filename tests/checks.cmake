@@ -1,0 +1,29 @@
+# Checks that are no GoogleTest programs: layers, exports, public headers, and the installed package. They carry the label
+# "check". A sanitized build leaves out those that say nothing about it.
+find_package(Python3 COMPONENTS Interpreter)
+
+function(mo_add_check name)
+  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS check TIMEOUT 600)
+endfunction()
+
+if(NOT MODELOUT_SANITIZE)
+  if(Python3_FOUND)
+    set(python ${Python3_EXECUTABLE} -B)
+    mo_add_check(check_layers ${python} scripts/check-layers ${CMAKE_SOURCE_DIR})
+    mo_add_check(check_layers_self_test ${python} scripts/check-layers --self-test)
+    mo_add_check(check_exports ${python} scripts/check-exports $<TARGET_FILE:modelout> ${CMAKE_SOURCE_DIR})
+    mo_add_check(check_headers ${python} scripts/check-headers ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
+  endif()
+  mo_add_check(check_install scripts/check-install ${CMAKE_BINARY_DIR})
+endif()
+
+# The fuzz targets' seeds are tests of every build.
+if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/CMakeLists.txt)
+  add_subdirectory(fuzz)
+endif()
+
+# The command's own tests start the command.
+if(TARGET command_test AND TARGET modelout_command)
+  add_dependencies(command_test modelout_command)
+endif()
