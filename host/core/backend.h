@@ -62,6 +62,8 @@ typedef struct mo_backend {
   mo_status_t (*event_record)(void *state, mo_event event, mo_stream stream);
   mo_status_t (*event_synchronize)(void *state, mo_event event);
   bool (*event_is_complete)(void *state, mo_event event);
+  /* Work put on the stream is recorded for later launches instead of run (a CUDA graph). NULL: never. */
+  bool (*stream_is_capturing)(void *state, mo_stream stream);
 
   /* Ops, one per public function of the same name. */
   mo_status_t (*attention)(mo_context_t *context, const mo_attention_params *params);

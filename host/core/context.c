@@ -326,6 +326,10 @@ mo_status_t mo_context_copy_stream(mo_context_t *context, mo_stream *stream) {
   return status;
 }
 
+bool mo_context_stream_is_capturing(const mo_context_t *context, mo_stream stream) {
+  return context->backend->stream_is_capturing != NULL && context->backend->stream_is_capturing(context->backend_state, stream);
+}
+
 mo_status_t mo_context_acquire_event(mo_context_t *context, mo_event *event) {
   *event = NULL;
   if (context->backend->event_create == NULL) return MO_STATUS_OK;

@@ -31,6 +31,9 @@ void mo_context_release_pinned(mo_context_t *context, void *memory);
 /* The stream on which device-to-host copies of fields run. NULL on backends without streams. Made at first use. */
 mo_status_t mo_context_copy_stream(mo_context_t *context, mo_stream *stream);
 
+/* True while work put on `stream` is recorded into a graph instead of run. */
+bool mo_context_stream_is_capturing(const mo_context_t *context, mo_stream stream);
+
 /* Events from the context's pool (creating one costs microseconds on a GPU). Backends without events: *event is NULL. */
 mo_status_t mo_context_acquire_event(mo_context_t *context, mo_event *event);
 void mo_context_return_event(mo_context_t *context, mo_event event);

@@ -204,8 +204,13 @@ static void carve(const mo_model_t *model, const mo_model_inputs *inputs, const 
   mo_head_carve(model, shape, arena, &memory->head);
 }
 
-/* Inputs onto the device. */
+/* Inputs onto the device. A graph would read the staging memory anew at each launch, whatever lies there by then. */
 static mo_status_t stage(mo_model_t *model, const mo_prepared_inputs *inputs) {
+  for (int which = 0; which < MO_INPUT_COUNT; which++) {
+    MO_CHECK(
+        inputs->sources[which] == NULL || !mo_context_stream_is_capturing(model->context, mo_context_stream(model->context)),
+        MO_STATUS_WRONG_STATE, "%s: an input lies on the host while the stream is being captured", model->architecture.name);
+  }
   const mo_status_t status = mo_inputs_fill(model, inputs, model->workspace, model->staging);
   if (model->staging == NULL) return status;
   if (model->staged == NULL) MO_TRY(mo_context_acquire_event(model->context, &model->staged));
@@ -224,7 +229,7 @@ static mo_status_t reserve(mo_model_t *model, size_t bytes, size_t input_bytes) 
     MO_TRY(mo_context_allocate(model->context, bytes, &model->workspace));
     model->workspace_bytes = bytes;
   }
-  if (mo_context_backend(model->context)->memory_is_host) return MO_STATUS_OK;
+  if (mo_context_backend(model->context)->memory_is_host || input_bytes == 0) return MO_STATUS_OK;
   MO_TRY(wait_for_staging(model));
   if (input_bytes <= model->staging_bytes) return MO_STATUS_OK;
   void *staging = mo_host_allocate(model->context, input_bytes);
@@ -249,7 +254,7 @@ static mo_status_t run(mo_model_t *model, const mo_model_inputs *inputs, const m
   carve(model, inputs, &shape, &arena, &memory);
   MO_CHECK(mo_arena_fits(&arena), MO_STATUS_INTERNAL, "%s: the workspace is smaller than what was measured",
            model->architecture.name);
-  MO_TRY(stage(model, &memory.inputs));
+  if (memory.input_bytes > 0) MO_TRY(stage(model, &memory.inputs));
 
   const mo_encoder_inputs encoder_inputs = {.batch_size = shape.batch_size,
                                             .sequence_length = shape.sequence_length,
@@ -260,7 +265,8 @@ static mo_status_t run(mo_model_t *model, const mo_model_inputs *inputs, const m
                                             .mask = memory.inputs.tensors[MO_INPUT_MASK]};
   MO_TRY(mo_encoder_forward(&model->encoder, &encoder_inputs, &memory.encoder, request, output, &hidden));
   MO_TRY(mo_head_forward(model, &shape, &memory.inputs, &hidden, &memory.encoder, &memory.head, output));
-  return mo_output_mark_written(output, mo_context_stream(model->context));
+  const mo_stream stream = mo_context_stream(model->context);
+  return mo_context_stream_is_capturing(model->context, stream) ? MO_STATUS_OK : mo_output_mark_written(output, stream);
 }
 
 mo_status_t mo_model_run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output) {

@@ -62,6 +62,11 @@ static mo_status_t for_each_output_source(const mo_output *output, mo_stream str
 
 mo_status_t mo_output_mark_written(mo_output *output, mo_stream stream) {
   MO_CHECK(output != NULL, MO_STATUS_INVALID_ARGUMENT, "output_mark_written: the output is NULL");
+  if (mo_context_stream_is_capturing(output->state->context, stream)) {
+    return mo_context_note(output->state->context,
+                           mo_fail(MO_STATUS_WRONG_STATE,
+                                   "output_mark_written: the stream is being captured, nothing is written before a launch"));
+  }
   const mo_status_t status = for_each_output_source(output, stream, mo_source_mark_written);
   if (status == MO_STATUS_OK && output->state->block == NULL) ++output->state->generation;
   return mo_context_note(output->state->context, status);

@@ -38,7 +38,8 @@ typedef struct mo_embedding_params {
 #define MO_EMBEDDING_PARAMS_INIT MO_STRUCT_INIT(mo_embedding_params)
 
 /* INVALID_ARGUMENT: also an id, position or type outside its table (the CPU names the first one; nothing is written then),
- * UNSUPPORTED, DEVICE_ERROR. Asynchronous on a GPU. */
+ * UNSUPPORTED, DEVICE_ERROR. Asynchronous on a GPU, which is why a GPU cannot refuse what only the data show: there the row of a
+ * token with such an index becomes NaN, and no memory outside the tables is read. */
 MO_API mo_status_t mo_embedding(mo_context_t *context, const mo_embedding_params *params);
 
 #ifdef __cplusplus

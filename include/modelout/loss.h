@@ -33,7 +33,9 @@ typedef struct mo_cross_entropy_params {
 
 #define MO_CROSS_ENTROPY_PARAMS_INIT MO_STRUCT_INIT_WITH(mo_cross_entropy_params, ignore_index, -100)
 
-/* INVALID_ARGUMENT: also a label outside 0..V-1 that is not ignore_index (the CPU names it and writes nothing). */
+/* INVALID_ARGUMENT: also a label outside 0..V-1 that is not ignore_index, and too little room for COMPACT (the CPU names them and
+ * writes nothing). A GPU cannot refuse what only the data show: there the loss of such a position is NaN (and with it the mean or
+ * sum), and losses that find no room are dropped. */
 MO_API mo_status_t mo_cross_entropy(mo_context_t *context, const mo_cross_entropy_params *params);
 
 /* Elementwise losses against floating targets, mean over all elements: torch.nn.BCEWithLogitsLoss, torch.nn.MSELoss. */

@@ -101,7 +101,10 @@ MO_API mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inpu
                                           mo_output **output);
 
 /* Runs the forward pass into an output of mo_model_create_output (or an earlier run) of inputs of the same shapes and the same
- * request, and marks it as written. Does not allocate once the shapes have been seen. */
+ * request, and marks it as written. Does not allocate once the shapes have been seen.
+ *
+ * While the context's stream is being captured into a CUDA graph, the inputs must lie on the device (WRONG_STATE), in the dtypes
+ * the ops take, and nothing is marked: call mo_output_mark_written after each launch of the graph. */
 MO_API mo_status_t mo_model_run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output);
 
 /* Both in one. request NULL: no optional field. */

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/cli/replay.h"
+#include "tests/support/test_context.h"
 
 namespace {
 
@@ -33,9 +34,8 @@ std::vector<std::string> Cases() {
 class Context {
  public:
   Context() {
-    mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
-    options.device = MO_DEVICE_CHOICE_CPU;
-    EXPECT_EQ(mo_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
+    mo_context_options options = test_context_options();
+    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
   }
   ~Context() { mo_context_destroy(context_); }
   mo_context_t *get() const { return context_; }

@@ -14,6 +14,8 @@
 
 #include "host/core/float16.h"
 #include "modelout/tensor.h"
+#include "tests/support/device_mirror.h"
+#include "tests/support/test_context.h"
 
 using Shape = std::vector<int64_t>;
 

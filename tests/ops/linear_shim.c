@@ -3,6 +3,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "tests/ops/linear_shim.h"
 
+#include "tests/support/device_mirror.h"
+
 mo_status_t shim_linear(mo_context_t *context, const mo_tensor *output, const mo_tensor *input, const mo_tensor *weight,
                         const mo_packed_weight_t *packed, const mo_tensor *bias, const mo_tensor *residual,
                         mo_activation_t activation) {
@@ -14,5 +16,5 @@ mo_status_t shim_linear(mo_context_t *context, const mo_tensor *output, const mo
   params.bias = bias;
   params.residual = residual;
   params.activation = activation;
-  return mo_linear(context, &params);
+  return test_linear(context, &params);
 }

@@ -85,7 +85,7 @@ class Norm : public op_test::OpTest {
     p.bias = c.bias && !c.rms ? &bias : nullptr;
     p.epsilon = 1e-5f;
     p.weight_offset = c.weight_offset;
-    ASSERT_EQ(c.rms ? mo_rms_norm(context_, &p) : mo_layer_norm(context_, &p), MO_STATUS_OK) << mo_last_error();
+    ASSERT_EQ(c.rms ? test_rms_norm(context_, &p) : test_layer_norm(context_, &p), MO_STATUS_OK) << mo_last_error();
 
     std::vector<double> w(count), b(count), row(count);
     std::vector<float> w_single(count), b_single(count), row_single(count);
@@ -306,12 +306,12 @@ TEST_F(Norm, FrontDoor) {
   for (const Change &change : changes) {
     mo_norm_params params = good;
     change.apply(params);
-    expect_error(mo_layer_norm(context_, &params), MO_STATUS_INVALID_ARGUMENT, "layer norm: ", change.part);
+    expect_error(test_layer_norm(context_, &params), MO_STATUS_INVALID_ARGUMENT, "layer norm: ", change.part);
     EXPECT_TRUE(output.memory() == before) << change.part;
   }
-  expect_error(mo_rms_norm(context_, &good), MO_STATUS_INVALID_ARGUMENT, "rms norm: ", "bias");
-  expect_error(mo_rms_norm(context_, nullptr), MO_STATUS_INVALID_ARGUMENT, "rms norm: ", "NULL");
-  EXPECT_EQ(mo_layer_norm(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
+  expect_error(test_rms_norm(context_, &good), MO_STATUS_INVALID_ARGUMENT, "rms norm: ", "bias");
+  expect_error(test_rms_norm(context_, nullptr), MO_STATUS_INVALID_ARGUMENT, "rms norm: ", "NULL");
+  EXPECT_EQ(test_layer_norm(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
 }
 
 TEST(NormIsa, EveryInstructionSet) { op_test::run_again_per_isa(); }

@@ -20,6 +20,8 @@
 #include "host/core/float16.h"
 #include "host/cpu/isa.h"
 #include "modelout/modelout.h"
+#include "tests/support/device_mirror.h"
+#include "tests/support/test_context.h"
 
 namespace op_test {
 
@@ -151,10 +153,9 @@ class OpTest : public ::testing::Test {
   void make_context(int32_t threads) {
     mo_context_destroy(context_);
     context_ = nullptr;
-    mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
-    options.device = MO_DEVICE_CHOICE_CPU;
+    mo_context_options options = test_context_options();
     options.thread_count = threads;
-    ASSERT_EQ(mo_context_create(&options, &context_), MO_STATUS_OK);
+    ASSERT_EQ(test_context_create(&options, &context_), MO_STATUS_OK);
   }
   /* A refused call: the status, and a sentence that begins with the op and holds `part`. */
   void expect_error(mo_status_t status, mo_status_t expected, const char *op, const char *part) {
@@ -171,6 +172,7 @@ class OpTest : public ::testing::Test {
 /* The library reads MODELOUT_CPU_ISA once per process, so the other instruction sets are tested by running this program again
  * with it. Sets that the processor lacks are skipped. */
 inline void run_again_per_isa() {
+  TEST_ON_CPU_ONLY("instruction sets are the CPU's");
   if (std::getenv("MODELOUT_CPU_ISA") != nullptr) GTEST_SKIP() << "this is such a run";
   for (int isa = MO_CPU_ISA_GENERIC; isa < static_cast<int>(mo_cpu_isa()); ++isa) {
     const std::string name = mo_cpu_isa_name(static_cast<mo_cpu_isa_t>(isa));

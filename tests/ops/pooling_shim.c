@@ -2,6 +2,7 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "modelout/pooling.h"
+#include "tests/support/device_mirror.h"
 
 mo_status_t mo_test_masked_mean(mo_context_t *context, float *hidden, uint8_t *mask, int64_t batch, int64_t length,
                                 int64_t channels, float *output);
@@ -16,5 +17,5 @@ mo_status_t mo_test_masked_mean(mo_context_t *context, float *hidden, uint8_t *m
   params.input = &input;
   params.mask = &mask_tensor;
   params.output = &output_tensor;
-  return mo_pooling(context, &params);
+  return test_pooling(context, &params);
 }

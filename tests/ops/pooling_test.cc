@@ -82,22 +82,22 @@ TEST_F(PoolingTest, ValuesOfPyTorch) {
   weight.FillPattern(5, 11, 5, 0.125);
   bias.Fill({0.25, -0.5});
   mo_pooling_params params = Pooling(MO_POOLING_MEAN, output.Poison(), input, &mask);
-  ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(output, {0.5, 0.166666672, -0.166666672, 0.0, -3.5, 2.5}, 1e-7);
   params.l2_normalize = true;
-  ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(output, {0.904534042, 0.301511347, -0.301511347, 0.0, -0.813733459, 0.58123821}, 1e-7);
   params = Pooling(MO_POOLING_MAX, output.Poison(), input, &mask);
-  ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(output, {4.0, 1.5, 4.5, 0.0, -3.5, 2.5}, 0);
   params = Pooling(MO_POOLING_MEAN_STD, both.Poison(), input, &mask);
-  ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(both, {0.5, 0.166666672, -0.166666672, 4.44409704, 1.52752519, 4.07226372, 0.0, -3.5, 2.5, kNan, kNan, kNan},
                1e-6);
   params = Pooling(MO_POOLING_FIRST, dense.Poison(), input, nullptr);
   params.weight = weight.get();
   params.bias = bias.get();
-  ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(dense, {0.948085308, 0.864906609, 0.948085308, -0.991859734}, 2e-7);
 }
 
@@ -127,7 +127,7 @@ TEST_F(PoolingTest, EveryModeSizeDtypeAndLayout) {
           }
           mo_pooling_params params = Pooling(mode, output.Poison(), input, variant != 0 ? &mask : nullptr);
           params.l2_normalize = variant == 2;
-          ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+          ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
           for (int64_t b = 0; b < size.batch; ++b) {
             std::vector<double> reference = PlainRow<double>(mode, input, variant != 0 ? &mask : nullptr, b);
             std::vector<float> plain = PlainRow<float>(mode, input, variant != 0 ? &mask : nullptr, b);
@@ -166,7 +166,7 @@ TEST_F(PoolingTest, DenseOfEverySizeDtypeAndLayout) {
           mo_pooling_params params = Pooling(MO_POOLING_FIRST, output.Poison(), input, nullptr);
           params.weight = weight.get();
           params.bias = with_bias ? bias.get() : nullptr;
-          ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+          ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
           for (int64_t b = 0; b < size.batch; ++b) {
             for (int64_t n = 0; n < size.width; ++n) {
               double sum = 0;
@@ -201,7 +201,7 @@ TEST_F(PoolingTest, SequencesWithoutAValidPositionGiveZeros) {
         mo_pooling_params params =
             Pooling(mode, destination.Poison(), no_positions ? empty : input, no_positions ? nullptr : &mask);
         params.l2_normalize = normalize;
-        ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+        ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
         for (int64_t i = 0; i < destination.count(); ++i) ASSERT_EQ(destination.Get(i), 0.0);
       }
     }
@@ -209,9 +209,9 @@ TEST_F(PoolingTest, SequencesWithoutAValidPositionGiveZeros) {
   TestTensor none(MO_DTYPE_FLOAT32, {0, 3, 20}), nothing(MO_DTYPE_FLOAT32, {0, 20}), thin(MO_DTYPE_FLOAT32, {2, 3, 0}),
       thin_output(MO_DTYPE_FLOAT32, {2, 0});
   mo_pooling_params params = Pooling(MO_POOLING_MEAN, nothing, none, nullptr);
-  EXPECT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   params = Pooling(MO_POOLING_MEAN, thin_output, thin, &mask);
-  EXPECT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
 }
 
 TEST_F(PoolingTest, MaxKeepsNanAndInfinity) {
@@ -223,7 +223,7 @@ TEST_F(PoolingTest, MaxKeepsNanAndInfinity) {
     if (c % 3 == 0) input.Set((c + 1) % 4 * channels + c, kInf);
   }
   mo_pooling_params params = Pooling(MO_POOLING_MAX, output, input, nullptr);
-  ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   for (int64_t c = 0; c < channels; ++c) ExpectNearOrSame(output.Get(c), c % 3 == 0 ? kNan : c % 3 == 1 ? kInf : -5, 0);
 }
 
@@ -233,7 +233,7 @@ TEST_F(PoolingTest, LongSequencesDoNotLosePrecision) {
   input.FillNormal(&random_, 1.0, 1000.0);
   const std::vector<double> reference = PlainRow<double>(MO_POOLING_MEAN_STD, input, nullptr, 0);
   mo_pooling_params params = Pooling(MO_POOLING_MEAN_STD, output.Poison(), input, nullptr);
-  ASSERT_EQ(mo_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   for (int64_t c = 0; c < 6; ++c) EXPECT_NEAR(output.Get(c), reference[static_cast<size_t>(c)], c < 3 ? 2e-3 : 1e-5);
 }
 
@@ -246,19 +246,19 @@ TEST_F(PoolingTest, Refuses) {
       folded(MO_DTYPE_FLOAT32, {2, 4}, std::vector<int64_t>{0, 1});
   input.FillAll(1);
   const mo_pooling_params good = Pooling(MO_POOLING_FIRST, output, input, nullptr);
-  ASSERT_EQ(mo_pooling(context_, &good), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_pooling(context_, &good), MO_STATUS_OK) << mo_last_error();
   output.Poison();
   using P = mo_pooling_params *;
   const auto refuse = [&](const std::string &part, auto change) {
     SCOPED_TRACE(part);
     mo_pooling_params params = good;
     change(&params);
-    ExpectInvalid(mo_pooling(context_, &params), "pooling: ");
+    ExpectInvalid(test_pooling(context_, &params), "pooling: ");
     EXPECT_NE(std::string(mo_last_error()).find(part), std::string::npos) << mo_last_error();
     EXPECT_TRUE(std::isnan(output.Get(0)));
   };
-  EXPECT_EQ(mo_pooling(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
-  ExpectInvalid(mo_pooling(context_, nullptr), "NULL");
+  EXPECT_EQ(test_pooling(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
+  ExpectInvalid(test_pooling(context_, nullptr), "NULL");
   refuse("struct_size", [](P p) { p->struct_size = 3; });
   refuse("mode 0", [](P p) { p->mode = static_cast<mo_pooling_mode_t>(0); });
   refuse("mode 6", [](P p) { p->mode = static_cast<mo_pooling_mode_t>(6); });

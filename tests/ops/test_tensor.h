@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "modelout/context.h"
+#include "tests/support/device_mirror.h"
+#include "tests/support/test_context.h"
 
 inline const double kNan = std::numeric_limits<double>::quiet_NaN();
 inline const double kInf = std::numeric_limits<double>::infinity();
@@ -123,13 +125,12 @@ class TestTensor {
   mo_tensor tensor_;
 };
 
-// A CPU context per test.
+// A context of the tested device per test.
 class OpTest : public testing::Test {
  protected:
   void SetUp() override {
-    mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
-    options.device = MO_DEVICE_CHOICE_CPU;
-    ASSERT_EQ(mo_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
+    mo_context_options options = test_context_options();
+    ASSERT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
   }
   void TearDown() override { mo_context_destroy(context_); }
 

@@ -34,7 +34,7 @@ void Check(mo_context_t *context, const TestTensor &input, int64_t k) {
   shape.back() = k;
   TestTensor values(tensor->dtype, shape), indices(MO_DTYPE_INT64, shape);
   const mo_topk_params params = Topk(values.Poison(), indices.Poison(), input);
-  ASSERT_EQ(mo_topk(context, &params), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_topk(context, &params), MO_STATUS_OK) << mo_last_error();
   for (int64_t row = 0; row < input.count() / std::max<int64_t>(count, 1); ++row) {
     std::vector<double> x(static_cast<size_t>(count));
     for (int64_t i = 0; i < count; ++i) x[static_cast<size_t>(i)] = input.Get(row * count + i);
@@ -73,6 +73,7 @@ TEST_F(TopkTest, EverySizeDtypeAndLayout) {
   const int64_t counts[] = {1, 2, 7, 16, 127, 128, 129, 130, 255, 257, 1000, 4099};
   for (const mo_dtype_t dtype : kFloats) {
     for (const int64_t count : counts) {
+      if (count == 4099 && test_device_is_simulated()) continue;
       for (const int64_t spread : {1, 3}) {
         TestTensor input(dtype, {3, count}, spread, spread);
         for (const int kind : {0, 1, 2}) {  // all different; many ties; special values
@@ -149,19 +150,19 @@ TEST_F(TopkTest, Refuses) {
       ids(MO_DTYPE_INT64, {2, 9}), scalar(MO_DTYPE_FLOAT32, std::vector<int64_t>{}), empty(MO_DTYPE_FLOAT32, {2, 0});
   input.FillAll(1);
   const mo_topk_params good = Topk(values, indices, input);
-  ASSERT_EQ(mo_topk(context_, &good), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(test_topk(context_, &good), MO_STATUS_OK) << mo_last_error();
   values.Poison();
   using P = mo_topk_params *;
   const auto refuse = [&](const std::string &part, auto change) {
     SCOPED_TRACE(part);
     mo_topk_params params = good;
     change(&params);
-    ExpectInvalid(mo_topk(context_, &params), "topk: ");
+    ExpectInvalid(test_topk(context_, &params), "topk: ");
     EXPECT_NE(std::string(mo_last_error()).find(part), std::string::npos) << mo_last_error();
     EXPECT_TRUE(std::isnan(values.Get(0)));
   };
-  EXPECT_EQ(mo_topk(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
-  ExpectInvalid(mo_topk(context_, nullptr), "NULL");
+  EXPECT_EQ(test_topk(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
+  ExpectInvalid(test_topk(context_, nullptr), "NULL");
   refuse("struct_size", [](P p) { p->struct_size = 0; });
   refuse("input is NULL", [](P p) { p->input = nullptr; });
   refuse("values is NULL", [](P p) { p->values = nullptr; });

@@ -1,0 +1,42 @@
+# The CUDA backend as a module of its own, opened at run time by libmodelout.so, which never links CUDA.
+set(MODELOUT_CUDA_ARCHITECTURES "80;86;89;90a;100;120" CACHE STRING "Architectures the CUDA kernels are compiled for")
+set(CMAKE_CUDA_STANDARD 17)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_EXTENSIONS OFF)
+set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+if(NOT CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES ${MODELOUT_CUDA_ARCHITECTURES}) # or enable_language would choose one
+endif()
+enable_language(CUDA)
+find_package(CUDAToolkit 13 REQUIRED)
+
+# Machine code for every architecture of the list; PTX of the last one only, for cards that come after it.
+set(architectures "")
+list(GET MODELOUT_CUDA_ARCHITECTURES -1 newest)
+foreach(architecture IN LISTS MODELOUT_CUDA_ARCHITECTURES)
+  list(APPEND architectures ${architecture}-real)
+endforeach()
+list(APPEND architectures ${newest}-virtual)
+
+file(GLOB MODELOUT_CUDA_KERNELS CONFIGURE_DEPENDS kernels/*.cu)
+file(GLOB MODELOUT_CUDA_SOURCES CONFIGURE_DEPENDS host/cuda/*.c)
+
+add_library(modelout_cuda_kernels OBJECT ${MODELOUT_CUDA_KERNELS})
+target_include_directories(modelout_cuda_kernels PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
+target_compile_options(modelout_cuda_kernels PRIVATE -lineinfo -Xcompiler=-Wall,-Wextra)
+if(MODELOUT_WARNINGS_AS_ERRORS)
+  target_compile_options(modelout_cuda_kernels PRIVATE --Werror=all-warnings)
+endif()
+set_target_properties(modelout_cuda_kernels PROPERTIES CUDA_ARCHITECTURES "${architectures}")
+
+add_library(modelout_cuda SHARED ${MODELOUT_CUDA_SOURCES} $<TARGET_OBJECTS:modelout_cuda_kernels>)
+mo_target_defaults(modelout_cuda)
+target_include_directories(modelout_cuda PRIVATE ${CMAKE_SOURCE_DIR})
+target_link_libraries(modelout_cuda PRIVATE modelout CUDA::cudart_static CUDA::cublasLt m)
+target_link_options(modelout_cuda PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/cuda_exports.map)
+if(NOT MODELOUT_SANITIZE)
+  target_link_options(modelout_cuda PRIVATE -Wl,--no-undefined)
+endif()
+set_target_properties(modelout_cuda PROPERTIES LINKER_LANGUAGE C INSTALL_RPATH "$ORIGIN"
+                      LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/cuda_exports.map)
+install(TARGETS modelout_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -1,0 +1,50 @@
+/* host/cuda/cuda_ops.h - the CUDA backend's ops, one file per stem (host/cuda/<stem>.c), and its state.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_CUDA_CUDA_OPS_H
+#define MO_CUDA_CUDA_OPS_H
+
+#include <cuda_runtime_api.h>
+
+#include "host/core/backend.h"
+#include "host/cuda/cuda_error.h"
+
+/* Per context. */
+typedef struct mo_cuda_state {
+  int32_t device_index;
+  int32_t multiprocessor_count;
+  size_t shared_bytes_limit; /* per block, opt-in */
+  struct mo_cuda_linear_plans *linear_plans; /* host/cuda/linear.c; NULL until the first linear */
+  char name[256];
+} mo_cuda_state;
+
+/* The card of this context for the calling thread. Every function of the backend begins with it: another library may have chosen
+ * another card since. */
+mo_status_t mo_cuda_enter(const mo_cuda_state *state);
+
+static inline mo_cuda_state *mo_cuda_state_of(const mo_context_t *context) {
+  return (mo_cuda_state *)mo_context_backend_state(context);
+}
+static inline cudaStream_t mo_cuda_stream_of(const mo_context_t *context) { return (cudaStream_t)mo_context_stream(context); }
+
+mo_status_t mo_cuda_attention(mo_context_t *context, const mo_attention_params *params);
+mo_status_t mo_cuda_softmax(mo_context_t *context, const mo_softmax_params *params);
+mo_status_t mo_cuda_layer_norm(mo_context_t *context, const mo_norm_params *params);
+mo_status_t mo_cuda_rms_norm(mo_context_t *context, const mo_norm_params *params);
+mo_status_t mo_cuda_embedding(mo_context_t *context, const mo_embedding_params *params);
+mo_status_t mo_cuda_linear(mo_context_t *context, const mo_linear_params *params);
+mo_status_t mo_cuda_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
+                                mo_packed_weight_t *packed);
+void mo_cuda_packed_weight_release(mo_packed_weight_t *packed);
+void mo_cuda_linear_plans_destroy(struct mo_cuda_linear_plans *plans);
+mo_status_t mo_cuda_pooling(mo_context_t *context, const mo_pooling_params *params);
+mo_status_t mo_cuda_cross_entropy(mo_context_t *context, const mo_cross_entropy_params *params);
+mo_status_t mo_cuda_bce_with_logits_loss(mo_context_t *context, const mo_elementwise_loss_params *params);
+mo_status_t mo_cuda_mse_loss(mo_context_t *context, const mo_elementwise_loss_params *params);
+mo_status_t mo_cuda_span_loss(mo_context_t *context, const mo_span_loss_params *params);
+mo_status_t mo_cuda_topk(mo_context_t *context, const mo_topk_params *params);
+
+/* A strided device view into contiguous host memory (host/cuda/gather.c). */
+mo_status_t mo_cuda_copy_view_to_host(void *state, void *destination, const mo_tensor *view, mo_stream stream);
+
+#endif

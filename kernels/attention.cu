@@ -1,0 +1,58 @@
+/* kernels/attention.cu - which attention kernel runs: the tensor-core one for 16-bit types with aligned rows, else the plain one.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/attention.h"
+
+#include "kernels/attention_mma.cuh"
+#include "kernels/attention_plain.cuh"
+
+namespace {
+
+bool rows_are_aligned(const void *data, const int64_t (&strides)[3]) {
+  return reinterpret_cast<uintptr_t>(data) % 16 == 0 && strides[0] % 8 == 0 && strides[1] % 8 == 0 && strides[2] % 8 == 0;
+}
+
+/* Heads are padded to the next of these in shared memory. */
+template <typename T>
+cudaError_t launch_mma(const mo_attention_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream, bool *fits) {
+  const int dim = args.head_dim > args.value_dim ? args.head_dim : args.value_dim;
+  if (dim <= 32) return mo_attention_mma::launch<T, 32>(args, shared_bytes_limit, stream, fits);
+  if (dim <= 64) return mo_attention_mma::launch<T, 64>(args, shared_bytes_limit, stream, fits);
+  if (dim <= 96) return mo_attention_mma::launch<T, 96>(args, shared_bytes_limit, stream, fits);
+  if (dim <= 128) return mo_attention_mma::launch<T, 128>(args, shared_bytes_limit, stream, fits);
+  if (dim <= 192) return mo_attention_mma::launch<T, 192>(args, shared_bytes_limit, stream, fits);
+  return mo_attention_mma::launch<T, 256>(args, shared_bytes_limit, stream, fits);
+}
+
+template <typename T>
+cudaError_t launch_type(const mo_attention_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream) {
+  const bool reduced = args.weights != nullptr && args.weights_reduction != MO_WEIGHTS_REDUCTION_NONE;
+  bool done = false;
+  if constexpr (sizeof(T) == 2) {
+    if (args.head_dim % 8 == 0 && args.value_dim % 8 == 0 && rows_are_aligned(args.query, args.query_strides) &&
+        rows_are_aligned(args.key, args.key_strides) && rows_are_aligned(args.value, args.value_strides) &&
+        rows_are_aligned(args.output, args.output_strides)) {
+      const cudaError_t error = launch_mma<T>(args, shared_bytes_limit, stream, &done);
+      if (error != cudaSuccess) return error;
+    }
+  }
+  if (!done) {
+    const cudaError_t error = mo_attention_plain::launch<T>(args, args.weights != nullptr && !reduced, stream);
+    if (error != cudaSuccess) return error;
+  }
+  return reduced && args.query_length > args.first_weight_row && args.key_length > 0
+             ? mo_attention_plain::launch_reduction<T>(args, stream)
+             : cudaSuccess;
+}
+
+}  // namespace
+
+cudaError_t mo_launch_attention(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream) {
+  if (args->batch == 0 || args->heads == 0 || args->query_length == 0) return cudaSuccess;
+  switch (args->dtype) {
+    case MO_DTYPE_FLOAT32: return launch_type<float>(*args, shared_bytes_limit, stream);
+    case MO_DTYPE_FLOAT16: return launch_type<mo_half>(*args, shared_bytes_limit, stream);
+    case MO_DTYPE_BFLOAT16: return launch_type<mo_bfloat16>(*args, shared_bytes_limit, stream);
+    default: return cudaErrorInvalidValue; /* the front door lets these three through */
+  }
+}

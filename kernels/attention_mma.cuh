@@ -1,0 +1,552 @@
+/* kernels/attention_mma.cuh - attention for 16-bit types on the tensor cores of sm_80 and newer (mma.sync, ldmatrix, cp.async).
+ *
+ * One block computes 64 query rows of one (batch, head): four warps of 16 rows. Key and value tiles come in through two
+ * buffers: while one is used the next is under way. Products are float32; P is rounded to the storage type for P V, as every
+ * fused kernel does.
+ *
+ * Without weights: online softmax, bytes 2 D (Sq + Sk) per head and nothing of size Sq x Sk.
+ * With weights, each weight is written once, normalised, in lines of at least 128 bytes:
+ *   slab:     all scores of the 64 rows fit into shared memory (float32): one pass over QK, weights leave from the slab;
+ *   two-pass: first maximum and sum of every row (QK only), then QK again, weights through a staging tile, and PV.
+ * Keys that no row of the block sees are neither loaded nor computed; their weights are written as zeros.
+ *
+ * Traps: a row without visible keys has maximum -infinity; its result is the plain mean of V, which a separate pass computes so
+ * that values behind key_lengths, read for it, cannot reach other rows (0 * NaN). Shared rows are padded by 16 bytes, which
+ * makes the eight addresses of an ldmatrix fall into different banks.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_KERNELS_ATTENTION_MMA_CUH
+#define MO_KERNELS_ATTENTION_MMA_CUH
+
+#include "kernels/arch/launch.cuh"
+#include "kernels/arch/mma.cuh"
+#include "kernels/attention_score.cuh"
+
+namespace mo_attention_mma {
+
+constexpr int kWarps = 4;
+constexpr int kThreads = 32 * kWarps;
+constexpr int kRows = 16 * kWarps;
+
+enum class Weights { none, slab, two_pass };
+
+/* Tuning in one place. Keys per tile: 64 keeps QK and PV at eight independent mma chains a warp; with wide heads 32, so that
+ * two buffers of K and V and the query fit the 99 KiB of the smaller cards up to D = 192. */
+template <int Dim>
+struct Tile {
+  static constexpr int keys = Dim <= 128 ? 64 : 32;
+  static constexpr int stride = Dim + 8; /* elements; 16 bytes of padding */
+  static constexpr int query_elements = kRows * stride;
+  static constexpr int buffer_elements = keys * stride; /* of K or of V */
+  static constexpr int staging_stride = keys + 4;       /* floats */
+  static constexpr size_t fixed_bytes = (query_elements + 4 * buffer_elements) * 2 + 16;
+  static constexpr size_t staging_bytes = kRows * staging_stride * 4;
+};
+
+/* Floats per slab row: padded by 4 so that the eight rows of a fragment meet different banks. */
+__host__ __device__ __forceinline__ int64_t slab_stride(int64_t key_length) { return (key_length + 63) / 64 * 64 + 4; }
+
+template <typename T, int Dim>
+struct Block {
+  using Shape = Tile<Dim>;
+  const mo_attention_kernel_args &args;
+  const mo_score_rules rules;
+  int64_t batch, head, first_row;
+  const T *query, *key, *value; /* of this (batch, head) */
+  T *shared_query, *shared_keys, *shared_values;
+  int *shared_flag;
+  float *shared_scores; /* slab or staging */
+  int thread, warp, lane, g, t;
+  float output[Dim / 8][4];
+  float maximum[2], sum[2]; /* of rows g and g + 8 of this warp */
+
+  __device__ __forceinline__ Block(const mo_attention_kernel_args &a, int64_t b, int64_t h, int64_t row)
+      : args(a), rules(a, b, h), batch(b), head(h), first_row(row) {
+    const int64_t kv_head = h / (a.heads / a.key_value_heads);
+    query = static_cast<const T *>(a.query) + b * a.query_strides[0] + h * a.query_strides[1];
+    key = static_cast<const T *>(a.key) + b * a.key_strides[0] + kv_head * a.key_strides[1];
+    value = static_cast<const T *>(a.value) + b * a.value_strides[0] + kv_head * a.value_strides[1];
+    shared_query = mo_shared_memory<T>();
+    shared_keys = shared_query + Shape::query_elements;
+    shared_values = shared_keys + 2 * Shape::buffer_elements;
+    shared_flag = reinterpret_cast<int *>(shared_values + 2 * Shape::buffer_elements);
+    shared_scores = reinterpret_cast<float *>(shared_flag + 4);
+    thread = static_cast<int>(threadIdx.x);
+    warp = thread / 32;
+    lane = thread % 32;
+    g = lane / 4;
+    t = lane % 4;
+  }
+
+  /* Row of the query (not of the block) that fragment element i of this thread belongs to. */
+  __device__ __forceinline__ int64_t row_of(int i) const { return first_row + warp * 16 + g + (i >= 2 ? 8 : 0); }
+
+  /* Starts the copies of `rows` rows of `width` elements (zero-filled to Dim); rows at and past `limit` become zeros. */
+  __device__ __forceinline__ void start_tile(T *shared, const T *global, int64_t stride, int rows, int64_t first, int64_t limit,
+                                             int width) const {
+    constexpr int chunks = Dim / 8;
+    for (int i = thread; i < rows * chunks; i += kThreads) {
+      const int row = i / chunks, chunk = i % chunks;
+      const bool valid = first + row < limit && chunk * 8 < width;
+      mo_async_copy16(shared + row * Shape::stride + chunk * 8, valid ? global + (first + row) * stride + chunk * 8 : global,
+                      valid ? 16 : 0);
+    }
+  }
+  __device__ __forceinline__ void start_query() const {
+    start_tile(shared_query, query, args.query_strides[2], kRows, first_row, args.query_length, args.head_dim);
+  }
+  __device__ __forceinline__ void start_keys(int64_t tile, int64_t limit) const {
+    start_tile(shared_keys + (tile & 1) * Shape::buffer_elements, key, args.key_strides[2], Shape::keys, tile * Shape::keys,
+               limit, args.head_dim);
+  }
+  __device__ __forceinline__ void start_values(int64_t tile, int64_t limit) const {
+    start_tile(shared_values + (tile & 1) * Shape::buffer_elements, value, args.value_strides[2], Shape::keys,
+               tile * Shape::keys, limit, args.value_dim);
+  }
+
+  /* Calls use(tile) for every tile, with its keys and / or values in shared memory and the next ones on their way. */
+  template <bool Keys, bool Values, typename Use>
+  __device__ __forceinline__ void for_tiles(int64_t first, int64_t end, int64_t limit, Use use) {
+    __syncthreads(); /* nobody still reads the buffers */
+    if (first < end) {
+      if (Keys) start_keys(first, limit);
+      if (Values) start_values(first, limit);
+    }
+    mo_async_commit(); /* with the query, on the first call */
+    for (int64_t tile = first; tile < end; ++tile) {
+      mo_async_wait<0>();
+      __syncthreads(); /* this tile is there for all, and all have left the other buffer */
+      if (tile + 1 < end) {
+        if (Keys) start_keys(tile + 1, limit);
+        if (Values) start_values(tile + 1, limit);
+      }
+      mo_async_commit();
+      use(tile);
+    }
+    mo_async_wait<0>();
+    __syncthreads();
+  }
+
+  /* Scores of this warp's 16 rows with the tile's keys, in log2 units, -infinity where masked. */
+  __device__ __forceinline__ void compute_scores(int64_t tile, float (&s)[Shape::keys / 8][4]) const {
+    const T *keys = shared_keys + (tile & 1) * Shape::buffer_elements;
+#pragma unroll
+    for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) s[n][i] = 0.0f;
+    }
+#pragma unroll
+    for (int k = 0; k < Dim / 16; ++k) {
+      uint32_t a[4];
+      mo_load_matrix4<false>(a, shared_query + (warp * 16 + lane % 16) * Shape::stride + k * 16 + lane / 16 * 8);
+#pragma unroll
+      for (int n = 0; n < Shape::keys / 16; ++n) {
+        uint32_t b[4];
+        mo_load_matrix4<false>(b, keys + (n * 16 + lane / 16 * 8 + lane % 8) * Shape::stride + k * 16 + lane / 8 % 2 * 8);
+        const uint32_t low[2] = {b[0], b[1]}, high[2] = {b[2], b[3]};
+        mo_mma_m16n8k16<T>(s[2 * n], a, low);
+        mo_mma_m16n8k16<T>(s[2 * n + 1], a, high);
+      }
+    }
+    const int64_t first_key = tile * Shape::keys;
+    if (rules.tile_is_plain(first_row, first_row + kRows - 1, first_key, first_key + Shape::keys - 1)) {
+#pragma unroll
+      for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) s[n][i] *= rules.scale_log2;
+      }
+      return;
+    }
+#pragma unroll
+    for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int64_t row = row_of(i);
+        s[n][i] = row < args.query_length ? rules.score(s[n][i], row, first_key + n * 8 + 2 * t + i % 2) : -INFINITY;
+      }
+    }
+  }
+
+  /* Takes the tile into the running maximum and sum (the latter of this lane's keys only); s becomes 2^(s - maximum), and what
+   * was summed before must be multiplied by correction. */
+  __device__ __forceinline__ void advance_softmax(float (&s)[Shape::keys / 8][4], float (&correction)[2]) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float tile_maximum = maximum[half];
+#pragma unroll
+      for (int n = 0; n < Shape::keys / 8; ++n) tile_maximum = fmaxf(tile_maximum, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
+      tile_maximum = fmaxf(tile_maximum, __shfl_xor_sync(mo_full_warp, tile_maximum, 1));
+      tile_maximum = fmaxf(tile_maximum, __shfl_xor_sync(mo_full_warp, tile_maximum, 2));
+      const float shift = tile_maximum == -INFINITY ? 0.0f : tile_maximum;
+      correction[half] = mo_exp2(maximum[half] - shift);
+      maximum[half] = tile_maximum;
+      float tile_sum = 0.0f;
+#pragma unroll
+      for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+        for (int i = 2 * half; i < 2 * half + 2; ++i) {
+          s[n][i] = mo_exp2(s[n][i] - shift);
+          tile_sum += s[n][i];
+        }
+      }
+      sum[half] = sum[half] * correction[half] + tile_sum;
+    }
+  }
+
+  __device__ __forceinline__ void reset_softmax() {
+    maximum[0] = maximum[1] = -INFINITY;
+    sum[0] = sum[1] = 0.0f;
+  }
+  /* The sums of the four lanes that share a row. */
+  __device__ __forceinline__ void finish_sums() {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      sum[half] += __shfl_xor_sync(mo_full_warp, sum[half], 1);
+      sum[half] += __shfl_xor_sync(mo_full_warp, sum[half], 2);
+      maximum[half] = mo_finished_maximum(maximum[half], sum[half]);
+    }
+  }
+
+  __device__ __forceinline__ void clear_output() {
+#pragma unroll
+    for (int n = 0; n < Dim / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) output[n][i] = 0.0f;
+    }
+  }
+
+  /* output += P V for the tile's values. */
+  __device__ __forceinline__ void accumulate_output(int64_t tile, const float (&p)[Shape::keys / 8][4]) {
+    const T *values = shared_values + (tile & 1) * Shape::buffer_elements;
+#pragma unroll
+    for (int k = 0; k < Shape::keys / 16; ++k) {
+      const uint32_t a[4] = {mo_pack2<T>(p[2 * k][0], p[2 * k][1]), mo_pack2<T>(p[2 * k][2], p[2 * k][3]),
+                             mo_pack2<T>(p[2 * k + 1][0], p[2 * k + 1][1]), mo_pack2<T>(p[2 * k + 1][2], p[2 * k + 1][3])};
+#pragma unroll
+      for (int n = 0; n < Dim / 16; ++n) {
+        uint32_t b[4];
+        mo_load_matrix4<true>(b, values + (k * 16 + lane / 8 % 2 * 8 + lane % 8) * Shape::stride + n * 16 + lane / 16 * 8);
+        const uint32_t low[2] = {b[0], b[1]}, high[2] = {b[2], b[3]};
+        mo_mma_m16n8k16<T>(output[2 * n], a, low);
+        mo_mma_m16n8k16<T>(output[2 * n + 1], a, high);
+      }
+    }
+  }
+
+  /* Writes the rows for which want[half] holds, times scale[half], through this warp's own rows of the query's shared memory.
+   */
+  __device__ __forceinline__ void store_output(const float (&scale)[2], const bool (&want)[2]) {
+    T *mine = shared_query + warp * 16 * Shape::stride;
+    __syncwarp();
+#pragma unroll
+    for (int n = 0; n < Dim / 8; ++n) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        *reinterpret_cast<uint32_t *>(mine + (g + 8 * half) * Shape::stride + n * 8 + 2 * t) =
+            mo_pack2<T>(output[n][2 * half] * scale[half], output[n][2 * half + 1] * scale[half]);
+      }
+    }
+    /* which of the 16 rows: every quad knows its own two */
+    const unsigned low = __ballot_sync(mo_full_warp, want[0] && t == 0), high = __ballot_sync(mo_full_warp, want[1] && t == 0);
+    T *out = static_cast<T *>(args.output) + batch * args.output_strides[0] + head * args.output_strides[1];
+    const int chunks = (args.value_dim + 7) / 8;
+    for (int i = lane; i < 16 * chunks; i += 32) {
+      const int row = i / chunks, chunk = i % chunks;
+      if (((row < 8 ? low : high) >> (row % 8 * 4) & 1u) == 0) continue;
+      mo_store16(out + (first_row + warp * 16 + row) * args.output_strides[2] + chunk * 8,
+                 *reinterpret_cast<const uint4 *>(mine + row * Shape::stride + chunk * 8));
+    }
+    __syncwarp();
+  }
+
+  /* Rows without visible keys: the mean of all values. `dead` as in store_output's want. */
+  __device__ __forceinline__ void store_dead_rows(const bool (&dead)[2]) {
+    __syncthreads();
+    if (thread == 0) *shared_flag = 0;
+    __syncthreads();
+    if (dead[0] || dead[1]) *shared_flag = 1;
+    __syncthreads();
+    if (*shared_flag == 0) return;
+    clear_output();
+    for_tiles<false, true>(0, (args.key_length + Shape::keys - 1) / Shape::keys, args.key_length, [&](int64_t tile) {
+      float ones[Shape::keys / 8][4];
+#pragma unroll
+      for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) ones[n][i] = tile * Shape::keys + n * 8 + 2 * t + i % 2 < args.key_length ? 1.0f : 0.0f;
+      }
+      accumulate_output(tile, ones);
+    });
+    const float mean = args.key_length > 0 ? 1.0f / static_cast<float>(args.key_length) : 0.0f;
+    const float scale[2] = {mean, mean};
+    store_output(scale, dead);
+  }
+
+  /* Log-sum-exp and statistics of the rows, whichever are wanted. */
+  __device__ __forceinline__ void store_row_results() const {
+    if (t != 0) return;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      if (row_of(2 * half) < args.query_length)
+        mo_store_row_results(args, batch, head, row_of(2 * half), maximum[half], sum[half]);
+    }
+  }
+
+  /* `count` weights of one row from shared memory to the field, by all lanes of this warp: vectors of 16 bytes where they fit.
+   */
+  __device__ __forceinline__ void store_weight_row(int64_t slot, int64_t row, int64_t first_key, int64_t count,
+                                                   const float *weights) const {
+    const int64_t base = batch * args.weights_strides[0] + slot * args.weights_strides[1] +
+                         (row - args.first_weight_row) * args.weights_strides[2] + first_key;
+    if (args.weights_dtype == MO_DTYPE_FLOAT32) {
+      float *out = static_cast<float *>(args.weights) + base;
+      store_weights<float>(out, count, weights);
+    } else if (args.weights_dtype == MO_DTYPE_FLOAT16) {
+      store_weights<mo_half>(static_cast<mo_half *>(args.weights) + base, count, weights);
+    } else {
+      store_weights<mo_bfloat16>(static_cast<mo_bfloat16 *>(args.weights) + base, count, weights);
+    }
+  }
+  template <typename W>
+  __device__ __forceinline__ void store_weights(W *out, int64_t count, const float *weights) const {
+    constexpr int width = mo_vector_width<W>;
+    /* the part in front of the first multiple of 16 bytes, whole vectors, the rest */
+    const int64_t misaligned = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out) % 16 / sizeof(W));
+    const int64_t wanted = misaligned == 0 ? 0 : width - misaligned;
+    const int64_t head_count = wanted < count ? wanted : count;
+    const int64_t vectors = (count - head_count) / width;
+    if (lane < head_count) out[lane] = mo_from_float<W>(weights[lane]);
+    for (int64_t v = lane; v < vectors; v += 32) {
+      float values[width];
+#pragma unroll
+      for (int i = 0; i < width; ++i) values[i] = weights[head_count + v * width + i];
+      mo_store_vector(out + head_count + v * width, values);
+    }
+    for (int64_t i = head_count + vectors * width + lane; i < count; i += 32) out[i] = mo_from_float<W>(weights[i]);
+  }
+
+  /* Value of a quad's row, given to the whole warp: row 0..15. */
+  __device__ __forceinline__ float of_row(const float (&pair)[2], int row) const {
+    return __shfl_sync(mo_full_warp, row < 8 ? pair[0] : pair[1], row % 8 * 4);
+  }
+};
+
+template <typename T, int Dim>
+__device__ __forceinline__ void run_without_weights(Block<T, Dim> &block, int64_t first_tile, int64_t end_tile) {
+  using Shape = Tile<Dim>;
+  block.reset_softmax();
+  block.clear_output();
+  block.template for_tiles<true, true>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+    float s[Shape::keys / 8][4], correction[2];
+    block.compute_scores(tile, s);
+    block.advance_softmax(s, correction);
+#pragma unroll
+    for (int n = 0; n < Dim / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) block.output[n][i] *= correction[i / 2];
+    }
+    block.accumulate_output(tile, s);
+  });
+  block.finish_sums();
+}
+
+/* Weights of rows whose statistics are known, tile after tile through the staging memory; and PV. */
+template <typename T, int Dim>
+__device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t slot, int64_t first_tile, int64_t end_tile,
+                                                const float (&inverse)[2], const float (&fill)[2]) {
+  using Shape = Tile<Dim>;
+  const mo_attention_kernel_args &args = block.args;
+  float *mine = block.shared_scores + block.warp * 16 * Shape::staging_stride;
+  const int64_t tiles = (args.key_length + Shape::keys - 1) / Shape::keys;
+  auto store_tile = [&](int64_t tile) {
+    __syncwarp();
+    const int64_t first_key = tile * Shape::keys;
+    const int64_t count = args.key_length - first_key < Shape::keys ? args.key_length - first_key : Shape::keys;
+    for (int row = 0; row < 16; ++row) {
+      const int64_t query_row = block.first_row + block.warp * 16 + row;
+      if (query_row >= args.first_weight_row && query_row < args.query_length) {
+        block.store_weight_row(slot, query_row, first_key, count, mine + row * Shape::staging_stride);
+      }
+    }
+    __syncwarp();
+  };
+  auto stage = [&](const float(&p)[Shape::keys / 8][4]) {
+#pragma unroll
+    for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        mine[(block.g + (i >= 2 ? 8 : 0)) * Shape::staging_stride + n * 8 + 2 * block.t + i % 2] = p[n][i];
+      }
+    }
+  };
+  auto fill_tiles = [&](int64_t first, int64_t end) {
+    if (first >= end) return;
+    float p[Shape::keys / 8][4];
+#pragma unroll
+    for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) p[n][i] = fill[i / 2];
+    }
+    __syncwarp();
+    stage(p);
+    for (int64_t tile = first; tile < end; ++tile) store_tile(tile);
+  };
+  block.clear_output();
+  fill_tiles(0, first_tile < tiles ? first_tile : tiles);
+  block.template for_tiles<true, true>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+    float p[Shape::keys / 8][4];
+    block.compute_scores(tile, p);
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const bool dead = block.maximum[half] == -INFINITY;
+#pragma unroll
+      for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+        for (int i = 2 * half; i < 2 * half + 2; ++i) {
+          p[n][i] = dead ? fill[half] : mo_exp2(p[n][i] - block.maximum[half]) * inverse[half];
+        }
+      }
+    }
+    stage(p);
+    store_tile(tile);
+    block.accumulate_output(tile, p);
+  });
+  fill_tiles(first_tile < end_tile ? end_tile : (first_tile < tiles ? first_tile : tiles), tiles);
+}
+
+/* Scores into the slab in one pass over QK, then the weights row by row, then PV from the slab. */
+template <typename T, int Dim>
+__device__ __forceinline__ void run_slab(Block<T, Dim> &block, int64_t slot, int64_t first_tile, int64_t end_tile) {
+  using Shape = Tile<Dim>;
+  const mo_attention_kernel_args &args = block.args;
+  const int64_t stride = slab_stride(args.key_length);
+  float *mine = block.shared_scores + block.warp * 16 * stride;
+  block.reset_softmax();
+  block.template for_tiles<true, false>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+    float s[Shape::keys / 8][4], correction[2];
+    block.compute_scores(tile, s);
+#pragma unroll
+    for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        mine[(block.g + (i >= 2 ? 8 : 0)) * stride + tile * Shape::keys + n * 8 + 2 * block.t + i % 2] = s[n][i];
+      }
+    }
+    block.advance_softmax(s, correction);
+  });
+  block.finish_sums();
+  __syncwarp();
+  const int64_t first_key = first_tile * Shape::keys;
+  const int64_t end_key = first_tile < end_tile ? end_tile * Shape::keys : first_key;
+  const float uniform = 1.0f / static_cast<float>(args.key_length);
+  for (int row = 0; row < 16; ++row) {
+    const float row_maximum = block.of_row(block.maximum, row), row_sum = block.of_row(block.sum, row);
+    const bool dead = row_maximum == -INFINITY;
+    const float inverse = dead ? 0.0f : 1.0f / row_sum;
+    for (int64_t key = block.lane; key < stride - 4; key += 32) {
+      float *place = mine + row * stride + key;
+      const bool computed = key >= first_key && key < end_key && !dead;
+      *place = computed ? mo_exp2(*place - row_maximum) * inverse : dead ? uniform : 0.0f;
+    }
+    __syncwarp();
+    const int64_t query_row = block.first_row + block.warp * 16 + row;
+    if (query_row >= args.first_weight_row && query_row < args.query_length) {
+      block.store_weight_row(slot, query_row, 0, args.key_length, mine + row * stride);
+    }
+  }
+  __syncwarp();
+  block.clear_output();
+  block.template for_tiles<false, true>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+    float p[Shape::keys / 8][4];
+#pragma unroll
+    for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        p[n][i] = mine[(block.g + (i >= 2 ? 8 : 0)) * stride + tile * Shape::keys + n * 8 + 2 * block.t + i % 2];
+      }
+    }
+    block.accumulate_output(tile, p);
+  });
+}
+
+/* Blocks that must fit a multiprocessor: three leave 168 registers, two 255. Left to itself, the compiler squeezes the
+ * narrowest heads into 128 for a fourth block, and spills. */
+template <int Dim>
+constexpr int min_blocks = Dim <= 64    ? 3
+                           : Dim <= 128 ? 2
+                                        : 1;
+
+/* grid: (query blocks, heads, batch) */
+template <typename T, int Dim, Weights Mode>
+__global__ void __launch_bounds__(kThreads, min_blocks<Dim>) attention_kernel(mo_attention_kernel_args args) {
+  using Shape = Tile<Dim>;
+  /* The last rows first: with a causal mask they are the longest, and short ones then fill the end. */
+  const int64_t first_row = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * kRows;
+  Block<T, Dim> block(args, blockIdx.z, blockIdx.y, first_row);
+  const int64_t last_row = first_row + kRows < args.query_length ? first_row + kRows - 1 : args.query_length - 1;
+  const int64_t first_tile = block.rules.first_key(first_row) / Shape::keys;
+  const int64_t end_tile = (block.rules.end_key(last_row) + Shape::keys - 1) / Shape::keys;
+  block.start_query();
+
+  int64_t slot = -1;
+  if (Mode != Weights::none && last_row >= args.first_weight_row) slot = mo_head_slot(args, block.head);
+  bool normalised = false;
+  float inverse[2] = {0.0f, 0.0f};
+  if (Mode == Weights::slab && slot >= 0) {
+    run_slab(block, slot, first_tile, end_tile);
+    normalised = true;
+  } else if (Mode == Weights::two_pass && slot >= 0) {
+    block.reset_softmax();
+    block.template for_tiles<true, false>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+      float s[Shape::keys / 8][4], correction[2];
+      block.compute_scores(tile, s);
+      block.advance_softmax(s, correction);
+    });
+    block.finish_sums();
+    float fill[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const bool dead = block.maximum[half] == -INFINITY;
+      inverse[half] = dead ? 0.0f : 1.0f / block.sum[half];
+      fill[half] = dead ? 1.0f / static_cast<float>(args.key_length) : 0.0f;
+    }
+    run_second_pass(block, slot, first_tile, end_tile, inverse, fill);
+    normalised = true;
+  } else {
+    run_without_weights(block, first_tile, end_tile);
+  }
+
+  bool alive[2], dead[2];
+  float scale[2];
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const bool exists = block.row_of(2 * half) < args.query_length;
+    dead[half] = exists && block.maximum[half] == -INFINITY;
+    alive[half] = exists && !dead[half];
+    scale[half] = normalised ? 1.0f : block.sum[half] > 0.0f ? 1.0f / block.sum[half] : 0.0f;
+  }
+  block.store_row_results();
+  block.store_output(scale, alive);
+  block.store_dead_rows(dead);
+}
+
+template <typename T, int Dim>
+cudaError_t launch(const mo_attention_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream, bool *fits) {
+  using Shape = Tile<Dim>;
+  const bool with_weights = args.weights != nullptr && args.weights_reduction == MO_WEIGHTS_REDUCTION_NONE;
+  const size_t slab_bytes = Shape::fixed_bytes + static_cast<size_t>(kRows * slab_stride(args.key_length)) * sizeof(float);
+  const size_t staged_bytes = Shape::fixed_bytes + Shape::staging_bytes;
+  const bool slab = with_weights && slab_bytes <= shared_bytes_limit;
+  const size_t shared = slab ? slab_bytes : with_weights ? staged_bytes : Shape::fixed_bytes;
+  *fits = shared <= shared_bytes_limit;
+  if (!*fits) return cudaSuccess;
+  const dim3 grid(static_cast<unsigned>((args.query_length + kRows - 1) / kRows), static_cast<unsigned>(args.heads),
+                  static_cast<unsigned>(args.batch));
+  if (slab) return MO_LAUNCH((attention_kernel<T, Dim, Weights::slab>), grid, dim3(kThreads), shared, stream, args);
+  if (with_weights) return MO_LAUNCH((attention_kernel<T, Dim, Weights::two_pass>), grid, dim3(kThreads), shared, stream, args);
+  return MO_LAUNCH((attention_kernel<T, Dim, Weights::none>), grid, dim3(kThreads), shared, stream, args);
+}
+
+}  // namespace mo_attention_mma
+
+#endif

@@ -1,0 +1,107 @@
+/* kernels/attention_score.cuh - from a product q.k to the score, and which keys a row sees: the same for every attention
+ * kernel.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_KERNELS_ATTENTION_SCORE_CUH
+#define MO_KERNELS_ATTENTION_SCORE_CUH
+
+#include <cfloat>
+
+#include "kernels/attention.h"
+#include "kernels/reduce.cuh"
+#include "kernels/vector.cuh"
+
+constexpr float mo_log2_e = 1.44269504088896341f;
+constexpr float mo_ln_2 = 0.693147180559945309f;
+
+/* What one (batch, head) pair needs to turn products into scores. Scores are kept in units of log2, so that a weight is one
+ * subtraction and one ex2. */
+struct mo_score_rules {
+  const mo_attention_kernel_args *args;
+  int64_t mask_base, bias_base; /* element offsets of (batch, head) */
+  int64_t key_limit;            /* keys at and past it are masked */
+  float scale_log2;             /* scale * log2(e), used when there is no soft cap */
+
+  __device__ __forceinline__ mo_score_rules(const mo_attention_kernel_args &a, int64_t batch, int64_t head)
+      : args(&a),
+        mask_base(batch * a.mask_strides[0] + head * a.mask_strides[1]),
+        bias_base(batch * a.bias_strides[0] + head * a.bias_strides[1]),
+        key_limit(a.key_length),
+        scale_log2(a.scale * mo_log2_e) {
+    if (a.key_lengths != nullptr) {
+      const int64_t length = mo_load_index(a.key_lengths, a.key_lengths_dtype, batch * a.key_lengths_stride);
+      key_limit = length < 0 ? 0 : length < a.key_length ? length : a.key_length;
+    }
+  }
+
+  /* The first key any of the rows first_row.. can see, and one past the last. */
+  __device__ __forceinline__ int64_t first_key(int64_t first_row) const {
+    const int64_t first = first_row + args->first_distance;
+    return first > 0 ? first : 0;
+  }
+  __device__ __forceinline__ int64_t end_key(int64_t last_row) const {
+    const int64_t end = last_row + args->last_distance + 1;
+    return end < 0 ? 0 : end < key_limit ? end : key_limit;
+  }
+
+  /* Does every row of the tile see every key of the tile, with no mask, bias or cap to apply? */
+  __device__ __forceinline__ bool tile_is_plain(int64_t first_row, int64_t last_row, int64_t first, int64_t last) const {
+    return args->mask == nullptr && args->bias == nullptr && args->soft_cap <= 0.0f && last < key_limit &&
+           first - last_row >= args->first_distance && last - first_row <= args->last_distance;
+  }
+
+  /* The score of (row, key) in log2 units, -infinity if masked. row < query_length; any key. */
+  __device__ __forceinline__ float score(float product, int64_t row, int64_t key) const {
+    const mo_attention_kernel_args &a = *args;
+    if (key >= key_limit || key - row < a.first_distance || key - row > a.last_distance) return -INFINITY;
+    if (a.mask != nullptr &&
+        !mo_load_mask(a.mask, a.mask_dtype, mask_base + row * a.mask_strides[2] + key * a.mask_strides[3])) {
+      return -INFINITY;
+    }
+    float s = product * a.scale;
+    if (a.soft_cap > 0.0f) s = a.soft_cap * tanhf(s / a.soft_cap);
+    if (a.bias != nullptr) {
+      s += mo_load_one(a.bias, a.bias_dtype, bias_base + row * a.bias_strides[2] + key * a.bias_strides[3]);
+      /* The smallest finite float times log2(e) is -infinity; such a key is not masked but merely hopeless. */
+      return s == -INFINITY ? s : fmaxf(s * mo_log2_e, -FLT_MAX);
+    }
+    return s * mo_log2_e;
+  }
+};
+
+/* The maximum of a finished row. fmaxf passes over NaN, the sum does not: a row that saw nothing else must not pass for one
+ * without visible keys. */
+__device__ __forceinline__ float mo_finished_maximum(float maximum, float sum) { return sum != sum ? sum : maximum; }
+
+/* The log-sum-exp that the header promises, from the running maximum (log2 units) and sum of a row. */
+__device__ __forceinline__ float mo_log_sum_exp(float maximum, float sum, int64_t key_length) {
+  if (key_length == 0) return -INFINITY;
+  if (maximum == -INFINITY) return logf(static_cast<float>(key_length)) - FLT_MAX;
+  if (maximum == -FLT_MAX) return -FLT_MAX; /* what score() makes of a bias of the smallest finite number */
+  return (maximum + log2f(sum)) * mo_ln_2;
+}
+
+/* What is wanted of a row besides its output and weights. */
+__device__ __forceinline__ void mo_store_row_results(const mo_attention_kernel_args &args, int64_t batch, int64_t head,
+                                                     int64_t row, float maximum, float sum) {
+  if (args.log_sum_exp != nullptr) {
+    args.log_sum_exp[batch * args.log_sum_exp_strides[0] + head * args.log_sum_exp_strides[1] +
+                     row * args.log_sum_exp_strides[2]] = mo_log_sum_exp(maximum, sum, args.key_length);
+  }
+  if (args.statistics != nullptr) {
+    float *statistics = args.statistics + 2 * ((batch * args.heads + head) * args.query_length + row);
+    statistics[0] = maximum;
+    statistics[1] = 1.0f / sum;
+  }
+}
+
+/* Slot of a head in the weights, -1 if it is not selected. */
+__device__ __forceinline__ int64_t mo_head_slot(const mo_attention_kernel_args &args, int64_t head) {
+  if (args.selected_head_count == 0) return head;
+  for (int i = 0; i < args.selected_head_count; ++i) {
+    if (args.selected_heads[i] == head) return i;
+  }
+  return -1;
+}
+
+#endif

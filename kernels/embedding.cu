@@ -1,0 +1,276 @@
+/* kernels/embedding.cu - word + position + token type rows, summed and normalised, one pass over memory.
+ *
+ *   sum[b,s,:] = (embeds[b,s,:] or word[ids[b,s],:]) + position[p(b,s),:] + type[t(b,s),:];  output = layer_norm(sum)
+ *
+ * Shapes: B x S tokens of C columns. Bytes: B S C e read (word rows) and as many written; position and type rows come from the
+ * caches, ids are 8 bytes a token.
+ *
+ * Shape of parallelism: as kernels/norm.cu: a token belongs to 32..512 threads, the sum stays in registers (32 values a thread,
+ * 16384 columns; 4096 where rows are not aligned to 16 bytes), mean and variance are two passes over registers; longer rows are
+ * gathered again for each pass.
+ *
+ * RoBERTa's positions are a running count of ids that are not padding. Up to kCountedLength tokens every token counts for
+ * itself with all its threads (a few loads a thread that hit the first-level cache), which saves a launch; longer sequences are
+ * scanned once, a block per sequence, into scratch.
+ *
+ * Trap: an index outside its table cannot be reported from here. Nothing is read for such a token and its row becomes NaN.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/embedding.h"
+
+#include "kernels/arch/launch.cuh"
+#include "kernels/scan.cuh"
+#include "kernels/vector.cuh"
+
+namespace {
+
+constexpr int kMaxThreads = 512; /* of a row: 128 registers a thread, so that nothing spills */
+constexpr int kThreadsPerBlock =
+    128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
+constexpr int kMaxVectors = 8; /* vectors of a row per thread, and at most 32 values */
+constexpr int64_t kCountedLength = 1024; /* a token of BERT size has 96 or more threads: at most about ten ids each */
+constexpr int kScanThreads = 1024;
+
+/* Where the parts of one token's sum lie; a part that is not there is null. */
+template <typename T>
+struct token_rows {
+  const T *base, *position, *type;
+  bool outside; /* an index outside its table */
+};
+
+template <typename T>
+__device__ __forceinline__ const T *row_of(const mo_embedding_lookup &lookup, int64_t row, bool &outside) {
+  if (row < 0 || row >= lookup.rows) {
+    outside = true;
+    return nullptr;
+  }
+  return static_cast<const T *>(lookup.table) + row * lookup.row_stride;
+}
+
+__device__ __forceinline__ int64_t index_of(const mo_embedding_lookup &lookup, int64_t b, int64_t s) {
+  if (lookup.ids == nullptr) return lookup.first + lookup.step * s;
+  return mo_load_index(lookup.ids, lookup.ids_dtype, b * lookup.ids_strides[0] + s * lookup.ids_strides[1]);
+}
+
+/* The sum's N columns from `column` on. */
+template <typename T, int N>
+__device__ __forceinline__ void load_sum(const token_rows<T> &rows, int64_t column, float (&values)[N]) {
+  if (rows.outside) {
+#pragma unroll
+    for (int i = 0; i < N; ++i) values[i] = NAN;
+    return;
+  }
+  float other[N];
+  mo_load_vector(rows.base + column, values);
+  if (rows.position != nullptr) {
+    mo_load_vector(rows.position + column, other);
+#pragma unroll
+    for (int i = 0; i < N; ++i) values[i] += other[i];
+  }
+  if (rows.type != nullptr) {
+    mo_load_vector(rows.type + column, other);
+#pragma unroll
+    for (int i = 0; i < N; ++i) values[i] += other[i];
+  }
+}
+
+template <typename T, int N>
+__device__ __forceinline__ void store_normed(const mo_embedding_kernel_args &args, int64_t output, int64_t column, float mean,
+                                             float scale, const float (&values)[N]) {
+  float result[N], weight[N];
+#pragma unroll
+  for (int i = 0; i < N; ++i) result[i] = values[i];
+  if (args.norm_weight != nullptr) {
+    mo_load_vector_as<N>(args.norm_weight, args.norm_dtype, column, weight);
+#pragma unroll
+    for (int i = 0; i < N; ++i) result[i] = (values[i] - mean) * scale * weight[i];
+  }
+  if (args.norm_bias != nullptr) {
+    mo_load_vector_as<N>(args.norm_bias, args.norm_dtype, column, weight);
+#pragma unroll
+    for (int i = 0; i < N; ++i) result[i] += weight[i];
+  }
+  mo_store_vector(static_cast<T *>(args.output) + output + column, result);
+}
+
+/* RoBERTa's position of token s, from the ids up to it. Every thread of the block calls. */
+__device__ __forceinline__ int64_t counted_position(const mo_embedding_kernel_args &args, int64_t b, int64_t s, int lane,
+                                                    int threads, float *slots) {
+  int own = 0;
+  for (int64_t i = lane; i <= s; i += threads) own += index_of(args.word, b, i) != args.padding_id;
+  const float count = mo_reduce_row<mo_sum>(static_cast<float>(own), lane, threads, slots); /* exact: far below 2^24 */
+  return args.padding_id + (index_of(args.word, b, s) != args.padding_id ? static_cast<int64_t>(count) : 0);
+}
+
+/* Vectors > 0: the thread's part of the row stays in that many vectors of registers. 0: the row is gathered again. */
+template <typename T, int N, int Vectors>
+__global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_kernel_args args) {
+  const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
+  const int64_t tokens = args.batch * args.length;
+  const int64_t wanted = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  const bool active = wanted < tokens;
+  const int64_t token = active ? wanted : tokens - 1; /* surplus threads take part in the barriers, and store nothing */
+  const int64_t b = token / args.length, s = token % args.length;
+  float *slots = mo_shared_memory<float>() + threadIdx.y * (kMaxThreads / 32);
+
+  token_rows<T> rows = {nullptr, nullptr, nullptr, false};
+  if (args.embeds != nullptr) {
+    rows.base = static_cast<const T *>(args.embeds) + b * args.embeds_strides[0] + s * args.embeds_strides[1];
+  } else {
+    rows.base = row_of<T>(args.word, index_of(args.word, b, s), rows.outside);
+  }
+  if (args.position.present) {
+    const int64_t position =
+        args.count_positions ? counted_position(args, b, s, lane, threads, slots) : index_of(args.position, b, s);
+    rows.position = row_of<T>(args.position, position, rows.outside);
+  }
+  if (args.type.present) rows.type = row_of<T>(args.type, index_of(args.type, b, s), rows.outside);
+
+  const int64_t output = b * args.output_strides[0] + s * args.output_strides[1];
+  const int64_t step = static_cast<int64_t>(threads) * N;
+  const bool norms = args.norm_weight != nullptr;
+  const float inverse_columns = 1.0f / static_cast<float>(args.columns);
+  float mean = 0.0f, scale = 1.0f;
+  if constexpr (Vectors > 0) {
+    float values[Vectors][N] = {};
+#pragma unroll
+    for (int v = 0; v < Vectors; ++v) {
+      if (lane * N + v * step < args.columns) load_sum<T, N>(rows, lane * N + v * step, values[v]);
+    }
+    if (norms) {
+      float total = 0.0f, squares = 0.0f;
+#pragma unroll
+      for (int v = 0; v < Vectors; ++v) {
+        if (lane * N + v * step < args.columns) {
+#pragma unroll
+          for (int i = 0; i < N; ++i) total += values[v][i];
+        }
+      }
+      mean = mo_reduce_row<mo_sum>(total, lane, threads, slots) * inverse_columns;
+#pragma unroll
+      for (int v = 0; v < Vectors; ++v) {
+        if (lane * N + v * step < args.columns) {
+#pragma unroll
+          for (int i = 0; i < N; ++i) squares += (values[v][i] - mean) * (values[v][i] - mean);
+        }
+      }
+      scale = 1.0f / sqrtf(mo_reduce_row<mo_sum>(squares, lane, threads, slots) * inverse_columns + args.epsilon);
+    }
+#pragma unroll
+    for (int v = 0; v < Vectors; ++v) {
+      const int64_t column = lane * N + v * step;
+      if (active && column < args.columns) store_normed<T, N>(args, output, column, mean, scale, values[v]);
+    }
+  } else {
+    float values[N];
+    if (norms) {
+      float total = 0.0f, squares = 0.0f;
+      for (int64_t column = lane * N; column < args.columns; column += step) {
+        load_sum<T, N>(rows, column, values);
+#pragma unroll
+        for (int i = 0; i < N; ++i) total += values[i];
+      }
+      mean = mo_reduce_row<mo_sum>(total, lane, threads, slots) * inverse_columns;
+      for (int64_t column = lane * N; column < args.columns; column += step) {
+        load_sum<T, N>(rows, column, values);
+#pragma unroll
+        for (int i = 0; i < N; ++i) squares += (values[i] - mean) * (values[i] - mean);
+      }
+      scale = 1.0f / sqrtf(mo_reduce_row<mo_sum>(squares, lane, threads, slots) * inverse_columns + args.epsilon);
+    }
+    for (int64_t column = lane * N; active && column < args.columns; column += step) {
+      load_sum<T, N>(rows, column, values);
+      store_normed<T, N>(args, output, column, mean, scale, values);
+    }
+  }
+}
+
+/* Positions of one sequence a block, kScanThreads tokens at a time. Bytes: B S (8 or 4 read, 8 written). */
+__global__ void __launch_bounds__(kScanThreads) position_scan_kernel(mo_embedding_kernel_args args, int64_t *positions) {
+  mo_count *slots = mo_shared_memory<mo_count>();
+  const int64_t b = blockIdx.x;
+  mo_count before = 0;
+  for (int64_t first = 0; first < args.length; first += kScanThreads) {
+    const int64_t s = first + threadIdx.x;
+    const bool counts = s < args.length && index_of(args.word, b, s) != args.padding_id;
+    mo_count total;
+    const mo_count rank = before + mo_scan_block(counts ? 1 : 0, slots, &total);
+    if (s < args.length) {
+      positions[b * args.length + s] = args.padding_id + (counts ? static_cast<int64_t>(rank) + 1 : 0);
+    }
+    before += total;
+  }
+}
+
+bool aligned(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
+
+/* Whether every access of N elements is a multiple of 16 bytes at an address that is one. */
+template <typename T>
+bool can_use_vectors(const mo_embedding_kernel_args &args) {
+  constexpr int64_t elements = 16 / sizeof(T);
+  bool fits = args.columns % 8 == 0 && aligned(args.norm_weight) && aligned(args.norm_bias) && aligned(args.output) &&
+              aligned(args.embeds);
+  for (int i = 0; i < 2; ++i) fits = fits && args.output_strides[i] % elements == 0 && args.embeds_strides[i] % elements == 0;
+  for (const mo_embedding_lookup *lookup : {&args.word, &args.position, &args.type}) {
+    fits = fits && (!lookup->present || (aligned(lookup->table) && lookup->row_stride % elements == 0));
+  }
+  return fits;
+}
+
+template <typename T, int N>
+cudaError_t launch_width(const mo_embedding_kernel_args &args, cudaStream_t stream) {
+  constexpr int64_t kVectors = N * kMaxVectors > 32 ? 32 / N : kMaxVectors;
+  const int64_t tokens = args.batch * args.length;
+  const int64_t vectors = (args.columns + N - 1) / N;
+  int threads = 32;
+  while (threads < kMaxThreads && vectors > 2 * threads) threads *= 2; /* about two vectors a thread: loads in flight */
+  const int rows_per_block = threads < kThreadsPerBlock ? kThreadsPerBlock / threads : 1;
+  const dim3 block(static_cast<unsigned>(threads), static_cast<unsigned>(rows_per_block));
+  const dim3 grid(static_cast<unsigned>((tokens + rows_per_block - 1) / rows_per_block));
+  const size_t shared = static_cast<size_t>(rows_per_block) * (kMaxThreads / 32) * sizeof(float);
+  if (vectors <= threads) return MO_LAUNCH((embedding_kernel<T, N, 1>), grid, block, shared, stream, args);
+  if (vectors <= 2 * threads) return MO_LAUNCH((embedding_kernel<T, N, 2>), grid, block, shared, stream, args);
+  if (vectors <= 4 * threads) return MO_LAUNCH((embedding_kernel<T, N, 4>), grid, block, shared, stream, args);
+  if (vectors <= kVectors * threads) {
+    return MO_LAUNCH((embedding_kernel<T, N, static_cast<int>(kVectors)>), grid, block, shared, stream, args);
+  }
+  return MO_LAUNCH((embedding_kernel<T, N, 0>), grid, block, shared, stream, args);
+}
+
+template <typename T>
+cudaError_t launch_type(const mo_embedding_kernel_args &args, cudaStream_t stream) {
+  if (can_use_vectors<T>(args)) return launch_width<T, mo_vector_width<T>>(args, stream);
+  return launch_width<T, 1>(args, stream);
+}
+
+}  // namespace
+
+size_t mo_embedding_scratch_bytes(const mo_embedding_kernel_args *args) {
+  const bool scans = args->count_positions && args->length > kCountedLength;
+  return scans ? static_cast<size_t>(args->batch * args->length) * sizeof(int64_t) : 0;
+}
+
+cudaError_t mo_launch_embedding(const mo_embedding_kernel_args *args, int64_t *positions, cudaStream_t stream) {
+  mo_embedding_kernel_args last = *args;
+  if (args->batch == 0 || args->length == 0 || args->columns == 0) return cudaSuccess;
+  if (mo_embedding_scratch_bytes(args) > 0) {
+    const cudaError_t error = MO_LAUNCH(position_scan_kernel, dim3(static_cast<unsigned>(args->batch)), dim3(kScanThreads),
+                                        (kScanThreads / 32) * sizeof(mo_count), stream, *args, positions);
+    if (error != cudaSuccess) return error;
+    last.count_positions = false;
+    last.position.ids = positions;
+    last.position.ids_dtype = MO_DTYPE_INT64;
+    last.position.ids_strides[0] = args->length;
+    last.position.ids_strides[1] = 1;
+  }
+  switch (args->dtype) {
+    case MO_DTYPE_FLOAT32:
+      return launch_type<float>(last, stream);
+    case MO_DTYPE_FLOAT16:
+      return launch_type<mo_half>(last, stream);
+    case MO_DTYPE_BFLOAT16:
+      return launch_type<mo_bfloat16>(last, stream);
+    default:
+      return cudaErrorInvalidValue; /* the front door lets these three through */
+  }
+}

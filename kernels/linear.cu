@@ -1,0 +1,107 @@
+/* kernels/linear.cu - the dense layer's epilogue where cuBLASLt has none that computes the same.
+ *
+ *   output = activation(product + bias) + residual
+ *
+ * Bytes: product (float32, which has just been written and mostly still lies in L2) and residual read once, output written
+ * once.
+ *
+ * Shape of parallelism: a thread owns eight neighbouring columns of a row (two or one accesses of 16 bytes per operand), a
+ * block owns a few rows of up to 1024 columns. Nothing is shared between threads, so product and residual may lie in the
+ * output.
+ *
+ * The activations keep NaN, and the tails of GELU are those of erfc: 1 + erf would lose them below -5.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/linear.h"
+
+#include "kernels/arch/launch.cuh"
+#include "kernels/vector.cuh"
+
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kWidth = 8; /* columns of a thread: 16 bytes of the narrower types */
+
+__device__ __forceinline__ float activate(float x, mo_activation_t activation) {
+  switch (activation) {
+    case MO_ACTIVATION_GELU: {
+      const float a = fabsf(x) > 15.0f ? 15.0f : fabsf(x); /* Phi(-15) is 0 in float32 */
+      const float tail = 0.5f * a * erfcf(a * 0.70710678118654752f);
+      return x > 0.0f ? x - tail : -tail;
+    }
+    case MO_ACTIVATION_GELU_TANH: /* x/2 (1 + tanh u) = x sigmoid(2 u) */
+      return x / (1.0f + expf(-x * (1.59576912160573071f + 0.0713548162726009f * x * x)));
+    case MO_ACTIVATION_RELU:
+      return x < 0.0f ? 0.0f : x;
+    case MO_ACTIVATION_SILU:
+      return x / (1.0f + expf(-x));
+    case MO_ACTIVATION_TANH:
+      return tanhf(x);
+    default:
+      return x;
+  }
+}
+
+__device__ __forceinline__ int64_t row_offset(const mo_row_shape &shape, const mo_row_strides &rows, int64_t row) {
+  /* nearly always the rows are one sequence, and a division of 64-bit numbers costs more than all the rest */
+  if (shape.extents[0] == 1 && shape.extents[1] == 1) return row * rows.strides[2];
+  return mo_row_offset(shape, rows, row);
+}
+
+/* block: (columns / N, rows); grid: (row blocks, column blocks) */
+template <int N>
+__global__ void __launch_bounds__(kThreads) linear_epilogue_kernel(mo_linear_epilogue_args args) {
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  if (index >= args.row_count) return;
+  const int64_t row = args.first_row + index;
+  const int64_t product_row = row_offset(args.shape, args.product_rows, row) - args.product_skip;
+  const int64_t residual_row = row_offset(args.shape, args.residual_rows, row);
+  const int64_t output_row = row_offset(args.shape, args.output_rows, row);
+  const int64_t step = static_cast<int64_t>(gridDim.y) * blockDim.x * N;
+  for (int64_t column = (static_cast<int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * N; column < args.columns;
+       column += step) {
+    float values[N] = {}, other[N];
+    if (args.product != nullptr) mo_load_vector(args.product + product_row + column, values);
+    if (args.bias != nullptr) {
+      mo_load_vector_as<N>(args.bias, args.bias_dtype, column, other);
+#pragma unroll
+      for (int i = 0; i < N; ++i) values[i] += other[i];
+    }
+#pragma unroll
+    for (int i = 0; i < N; ++i) values[i] = activate(values[i], args.activation);
+    if (args.residual != nullptr) {
+      mo_load_vector_as<N>(args.residual, args.output_dtype, residual_row + column, other);
+#pragma unroll
+      for (int i = 0; i < N; ++i) values[i] += other[i];
+    }
+    mo_store_vector_as<N>(args.output, args.output_dtype, output_row + column, values);
+  }
+}
+
+bool aligned(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
+bool aligned(const mo_row_strides &rows) {
+  return rows.strides[0] % kWidth == 0 && rows.strides[1] % kWidth == 0 && rows.strides[2] % kWidth == 0;
+}
+
+template <int N>
+cudaError_t launch_width(const mo_linear_epilogue_args &args, cudaStream_t stream) {
+  const int64_t vectors = (args.columns + N - 1) / N;
+  int across = 32;
+  while (across < kThreads && across < vectors) across *= 2;
+  const int down = kThreads / across;
+  const int64_t column_blocks = (vectors + across - 1) / across;
+  const dim3 grid(static_cast<unsigned>((args.row_count + down - 1) / down),
+                  static_cast<unsigned>(column_blocks < 65535 ? column_blocks : 65535));
+  const dim3 block(static_cast<unsigned>(across), static_cast<unsigned>(down));
+  return MO_LAUNCH(linear_epilogue_kernel<N>, grid, block, 0, stream, args);
+}
+
+}  // namespace
+
+cudaError_t mo_launch_linear_epilogue(const mo_linear_epilogue_args *args, cudaStream_t stream) {
+  if (args->row_count == 0 || args->columns == 0) return cudaSuccess;
+  const bool vectors = args->columns % kWidth == 0 && aligned(args->product) && aligned(args->bias) &&
+                       aligned(args->residual) && aligned(args->output) && aligned(args->product_rows) &&
+                       aligned(args->residual_rows) && aligned(args->output_rows) && args->product_skip % kWidth == 0;
+  return vectors ? launch_width<kWidth>(*args, stream) : launch_width<1>(*args, stream);
+}

@@ -1,0 +1,250 @@
+/* kernels/softmax.cu - scale, bias, mask, causality and softmax over rows, one read and one write of memory.
+ *
+ *   score = scale * input + bias, -infinity where mask, causality or a bias of -infinity hides the entry
+ *   output = exp(score - max) / sum exp(score - max)
+ *
+ * Shapes: N rows of C columns. Bytes: N C (e_in + e_out), plus mask and bias as far as they are not broadcast; entries that
+ * causality hides are not read.
+ *
+ * Shape of parallelism: one row belongs to 32..512 threads, short rows share a block. Three tiers by the length of the row:
+ * the scores stay in registers (32 a thread, 16384 columns; 4096 where rows are not aligned to 16 bytes); then in shared memory
+ * as float32, each thread using its own columns only, so that no barrier is added (up to 58000 columns where a block may have
+ * 227 KiB); beyond that the row is read twice, maximum and sum together in the first pass.
+ *
+ * Traps: a maximum of -infinity must not be subtracted from -infinity; then 0 is, and the sum tells the two cases apart: 0 is a
+ * row without a visible entry, which becomes uniform, NaN is a row with NaN or +infinity, which becomes NaN as far as causality
+ * sees. Every thread writes only columns that it alone has read, so output may be input.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/softmax.h"
+
+#include "kernels/arch/launch.cuh"
+#include "kernels/reduce.cuh"
+#include "kernels/vector.cuh"
+
+namespace {
+
+constexpr int kMaxThreads = 512; /* of a row: 128 registers a thread, so that nothing spills */
+constexpr int kThreadsPerBlock =
+    128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
+constexpr int kMaxVectors = 8; /* vectors of a row per thread, and at most 32 scores */
+constexpr int kShared = -1, kReread = 0; /* tiers that are not a number of vectors */
+constexpr size_t kSlotBytes = (kMaxThreads / 32) * sizeof(float);
+
+/* Where one row lies, and how far causality lets it see. */
+struct row_place {
+  int64_t input, output, mask, bias, end;
+};
+
+__device__ __forceinline__ row_place place_of(const mo_softmax_kernel_args &args, int64_t row) {
+  row_place place;
+  place.input = mo_row_offset(args.shape, args.input_rows, row);
+  place.output = mo_row_offset(args.shape, args.output_rows, row);
+  place.mask = mo_row_offset(args.shape, args.mask_rows, row);
+  place.bias = mo_row_offset(args.shape, args.bias_rows, row);
+  place.end = args.columns;
+  if (args.causal) {
+    const int64_t rows = args.shape.extents[2];
+    const int64_t reach = row % rows + 1 + args.columns - rows;
+    place.end = reach < 0 ? 0 : reach < args.columns ? reach : args.columns;
+  }
+  return place;
+}
+
+/* N scores from `column` on. */
+template <typename T, int N>
+__device__ __forceinline__ void load_scores(const mo_softmax_kernel_args &args, const row_place &place, int64_t column,
+                                            float (&scores)[N]) {
+  if (column >= place.end) {
+#pragma unroll
+    for (int i = 0; i < N; ++i) scores[i] = -INFINITY;
+    return;
+  }
+  mo_load_vector(static_cast<const T *>(args.input) + place.input + column, scores);
+#pragma unroll
+  for (int i = 0; i < N; ++i) scores[i] *= args.scale;
+  if (args.bias != nullptr) {
+    float bias[N];
+    if (args.bias_stride == 1) {
+      mo_load_vector_as<N>(args.bias, args.bias_dtype, place.bias + column, bias);
+    } else {
+#pragma unroll
+      for (int i = 0; i < N; ++i)
+        bias[i] = mo_load_one(args.bias, args.bias_dtype, place.bias + (column + i) * args.bias_stride);
+    }
+#pragma unroll
+    for (int i = 0; i < N; ++i) scores[i] = bias[i] == -INFINITY ? -INFINITY : scores[i] + bias[i];
+  }
+  if (args.mask != nullptr) {
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      if (!mo_load_mask(args.mask, args.mask_dtype, place.mask + (column + i) * args.mask_stride)) scores[i] = -INFINITY;
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    if (column + i >= place.end) scores[i] = -INFINITY;
+  }
+}
+
+template <int N>
+__device__ __forceinline__ float largest_of(const float (&values)[N]) {
+  float largest = values[0];
+#pragma unroll
+  for (int i = 1; i < N; ++i) largest = fmaxf(largest, values[i]);
+  return largest;
+}
+
+/* What may be subtracted from a score: never -infinity. */
+__device__ __forceinline__ float base_of(float maximum) { return maximum == -INFINITY ? 0.0f : maximum; }
+
+/* Replaces scores by exponentials and returns their sum. */
+template <int N>
+__device__ __forceinline__ float exponentials(float base, float (&values)[N]) {
+  float sum = 0.0f;
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    values[i] = expf(values[i] - base);
+    sum += values[i];
+  }
+  return sum;
+}
+
+template <int N>
+__device__ __forceinline__ void store_weights(const mo_softmax_kernel_args &args, const row_place &place, int64_t column,
+                                              float sum, const float (&values)[N]) {
+  float weights[N];
+  const float factor = 1.0f / (sum == 0.0f ? static_cast<float>(args.columns) : sum);
+#pragma unroll
+  for (int i = 0; i < N; ++i) weights[i] = sum == 0.0f ? factor : column + i < place.end ? values[i] * factor : 0.0f;
+  mo_store_vector_as<N>(args.output, args.output_dtype, place.output + column, weights);
+}
+
+/* Tier > 0: vectors of scores in the registers of a thread. */
+template <typename T, int N, int Tier>
+__global__ void __launch_bounds__(kMaxThreads, 1) softmax_kernel(mo_softmax_kernel_args args) {
+  const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
+  const int64_t wanted = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  const bool active = wanted < args.shape.extents[0] * args.shape.extents[1] * args.shape.extents[2];
+  float *slots = mo_shared_memory<float>() + threadIdx.y * (kSlotBytes / sizeof(float));
+  row_place place = place_of(args, active ? wanted : 0);
+  if (!active) place.end = 0; /* surplus threads take part in the barriers, and neither load nor store */
+  const int64_t step = static_cast<int64_t>(threads) * N;
+
+  if constexpr (Tier > 0) {
+    float values[Tier][N];
+    float maximum = -INFINITY, sum = 0.0f;
+#pragma unroll
+    for (int v = 0; v < Tier; ++v) {
+      load_scores<T, N>(args, place, lane * N + v * step, values[v]);
+      maximum = fmaxf(maximum, largest_of(values[v]));
+    }
+    const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
+#pragma unroll
+    for (int v = 0; v < Tier; ++v) sum += exponentials(base, values[v]);
+    sum = mo_reduce_row<mo_sum>(sum, lane, threads, slots);
+#pragma unroll
+    for (int v = 0; v < Tier; ++v) {
+      const int64_t column = lane * N + v * step;
+      if (active && column < args.columns) store_weights<N>(args, place, column, sum, values[v]);
+    }
+  } else if constexpr (Tier == kShared) {
+    float *row = mo_shared_memory<float>() + kSlotBytes / sizeof(float);
+    float values[N];
+    float maximum = -INFINITY, sum = 0.0f;
+#pragma unroll 2 /* four spill */
+    for (int64_t column = lane * N; column < args.columns; column += step) {
+      load_scores<T, N>(args, place, column, values);
+      maximum = fmaxf(maximum, largest_of(values));
+      mo_store_vector(row + column, values);
+    }
+    const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
+    for (int64_t column = lane * N; column < args.columns; column += step) {
+      mo_load_vector(row + column, values);
+      sum += exponentials(base, values);
+      mo_store_vector(row + column, values);
+    }
+    sum = mo_reduce_row<mo_sum>(sum, lane, threads, slots);
+    for (int64_t column = lane * N; column < args.columns; column += step) {
+      mo_load_vector(row + column, values);
+      store_weights<N>(args, place, column, sum, values);
+    }
+  } else {
+    float values[N];
+    float maximum = -INFINITY, sum = 0.0f; /* the sum is relative to the thread's own maximum */
+    for (int64_t column = lane * N; column < place.end; column += step) {
+      load_scores<T, N>(args, place, column, values);
+      const float larger = fmaxf(maximum, largest_of(values));
+      if (maximum != -INFINITY) sum *= expf(maximum - larger);
+      maximum = larger;
+      sum += exponentials(base_of(maximum), values);
+    }
+    const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
+    if (maximum != -INFINITY) sum *= expf(maximum - base);
+    sum = mo_reduce_row<mo_sum>(sum, lane, threads, slots);
+    for (int64_t column = lane * N; column < args.columns; column += step) {
+      load_scores<T, N>(args, place, column, values);
+      (void)exponentials(base, values);
+      store_weights<N>(args, place, column, sum, values);
+    }
+  }
+}
+
+bool aligned(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
+bool aligned(const mo_row_strides &rows, mo_dtype_t dtype) {
+  const int64_t elements = dtype == MO_DTYPE_FLOAT32 ? 4 : 8;
+  return rows.strides[0] % elements == 0 && rows.strides[1] % elements == 0 && rows.strides[2] % elements == 0;
+}
+
+/* Whether every access of N elements is a multiple of 16 bytes at an address that is one. */
+bool can_use_vectors(const mo_softmax_kernel_args &args) {
+  return args.columns % 8 == 0 && aligned(args.input) && aligned(args.output) && aligned(args.input_rows, args.dtype) &&
+         aligned(args.output_rows, args.output_dtype) &&
+         (args.bias == nullptr || args.bias_stride != 1 || (aligned(args.bias) && aligned(args.bias_rows, args.bias_dtype)));
+}
+
+template <typename T, int N>
+cudaError_t launch_width(const mo_softmax_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream) {
+  constexpr int64_t kVectors = N * kMaxVectors > 32 ? 32 / N : kMaxVectors;
+  const int64_t vectors = (args.columns + N - 1) / N;
+  const bool in_registers = vectors <= kMaxThreads * kVectors;
+  int threads = 32;
+  while (threads < kMaxThreads && vectors > 2 * threads) threads *= 2; /* about two vectors a thread: loads in flight */
+  const int rows_per_block = threads < kThreadsPerBlock ? kThreadsPerBlock / threads : 1;
+  const dim3 block(static_cast<unsigned>(threads), static_cast<unsigned>(rows_per_block));
+  const dim3 grid(static_cast<unsigned>((mo_row_count(args.shape) + rows_per_block - 1) / rows_per_block));
+  const size_t slots = static_cast<size_t>(rows_per_block) * kSlotBytes;
+  if (in_registers) {
+    if (vectors <= threads) return MO_LAUNCH((softmax_kernel<T, N, 1>), grid, block, slots, stream, args);
+    if (vectors <= 2 * threads) return MO_LAUNCH((softmax_kernel<T, N, 2>), grid, block, slots, stream, args);
+    if (vectors <= 4 * threads) return MO_LAUNCH((softmax_kernel<T, N, 4>), grid, block, slots, stream, args);
+    return MO_LAUNCH((softmax_kernel<T, N, static_cast<int>(kVectors)>), grid, block, slots, stream, args);
+  }
+  if (static_cast<size_t>(args.columns) <= (shared_bytes_limit - kSlotBytes) / sizeof(float)) {
+    const size_t bytes = kSlotBytes + static_cast<size_t>(args.columns) * sizeof(float);
+    return MO_LAUNCH((softmax_kernel<T, N, kShared>), grid, block, bytes, stream, args);
+  }
+  return MO_LAUNCH((softmax_kernel<T, N, kReread>), grid, block, slots, stream, args);
+}
+
+template <typename T>
+cudaError_t launch_type(const mo_softmax_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream) {
+  if (can_use_vectors(args)) return launch_width<T, mo_vector_width<T>>(args, shared_bytes_limit, stream);
+  return launch_width<T, 1>(args, shared_bytes_limit, stream);
+}
+
+}  // namespace
+
+cudaError_t mo_launch_softmax(const mo_softmax_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream) {
+  if (mo_row_count(args->shape) == 0 || args->columns == 0) return cudaSuccess;
+  switch (args->dtype) {
+    case MO_DTYPE_FLOAT32:
+      return launch_type<float>(*args, shared_bytes_limit, stream);
+    case MO_DTYPE_FLOAT16:
+      return launch_type<mo_half>(*args, shared_bytes_limit, stream);
+    case MO_DTYPE_BFLOAT16:
+      return launch_type<mo_bfloat16>(*args, shared_bytes_limit, stream);
+    default:
+      return cudaErrorInvalidValue; /* the front door lets these three through */
+  }
+}

@@ -1,0 +1,20 @@
+/* tests/simulated_device/block.h - running the blocks of one kernel launch.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef SIMULATED_DEVICE_BLOCK_H
+#define SIMULATED_DEVICE_BLOCK_H
+
+#include <functional>
+#include <string>
+
+#include "tests/simulated_device/device.h"
+#include "tests/simulated_device/fiber.h"
+
+namespace simulated {
+
+/* Runs every block to its end, one after the other in an order of the scheduler's seed. Returns "" or the fault. */
+std::string run_grid(Scheduler &scheduler, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body);
+
+}  // namespace simulated
+
+#endif

@@ -1,0 +1,316 @@
+/* tests/support/device_mirror.c - ops with tensors in host memory, on a context of any device.
+ *
+ * Whether a call is valid is asked of the front door itself: the op runs first on a context of a backend whose ops do nothing.
+ * Only a call that passes has descriptors whose memory may be touched.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/device_mirror.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/core/backend.h"
+#include "tests/support/test_context.h"
+
+#define MAX_TENSORS 16
+#define ALIGNMENT ((uintptr_t)16)
+/* Memory of the mirror's own on both sides of a range, checked after the op. The simulated device has red zones itself, right
+ * beside the range; there the mirror adds nothing. */
+#define MARGIN ((size_t)256)
+#define MARGIN_BYTE 0xA5
+
+/* tests/simulated_device/control.h; there only in programs that hold the simulated device. */
+const char *simulated_take_report(void) __attribute__((weak));
+
+typedef mo_status_t (*run_function)(mo_context_t *context, const void *params);
+
+typedef struct range {
+  uintptr_t begin, end; /* host */
+  unsigned char *block; /* device: margin, up to 15 bytes, the range, margin */
+  size_t before, after; /* bytes of the block around the range */
+} range;
+
+typedef struct mirror {
+  mo_context_t *context;
+  mo_tensor tensors[MAX_TENSORS];
+  int tensor_count;
+  range ranges[MAX_TENSORS];
+  int range_count;
+} mirror;
+
+/* ---- A backend whose ops accept everything ---- */
+
+static mo_status_t probe_open(int32_t index, void **state) {
+  (void)index;
+  *state = NULL;
+  return MO_STATUS_OK;
+}
+static void probe_close(void *state) { (void)state; }
+
+#define PROBE_OP(name, params_type)                                                                                            \
+  static mo_status_t probe_##name(mo_context_t *context, const params_type *p) {                                               \
+    (void)context;                                                                                                             \
+    (void)p;                                                                                                                   \
+    return MO_STATUS_OK;                                                                                                       \
+  }
+PROBE_OP(attention, mo_attention_params)
+PROBE_OP(softmax, mo_softmax_params)
+PROBE_OP(norm, mo_norm_params)
+PROBE_OP(embedding, mo_embedding_params)
+PROBE_OP(linear, mo_linear_params)
+PROBE_OP(pooling, mo_pooling_params)
+PROBE_OP(cross_entropy, mo_cross_entropy_params)
+PROBE_OP(elementwise_loss, mo_elementwise_loss_params)
+PROBE_OP(span_loss, mo_span_loss_params)
+PROBE_OP(topk, mo_topk_params)
+
+static mo_status_t probe_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
+                                     mo_packed_weight_t *packed) {
+  (void)context;
+  (void)weights;
+  (void)count;
+  (void)packed;
+  return MO_STATUS_OK;
+}
+
+/* A context of the probing backend that claims the device of `context`. */
+static mo_context_t *probe_of(const mo_context_t *context) {
+  static mo_backend backend = {.abi_version = MO_BACKEND_ABI_VERSION,
+                               .struct_size = sizeof(mo_backend),
+                               .name = "probe",
+                               .open = probe_open,
+                               .close = probe_close,
+                               .attention = probe_attention,
+                               .softmax = probe_softmax,
+                               .layer_norm = probe_norm,
+                               .rms_norm = probe_norm,
+                               .embedding = probe_embedding,
+                               .linear = probe_linear,
+                               .linear_pack = probe_linear_pack,
+                               .pooling = probe_pooling,
+                               .cross_entropy = probe_cross_entropy,
+                               .bce_with_logits_loss = probe_elementwise_loss,
+                               .mse_loss = probe_elementwise_loss,
+                               .span_loss = probe_span_loss,
+                               .topk = probe_topk};
+  static mo_context_t *probe = NULL;
+  if (probe != NULL) return probe;
+  backend.kind = mo_context_device(context).kind;
+  mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
+  options.backend = &backend;
+  options.device_index = mo_context_device(context).index;
+  if (mo_context_create(&options, &probe) != MO_STATUS_OK) abort();
+  return probe; /* for the life of the program */
+}
+
+/* ---- Descriptors ---- */
+
+static bool is_cpu_context(const mo_context_t *context) {
+  return context == NULL || mo_context_device(context).kind == MO_DEVICE_KIND_CPU;
+}
+
+/* Host tensors become tensors of the context's device, and such tensors become host tensors: what was wrong stays wrong. */
+static const mo_tensor *translate(mirror *m, const mo_tensor *tensor) {
+  if (tensor == NULL) return NULL;
+  const mo_device home = mo_context_device(m->context), cpu = {MO_DEVICE_KIND_CPU, 0};
+  mo_tensor *copy = &m->tensors[m->tensor_count++];
+  *copy = *tensor;
+  if (tensor->device.kind == cpu.kind && tensor->device.index == cpu.index) copy->device = home;
+  else if (tensor->device.kind == home.kind && tensor->device.index == home.index) copy->device = cpu;
+  return copy;
+}
+
+/* ---- Memory ---- */
+
+static int by_begin(const void *left, const void *right) {
+  const uintptr_t a = ((const range *)left)->begin, b = ((const range *)right)->begin;
+  return (a > b) - (a < b);
+}
+
+static void collect_ranges(mirror *m) {
+  range found[MAX_TENSORS];
+  int count = 0;
+  for (int i = 0; i < m->tensor_count; ++i) {
+    const mo_tensor *tensor = &m->tensors[i];
+    if (mo_tensor_count(tensor) == 0) continue;
+    int64_t reach = 1;
+    for (int32_t d = 0; d < tensor->rank; ++d) reach += (tensor->shape[d] - 1) * tensor->strides[d];
+    const uintptr_t begin = (uintptr_t)tensor->data;
+    found[count++] = (range){.begin = begin, .end = begin + (uintptr_t)reach * mo_dtype_bytes(tensor->dtype)};
+  }
+  qsort(found, (size_t)count, sizeof *found, by_begin);
+  m->range_count = 0;
+  for (int i = 0; i < count; ++i) {
+    range *last = m->range_count > 0 ? &m->ranges[m->range_count - 1] : NULL;
+    if (last != NULL && found[i].begin < last->end) {
+      if (found[i].end > last->end) last->end = found[i].end;
+    } else {
+      m->ranges[m->range_count++] = found[i];
+    }
+  }
+}
+
+static size_t block_bytes(const range *r) { return r->before + (r->end - r->begin) + r->after; }
+
+static mo_status_t copy_in(mirror *m) {
+  const size_t margin = test_device_is_simulated() ? 0 : MARGIN;
+  for (int i = 0; i < m->range_count; ++i) {
+    range *r = &m->ranges[i];
+    r->before = margin + r->begin % ALIGNMENT;
+    r->after = margin;
+    void *block = NULL;
+    MO_TRY(mo_context_allocate(m->context, block_bytes(r), &block));
+    r->block = block;
+    unsigned char *staged = malloc(block_bytes(r));
+    if (staged == NULL) return MO_STATUS_OUT_OF_MEMORY;
+    memset(staged, MARGIN_BYTE, block_bytes(r));
+    memcpy(staged + r->before, (const void *)r->begin, r->end - r->begin);
+    mo_status_t status = mo_context_copy_to_device(m->context, block, staged, block_bytes(r));
+    if (status == MO_STATUS_OK) status = mo_context_synchronize(m->context);
+    free(staged);
+    MO_TRY(status);
+  }
+  for (int i = 0; i < m->tensor_count; ++i) {
+    mo_tensor *tensor = &m->tensors[i];
+    const uintptr_t data = (uintptr_t)tensor->data;
+    tensor->data = NULL;
+    for (int j = 0; j < m->range_count && mo_tensor_count(tensor) > 0; ++j) {
+      const range *r = &m->ranges[j];
+      if (data >= r->begin && data < r->end) tensor->data = r->block + r->before + (data - r->begin);
+    }
+  }
+  return MO_STATUS_OK;
+}
+
+static mo_status_t copy_out(mirror *m) {
+  for (int i = 0; i < m->range_count; ++i) {
+    const range *r = &m->ranges[i];
+    unsigned char *staged = malloc(block_bytes(r));
+    if (staged == NULL) return MO_STATUS_OUT_OF_MEMORY;
+    mo_status_t status = mo_context_copy_to_host(m->context, staged, r->block, block_bytes(r));
+    if (status == MO_STATUS_OK) status = mo_context_synchronize(m->context);
+    if (status == MO_STATUS_OK) {
+      bool intact = true;
+      for (size_t b = 0; b < r->before; ++b) intact = intact && staged[b] == MARGIN_BYTE;
+      for (size_t b = block_bytes(r) - r->after; b < block_bytes(r); ++b) intact = intact && staged[b] == MARGIN_BYTE;
+      /* Sources too, but only where they differ: they may lie in read-only memory. */
+      if (memcmp((void *)r->begin, staged + r->before, r->end - r->begin) != 0) {
+        memcpy((void *)r->begin, staged + r->before, r->end - r->begin);
+      }
+      if (!intact) status = mo_fail(MO_STATUS_INTERNAL, "device mirror: a write beside a tensor's memory");
+    }
+    free(staged);
+    MO_TRY(status);
+  }
+  return MO_STATUS_OK;
+}
+
+static void release(mirror *m) {
+  for (int i = 0; i < m->range_count; ++i) mo_context_release(m->context, m->ranges[i].block);
+}
+
+/* Says what the simulation found; the status alone is "unspecified launch failure". */
+static void print_report(void) {
+  if (simulated_take_report == NULL) return;
+  const char *report = simulated_take_report();
+  if (report[0] != '\0') fprintf(stderr, "simulated device: %s\n", report);
+}
+
+/* The op ran with `status`: waits, brings everything back, gives the memory back. The first failure counts. */
+static mo_status_t finish(mirror *m, mo_status_t status) {
+  const mo_status_t waited = mo_context_synchronize(m->context);
+  if (status == MO_STATUS_OK) status = waited;
+  if (waited == MO_STATUS_OK) {
+    const mo_status_t copied = copy_out(m);
+    if (status == MO_STATUS_OK) status = copied;
+  }
+  release(m);
+  /* A damaged red zone shows when the memory is given back. */
+  const mo_status_t released = mo_context_synchronize(m->context);
+  if (status == MO_STATUS_OK) status = released;
+  print_report();
+  return status;
+}
+
+static mo_status_t run_mirrored(mirror *m, run_function run, const void *params) {
+  collect_ranges(m);
+  mo_status_t status = copy_in(m);
+  if (status != MO_STATUS_OK) {
+    release(m);
+    return status;
+  }
+  return finish(m, run(m->context, params));
+}
+
+/* ---- The ops ---- */
+
+/* Defines test_<name>; the last argument translates the tensors of the copy `p` of the parameters. */
+#define MIRRORED_OP(name, params_type, translation)                                                                            \
+  static mo_status_t run_##name(mo_context_t *context, const void *params) { return mo_##name(context, params); }              \
+  mo_status_t test_##name(mo_context_t *context, const params_type *params) {                                                  \
+    if (is_cpu_context(context) || params == NULL) return mo_##name(context, params);                                          \
+    mirror m = {.context = context};                                                                                           \
+    params_type p = *params;                                                                                                   \
+    translation;                                                                                                               \
+    if (mo_##name(probe_of(context), &p) != MO_STATUS_OK) return mo_##name(context, &p);                                       \
+    return run_mirrored(&m, run_##name, &p);                                                                                   \
+  }
+#define T(member) p.member = translate(&m, p.member)
+
+MIRRORED_OP(attention, mo_attention_params,
+            (T(output), T(weights), T(log_sum_exp), T(query), T(key), T(value), T(mask), T(bias), T(key_lengths)))
+MIRRORED_OP(softmax, mo_softmax_params, (T(output), T(input), T(mask), T(bias)))
+MIRRORED_OP(layer_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
+MIRRORED_OP(rms_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
+MIRRORED_OP(embedding, mo_embedding_params,
+            (T(output), T(ids), T(embeds), T(word), T(position), T(type), T(position_ids), T(token_type_ids), T(norm_weight),
+             T(norm_bias)))
+MIRRORED_OP(pooling, mo_pooling_params, (T(output), T(input), T(mask), T(weight), T(bias)))
+MIRRORED_OP(cross_entropy, mo_cross_entropy_params, (T(loss), T(log_sum_exp), T(logits), T(labels)))
+MIRRORED_OP(bce_with_logits_loss, mo_elementwise_loss_params, (T(loss), T(logits), T(labels)))
+MIRRORED_OP(mse_loss, mo_elementwise_loss_params, (T(loss), T(logits), T(labels)))
+MIRRORED_OP(span_loss, mo_span_loss_params, (T(loss), T(start_logits), T(end_logits), T(start_positions), T(end_positions)))
+MIRRORED_OP(topk, mo_topk_params, (T(values), T(indices), T(input)))
+
+static mo_status_t run_linear(mo_context_t *context, const void *params) { return mo_linear(context, params); }
+
+/* A packed weight belongs to the device already; the probe gets one of its own with the same shape. */
+mo_status_t test_linear(mo_context_t *context, const mo_linear_params *params) {
+  if (is_cpu_context(context) || params == NULL) return mo_linear(context, params);
+  mirror m = {.context = context};
+  mo_linear_params p = *params;
+  T(output), T(input), T(weight), T(bias), T(residual);
+  mo_linear_params probing = p;
+  mo_packed_weight_t packed;
+  if (p.packed_weight != NULL && mo_context_backend(p.packed_weight->context) == mo_context_backend(context)) {
+    packed = *p.packed_weight;
+    packed.context = probe_of(context);
+    probing.packed_weight = &packed;
+  }
+  if (mo_linear(probe_of(context), &probing) != MO_STATUS_OK) return mo_linear(context, &p);
+  return run_mirrored(&m, run_linear, &p);
+}
+
+mo_status_t test_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
+                             mo_packed_weight_t **packed) {
+  if (is_cpu_context(context) || weights == NULL || packed == NULL || count < 1 || count > MAX_TENSORS) {
+    return mo_linear_pack(context, weights, count, packed);
+  }
+  mirror m = {.context = context};
+  const mo_tensor *translated[MAX_TENSORS];
+  for (int32_t i = 0; i < count; ++i) translated[i] = translate(&m, weights[i]);
+  mo_packed_weight_t *probed = NULL;
+  if (mo_linear_pack(probe_of(context), translated, count, &probed) != MO_STATUS_OK) {
+    return mo_linear_pack(context, translated, count, packed);
+  }
+  mo_packed_weight_destroy(probed);
+  collect_ranges(&m);
+  mo_status_t status = copy_in(&m);
+  if (status != MO_STATUS_OK) {
+    release(&m);
+    return status;
+  }
+  status = mo_linear_pack(context, translated, count, packed);
+  return finish(&m, status);
+}
