@@ -16,6 +16,9 @@ if(NOT MODELOUT_SANITIZE)
     mo_add_check(check_headers ${python} scripts/check-headers ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
   endif()
   mo_add_check(check_install scripts/check-install ${CMAKE_BINARY_DIR})
+  # Compiles every kernel for sm_80; skipped where there is no nvcc.
+  mo_add_check(kernel_resources scripts/kernel-resources)
+  set_tests_properties(kernel_resources PROPERTIES SKIP_RETURN_CODE 77)
 endif()
 
 # The fuzz targets' seeds are tests of every build.
