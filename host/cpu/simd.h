@@ -1,6 +1,6 @@
 /* host/cpu/simd.h - one vector type for the CPU kernels; the instruction set is chosen when a kernel file is compiled.
  *
- * Every host/cpu/<stem>_kernels.c is compiled once per instruction set (CMakeLists.txt, MO_CPU_ISAS): with
+ * Every host/cpu/<stem>_kernels.c is compiled once per instruction set (scripts/cmake/flags.cmake): with
  * MO_SIMD_AVX512 (16 lanes; AVX-512 F, BW, DQ, VL), MO_SIMD_AVX2 (8 lanes; AVX2, FMA, F16C), or neither (4 lanes of GNU vector
  * extensions, any processor). MO_SIMD(name) appends the suffix, so that the copies do not collide; the stem's host/cpu/<stem>.c
  * takes the right one with MO_CPU_SELECT (host/cpu/isa.h). Such a file must contain nothing but static functions and MO_SIMD()

@@ -33,10 +33,10 @@ add_library(modelout_cuda SHARED ${MODELOUT_CUDA_SOURCES} $<TARGET_OBJECTS:model
 mo_target_defaults(modelout_cuda)
 target_include_directories(modelout_cuda PRIVATE ${CMAKE_SOURCE_DIR})
 target_link_libraries(modelout_cuda PRIVATE modelout CUDA::cudart_static CUDA::cublasLt m)
-target_link_options(modelout_cuda PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/cuda_exports.map)
+target_link_options(modelout_cuda PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/scripts/cmake/cuda_exports.map)
 if(NOT MODELOUT_SANITIZE)
   target_link_options(modelout_cuda PRIVATE -Wl,--no-undefined)
 endif()
 set_target_properties(modelout_cuda PROPERTIES LINKER_LANGUAGE C INSTALL_RPATH "$ORIGIN"
-                      LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/cuda_exports.map)
+                      LINK_DEPENDS ${CMAKE_SOURCE_DIR}/scripts/cmake/cuda_exports.map)
 install(TARGETS modelout_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
