@@ -9,7 +9,7 @@
 namespace {
 
 bool rows_are_aligned(const void *data, const int64_t (&strides)[3]) {
-  return reinterpret_cast<uintptr_t>(data) % 16 == 0 && strides[0] % 8 == 0 && strides[1] % 8 == 0 && strides[2] % 8 == 0;
+  return mo_is_aligned16(data) && strides[0] % 8 == 0 && strides[1] % 8 == 0 && strides[2] % 8 == 0;
 }
 
 /* Heads are padded to the next of these in shared memory. */

@@ -202,17 +202,15 @@ __global__ void __launch_bounds__(kScanThreads) position_scan_kernel(mo_embeddin
   }
 }
 
-bool aligned(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
-
 /* Whether every access of N elements is a multiple of 16 bytes at an address that is one. */
 template <typename T>
 bool can_use_vectors(const mo_embedding_kernel_args &args) {
   constexpr int64_t elements = 16 / sizeof(T);
-  bool fits = args.columns % 8 == 0 && aligned(args.norm_weight) && aligned(args.norm_bias) && aligned(args.output) &&
-              aligned(args.embeds);
+  bool fits = args.columns % 8 == 0 && mo_is_aligned16(args.norm_weight) && mo_is_aligned16(args.norm_bias) &&
+              mo_is_aligned16(args.output) && mo_is_aligned16(args.embeds);
   for (int i = 0; i < 2; ++i) fits = fits && args.output_strides[i] % elements == 0 && args.embeds_strides[i] % elements == 0;
   for (const mo_embedding_lookup *lookup : {&args.word, &args.position, &args.type}) {
-    fits = fits && (!lookup->present || (aligned(lookup->table) && lookup->row_stride % elements == 0));
+    fits = fits && (!lookup->present || (mo_is_aligned16(lookup->table) && lookup->row_stride % elements == 0));
   }
   return fits;
 }

@@ -78,8 +78,7 @@ __global__ void __launch_bounds__(kThreads) linear_epilogue_kernel(mo_linear_epi
   }
 }
 
-bool aligned(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
-bool aligned(const mo_row_strides &rows) {
+bool rows_aligned(const mo_row_strides &rows) {
   return rows.strides[0] % kWidth == 0 && rows.strides[1] % kWidth == 0 && rows.strides[2] % kWidth == 0;
 }
 
@@ -100,8 +99,8 @@ cudaError_t launch_width(const mo_linear_epilogue_args &args, cudaStream_t strea
 
 cudaError_t mo_launch_linear_epilogue(const mo_linear_epilogue_args *args, cudaStream_t stream) {
   if (args->row_count == 0 || args->columns == 0) return cudaSuccess;
-  const bool vectors = args->columns % kWidth == 0 && aligned(args->product) && aligned(args->bias) &&
-                       aligned(args->residual) && aligned(args->output) && aligned(args->product_rows) &&
-                       aligned(args->residual_rows) && aligned(args->output_rows) && args->product_skip % kWidth == 0;
+  const bool vectors = args->columns % kWidth == 0 && mo_is_aligned16(args->product) && mo_is_aligned16(args->bias) &&
+                       mo_is_aligned16(args->residual) && mo_is_aligned16(args->output) && rows_aligned(args->product_rows) &&
+                       rows_aligned(args->residual_rows) && rows_aligned(args->output_rows) && args->product_skip % kWidth == 0;
   return vectors ? launch_width<kWidth>(*args, stream) : launch_width<1>(*args, stream);
 }

@@ -397,14 +397,12 @@ int64_t element_count(const mo_elementwise_loss_kernel_args &args) {
   return args.extents[0] * args.extents[1] * args.extents[2] * args.extents[3];
 }
 
-bool aligned(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
-
 template <typename T, int Kind>
 cudaError_t launch_elementwise(const mo_elementwise_loss_kernel_args &args, cudaStream_t stream) {
   constexpr int N = mo_vector_width<T>;
   const int64_t count = element_count(args);
-  const bool vectors = args.contiguous && count % N == 0 && aligned(args.logits) && aligned(args.labels) &&
-                       (args.reduction != MO_LOSS_REDUCTION_NONE || aligned(args.loss));
+  const bool vectors = args.contiguous && count % N == 0 && mo_is_aligned16(args.logits) && mo_is_aligned16(args.labels) &&
+                       (args.reduction != MO_LOSS_REDUCTION_NONE || mo_is_aligned16(args.loss));
   const int64_t wanted = (count + kMapThreads * (vectors ? N : 1) - 1) / (kMapThreads * (vectors ? N : 1));
   const int64_t blocks = wanted < kMaxElementBlocks ? wanted : kMaxElementBlocks;
   if (blocks > 0) {

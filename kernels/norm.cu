@@ -4,10 +4,11 @@
  *
  * Bytes: input, residual and weights read once, output and sum written once: (2R + 2W) N C e at most.
  *
- * Shape of parallelism: one row belongs to 32..1024 threads, several short rows share a block. Each thread keeps its part of the row
- * in registers (at most kMaxVectors vectors of 16 bytes), so that mean and variance are taken from the unrounded sum in two passes
- * over registers, which is as exact as two passes over memory and costs none. Rows too long for the registers of 1024 threads
- * (over 16384 float32 or 32768 16-bit elements) are read again for each pass; the second and third reads mostly hit L2.
+ * Shape of parallelism: one row belongs to 32..1024 threads, several short rows share a block. Each thread keeps its part of
+ * the row in registers (at most kMaxVectors vectors of 16 bytes), so that mean and variance are taken from the unrounded sum in
+ * two passes over registers, which is as exact as two passes over memory and costs none. Rows too long for the registers of
+ * 1024 threads (over 16384 float32 or 32768 16-bit elements) are read again for each pass; the second and third reads mostly
+ * hit L2.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/norm.h"
@@ -18,14 +19,15 @@
 
 namespace {
 
-constexpr int kMaxThreads = 1024;      /* of a row */
-constexpr int kThreadsPerBlock = 128;  /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
-constexpr int kMaxVectors = 4;         /* vectors of a row per thread: 32 values in registers at most, so that nothing spills */
+constexpr int kMaxThreads = 1024; /* of a row */
+constexpr int kThreadsPerBlock =
+    128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
+constexpr int kMaxVectors = 4; /* vectors of a row per thread: 32 values in registers at most, so that nothing spills */
 
 /* One vector of the sum. */
 template <typename T, int N>
-__device__ __forceinline__ void load_sum(const mo_norm_kernel_args &args, int64_t input_row, int64_t residual_row, int64_t column,
-                                         float (&values)[N]) {
+__device__ __forceinline__ void load_sum(const mo_norm_kernel_args &args, int64_t input_row, int64_t residual_row,
+                                         int64_t column, float (&values)[N]) {
   float other[N];
   mo_load_vector(static_cast<const T *>(args.input) + input_row + column, values);
   if (args.input_bias != nullptr) {
@@ -131,8 +133,7 @@ __global__ void __launch_bounds__(kMaxThreads) norm_kernel(mo_norm_kernel_args a
   }
 }
 
-bool aligned(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
-bool aligned(const mo_row_strides &rows, size_t element) {
+bool rows_aligned(const mo_row_strides &rows, size_t element) {
   return rows.strides[0] * element % 16 == 0 && rows.strides[1] * element % 16 == 0 && rows.strides[2] * element % 16 == 0;
 }
 
@@ -140,9 +141,11 @@ bool aligned(const mo_row_strides &rows, size_t element) {
 template <typename T>
 bool can_use_vectors(const mo_norm_kernel_args &args) {
   const size_t output_bytes = args.output_dtype == MO_DTYPE_FLOAT32 ? 4 : 2;
-  return args.columns % 8 == 0 && aligned(args.input) && aligned(args.output) && aligned(args.sum) && aligned(args.residual) &&
-         aligned(args.input_bias) && aligned(args.weight) && aligned(args.bias) && aligned(args.input_rows, sizeof(T)) &&
-         aligned(args.residual_rows, sizeof(T)) && aligned(args.sum_rows, sizeof(T)) && aligned(args.output_rows, output_bytes);
+  return args.columns % 8 == 0 && mo_is_aligned16(args.input) && mo_is_aligned16(args.output) && mo_is_aligned16(args.sum) &&
+         mo_is_aligned16(args.residual) && mo_is_aligned16(args.input_bias) && mo_is_aligned16(args.weight) &&
+         mo_is_aligned16(args.bias) && rows_aligned(args.input_rows, sizeof(T)) &&
+         rows_aligned(args.residual_rows, sizeof(T)) && rows_aligned(args.sum_rows, sizeof(T)) &&
+         rows_aligned(args.output_rows, output_bytes);
 }
 
 template <typename T, int N>
@@ -173,9 +176,13 @@ cudaError_t launch_type(const mo_norm_kernel_args &args, cudaStream_t stream) {
 cudaError_t mo_launch_norm(const mo_norm_kernel_args *args, cudaStream_t stream) {
   if (mo_row_count(args->shape) == 0 || args->columns == 0) return cudaSuccess;
   switch (args->dtype) {
-    case MO_DTYPE_FLOAT32: return launch_type<float>(*args, stream);
-    case MO_DTYPE_FLOAT16: return launch_type<mo_half>(*args, stream);
-    case MO_DTYPE_BFLOAT16: return launch_type<mo_bfloat16>(*args, stream);
-    default: return cudaErrorInvalidValue; /* the front door lets these three through */
+    case MO_DTYPE_FLOAT32:
+      return launch_type<float>(*args, stream);
+    case MO_DTYPE_FLOAT16:
+      return launch_type<mo_half>(*args, stream);
+    case MO_DTYPE_BFLOAT16:
+      return launch_type<mo_bfloat16>(*args, stream);
+    default:
+      return cudaErrorInvalidValue; /* the front door lets these three through */
   }
 }

@@ -271,15 +271,13 @@ bool reduces_tokens(const mo_pooling_kernel_args &args) {
   return args.mode == MO_POOLING_MEAN || args.mode == MO_POOLING_MAX || args.mode == MO_POOLING_MEAN_STD;
 }
 
-bool aligned(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
-
 template <typename T>
 bool can_use_vectors(const mo_pooling_kernel_args &args) {
   constexpr int64_t elements = 16 / sizeof(T);
-  bool fits = args.channels % elements == 0 && aligned(args.input) && args.input_strides[0] % elements == 0 &&
+  bool fits = args.channels % elements == 0 && mo_is_aligned16(args.input) && args.input_strides[0] % elements == 0 &&
               args.input_strides[1] % elements == 0;
   if (args.dense) {
-    fits = fits && aligned(args.weight) && args.weight_strides[0] % elements == 0 && args.weight_strides[1] == 1;
+    fits = fits && mo_is_aligned16(args.weight) && args.weight_strides[0] % elements == 0 && args.weight_strides[1] == 1;
   }
   return fits;
 }

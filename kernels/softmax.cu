@@ -190,17 +190,17 @@ __global__ void __launch_bounds__(kMaxThreads, 1) softmax_kernel(mo_softmax_kern
   }
 }
 
-bool aligned(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
-bool aligned(const mo_row_strides &rows, mo_dtype_t dtype) {
+bool rows_aligned(const mo_row_strides &rows, mo_dtype_t dtype) {
   const int64_t elements = dtype == MO_DTYPE_FLOAT32 ? 4 : 8;
   return rows.strides[0] % elements == 0 && rows.strides[1] % elements == 0 && rows.strides[2] % elements == 0;
 }
 
 /* Whether every access of N elements is a multiple of 16 bytes at an address that is one. */
 bool can_use_vectors(const mo_softmax_kernel_args &args) {
-  return args.columns % 8 == 0 && aligned(args.input) && aligned(args.output) && aligned(args.input_rows, args.dtype) &&
-         aligned(args.output_rows, args.output_dtype) &&
-         (args.bias == nullptr || args.bias_stride != 1 || (aligned(args.bias) && aligned(args.bias_rows, args.bias_dtype)));
+  return args.columns % 8 == 0 && mo_is_aligned16(args.input) && mo_is_aligned16(args.output) &&
+         rows_aligned(args.input_rows, args.dtype) && rows_aligned(args.output_rows, args.output_dtype) &&
+         (args.bias == nullptr || args.bias_stride != 1 ||
+          (mo_is_aligned16(args.bias) && rows_aligned(args.bias_rows, args.bias_dtype)));
 }
 
 template <typename T, int N>

@@ -12,6 +12,9 @@
 template <typename T>
 constexpr int mo_vector_width = 16 / static_cast<int>(sizeof(T));
 
+/* Whether a launcher may let a kernel read or write vectors from this address on. NULL may. */
+inline bool mo_is_aligned16(const void *address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
+
 template <typename T, int N>
 __device__ __forceinline__ void mo_load_vector(const T *address, float (&values)[N]) {
   if constexpr (N * sizeof(T) % 16 == 0) {

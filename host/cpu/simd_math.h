@@ -11,18 +11,21 @@
 #include "host/cpu/simd.h"
 #include "modelout/linear.h"
 
-/* 2^x for -252 <= x <= 252; NaN stays NaN. The polynomial is off by at most 2e-9 relative. */
-static inline mo_vf mo_vf_exp2_(mo_vf x) {
-  const mo_vf n = mo_vf_round(x);
-  const mo_vf r = mo_vf_sub(x, n); /* exact */
+/* 2^r for -1/2 <= r <= 1/2, off by at most 2e-9 relative. */
+static inline mo_vf mo_vf_exp2_fraction_(mo_vf r) {
   mo_vf p = mo_vf_set1(0.00015476279f);
   p = mo_vf_fma(p, r, mo_vf_set1(0.0013400236f));
   p = mo_vf_fma(p, r, mo_vf_set1(0.009618004f));
   p = mo_vf_fma(p, r, mo_vf_set1(0.05550328f));
   p = mo_vf_fma(p, r, mo_vf_set1(0.2402265f));
   p = mo_vf_fma(p, r, mo_vf_set1(0.6931472f));
-  p = mo_vf_fma(p, r, mo_vf_set1(1.0f));
-  return mo_vf_scale2(p, n);
+  return mo_vf_fma(p, r, mo_vf_set1(1.0f));
+}
+
+/* 2^x for -252 <= x <= 252; NaN stays NaN. */
+static inline mo_vf mo_vf_exp2_(mo_vf x) {
+  const mo_vf n = mo_vf_round(x);
+  return mo_vf_scale2(mo_vf_exp2_fraction_(mo_vf_sub(x, n)), n); /* the difference is exact */
 }
 
 /* Where Phi(-a) has left the float32 range: from here on mo_vf_phi_tail_ is 0. */

@@ -19,14 +19,7 @@ static inline mo_vf mo_row_exp_(mo_vf x) {
   const mo_vf clamped = mo_vf_max(mo_vf_set1(-104.5f), x);
   const mo_vf n = mo_vf_round(mo_vf_mul(clamped, log2e));
   const mo_vf r = mo_vf_fma(clamped, log2e, mo_vf_sub(mo_vf_zero(), n));
-  mo_vf p = mo_vf_set1(0.00015476279f); /* the polynomial of mo_vf_exp2_ */
-  p = mo_vf_fma(p, r, mo_vf_set1(0.0013400236f));
-  p = mo_vf_fma(p, r, mo_vf_set1(0.009618004f));
-  p = mo_vf_fma(p, r, mo_vf_set1(0.05550328f));
-  p = mo_vf_fma(p, r, mo_vf_set1(0.2402265f));
-  p = mo_vf_fma(p, r, mo_vf_set1(0.6931472f));
-  p = mo_vf_fma(p, r, mo_vf_set1(1.0f));
-  return mo_vf_scale2(p, n);
+  return mo_vf_scale2(mo_vf_exp2_fraction_(r), n);
 }
 
 /* Mask and bias of one row; either data pointer may be NULL. Strides are those of the key dimension, in elements. */
