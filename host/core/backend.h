@@ -16,6 +16,8 @@
 #include "modelout/loss.h"
 #include "modelout/norm.h"
 #include "modelout/pooling.h"
+#include "modelout/position_bias.h"
+#include "modelout/rotary.h"
 #include "modelout/softmax.h"
 #include "modelout/topk.h"
 
@@ -80,6 +82,8 @@ typedef struct mo_backend {
   mo_status_t (*mse_loss)(mo_context_t *context, const mo_elementwise_loss_params *params);
   mo_status_t (*span_loss)(mo_context_t *context, const mo_span_loss_params *params);
   mo_status_t (*topk)(mo_context_t *context, const mo_topk_params *params);
+  mo_status_t (*rotary_embedding)(mo_context_t *context, const mo_rotary_params *params);
+  mo_status_t (*position_bias)(mo_context_t *context, const mo_position_bias_params *params);
 } mo_backend;
 
 /* The CPU backend, always there. */

@@ -85,4 +85,6 @@ const mo_backend mo_cpu_backend = {
     .mse_loss = mo_cpu_mse_loss,
     .span_loss = mo_cpu_span_loss,
     .topk = mo_cpu_topk,
+    .rotary_embedding = mo_cpu_rotary_embedding,
+    .position_bias = mo_cpu_position_bias,
 };

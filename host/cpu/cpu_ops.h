@@ -25,6 +25,8 @@ mo_status_t mo_cpu_cross_entropy(mo_context_t *context, const mo_cross_entropy_p
 mo_status_t mo_cpu_bce_with_logits_loss(mo_context_t *context, const mo_elementwise_loss_params *params);
 mo_status_t mo_cpu_mse_loss(mo_context_t *context, const mo_elementwise_loss_params *params);
 mo_status_t mo_cpu_span_loss(mo_context_t *context, const mo_span_loss_params *params);
+mo_status_t mo_cpu_rotary_embedding(mo_context_t *context, const mo_rotary_params *params);
+mo_status_t mo_cpu_position_bias(mo_context_t *context, const mo_position_bias_params *params);
 mo_status_t mo_cpu_topk(mo_context_t *context, const mo_topk_params *params);
 
 #ifdef __cplusplus

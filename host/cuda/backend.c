@@ -217,6 +217,8 @@ static const mo_backend cuda_backend = {
     .mse_loss = mo_cuda_mse_loss,
     .span_loss = mo_cuda_span_loss,
     .topk = mo_cuda_topk,
+    .rotary_embedding = mo_cuda_rotary_embedding,
+    .position_bias = mo_cuda_position_bias,
 };
 
 MO_API const mo_backend *mo_backend_module(uint32_t abi_version, char *reason, size_t reason_bytes);

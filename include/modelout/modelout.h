@@ -24,6 +24,8 @@
 #include "modelout/loss.h"
 #include "modelout/norm.h"
 #include "modelout/pooling.h"
+#include "modelout/position_bias.h"
+#include "modelout/rotary.h"
 #include "modelout/softmax.h"
 #include "modelout/topk.h"
 

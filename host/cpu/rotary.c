@@ -1,0 +1,105 @@
+/* host/cpu/rotary.c - rotary embedding of queries and keys, one token's head at a time.
+ *
+ * A row of a 16-bit type is widened into the thread's own scratch, turned there and rounded once; float32 rows are turned where
+ * they lie.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <omp.h>
+#include <string.h>
+
+#include "host/core/checked_math.h"
+#include "host/cpu/cpu_ops.h"
+
+/* Position of token s of row b. */
+static int64_t position_of(const mo_rotary_params *params, int64_t b, int64_t s) {
+  const mo_tensor *ids = params->position_ids;
+  if (ids == NULL) return params->position_offset + s;
+  const int64_t at = (ids->shape[0] == 1 ? 0 : b * ids->strides[0]) + s * ids->strides[1];
+  return ids->dtype == MO_DTYPE_INT64 ? ((const int64_t *)ids->data)[at] : ((const int32_t *)ids->data)[at];
+}
+
+static mo_status_t check_positions(const mo_rotary_params *params) {
+  const int64_t count = params->rotary.cosine->shape[0];
+  const mo_tensor *ids = params->position_ids;
+  if (ids == NULL) return MO_STATUS_OK;
+  for (int64_t b = 0; b < ids->shape[0]; b++) {
+    for (int64_t s = 0; s < ids->shape[1]; s++) {
+      const int64_t position = position_of(params, b, s);
+      MO_CHECK(position >= 0 && position < count, MO_STATUS_INVALID_ARGUMENT,
+               "rotary embedding: position_ids holds %" PRId64 " (row %" PRId64 ", token %" PRId64
+               "), outside the tables' range 0..%" PRId64,
+               position, b, s, count - 1);
+    }
+  }
+  return MO_STATUS_OK;
+}
+
+/* The destination may be the source. */
+static void turn(float *destination, const float *source, const float *cosine, const float *sine, int64_t pairs,
+                 mo_rotary_pairing_t pairing) {
+  if (pairing == MO_ROTARY_INTERLEAVED) {
+    for (int64_t i = 0; i < pairs; i++) {
+      const float x = source[2 * i], y = source[2 * i + 1];
+      destination[2 * i] = x * cosine[i] - y * sine[i];
+      destination[2 * i + 1] = y * cosine[i] + x * sine[i];
+    }
+    return;
+  }
+#pragma omp simd
+  for (int64_t i = 0; i < pairs; i++) {
+    const float x = source[i], y = source[pairs + i];
+    destination[i] = x * cosine[i] - y * sine[i];
+    destination[pairs + i] = y * cosine[i] + x * sine[i];
+  }
+}
+
+static mo_status_t turn_row(const mo_rotary_params *params, int64_t position, void *destination, const void *source,
+                            mo_dtype_t dtype, int64_t size, float *wide) {
+  const int64_t pairs = params->rotary.cosine->shape[1];
+  const float *cosine = (const float *)params->rotary.cosine->data + position * pairs;
+  const float *sine = (const float *)params->rotary.sine->data + position * pairs;
+  if (dtype == MO_DTYPE_FLOAT32) {
+    turn(destination, source, cosine, sine, pairs, params->rotary.pairing);
+    if (destination != source && size > 2 * pairs)
+      memcpy((float *)destination + 2 * pairs, (const float *)source + 2 * pairs, (size_t)(size - 2 * pairs) * sizeof(float));
+    return MO_STATUS_OK;
+  }
+  MO_TRY(mo_dtype_convert(wide, MO_DTYPE_FLOAT32, source, dtype, size));
+  turn(wide, wide, cosine, sine, pairs, params->rotary.pairing);
+  return mo_dtype_convert(destination, dtype, wide, MO_DTYPE_FLOAT32, size);
+}
+
+static mo_status_t turn_side(mo_context_t *context, const mo_rotary_params *params, const mo_tensor *output,
+                             const mo_tensor *input, float *scratch) {
+  const int64_t heads = input->shape[1], length = input->shape[2], size = input->shape[3];
+  const int64_t rows = input->shape[0] * heads * length;
+  const int64_t element = (int64_t)mo_dtype_bytes(input->dtype);
+  int failed = 0;
+#pragma omp parallel for num_threads(mo_context_thread_count(context)) schedule(static) reduction(| : failed)
+  for (int64_t row = 0; row < rows; row++) {
+    const int64_t h = row % heads, s = row / heads % length, b = row / heads / length;
+    const int64_t from = b * input->strides[0] + h * input->strides[1] + s * input->strides[2];
+    const int64_t to = b * output->strides[0] + h * output->strides[1] + s * output->strides[2];
+    failed |= turn_row(params, position_of(params, b, s), (char *)output->data + to * element,
+                       (const char *)input->data + from * element, input->dtype, size,
+                       scratch + omp_get_thread_num() * size) != MO_STATUS_OK;
+  }
+  MO_CHECK(!failed, MO_STATUS_INTERNAL, "rotary embedding: a row of %s could not be converted", mo_dtype_name(input->dtype));
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_cpu_rotary_embedding(mo_context_t *context, const mo_rotary_params *params) {
+  const int64_t size = params->query->shape[3];
+  void *scratch = NULL;
+  MO_TRY(check_positions(params));
+  if (params->query->dtype != MO_DTYPE_FLOAT32) {
+    int64_t bytes;
+    MO_CHECK(mo_checked_mul(size, (int64_t)sizeof(float) * mo_context_thread_count(context), &bytes), MO_STATUS_OUT_OF_MEMORY,
+             "rotary embedding: heads of %" PRId64 " elements need more scratch memory than can be addressed", size);
+    MO_TRY(mo_context_scratch(context, (size_t)bytes, &scratch));
+  }
+  MO_TRY(turn_side(context, params, params->query_output, params->query, scratch));
+  if (params->key == NULL) return MO_STATUS_OK;
+  return turn_side(context, params, params->key_output, params->key, scratch);
+}
