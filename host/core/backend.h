@@ -10,6 +10,7 @@
 
 #include "host/core/error.h"
 #include "modelout/attention.h"
+#include "modelout/attention_merge.h"
 #include "modelout/context.h"
 #include "modelout/embedding.h"
 #include "modelout/linear.h"
@@ -84,6 +85,7 @@ typedef struct mo_backend {
   mo_status_t (*topk)(mo_context_t *context, const mo_topk_params *params);
   mo_status_t (*rotary_embedding)(mo_context_t *context, const mo_rotary_params *params);
   mo_status_t (*position_bias)(mo_context_t *context, const mo_position_bias_params *params);
+  mo_status_t (*attention_merge)(mo_context_t *context, const mo_attention_merge_params *params);
 } mo_backend;
 
 /* The CPU backend, always there. */

@@ -87,4 +87,5 @@ const mo_backend mo_cpu_backend = {
     .topk = mo_cpu_topk,
     .rotary_embedding = mo_cpu_rotary_embedding,
     .position_bias = mo_cpu_position_bias,
+    .attention_merge = mo_cpu_attention_merge,
 };

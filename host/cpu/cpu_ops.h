@@ -27,6 +27,7 @@ mo_status_t mo_cpu_mse_loss(mo_context_t *context, const mo_elementwise_loss_par
 mo_status_t mo_cpu_span_loss(mo_context_t *context, const mo_span_loss_params *params);
 mo_status_t mo_cpu_rotary_embedding(mo_context_t *context, const mo_rotary_params *params);
 mo_status_t mo_cpu_position_bias(mo_context_t *context, const mo_position_bias_params *params);
+mo_status_t mo_cpu_attention_merge(mo_context_t *context, const mo_attention_merge_params *params);
 mo_status_t mo_cpu_topk(mo_context_t *context, const mo_topk_params *params);
 
 #ifdef __cplusplus

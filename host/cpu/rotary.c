@@ -83,7 +83,7 @@ static mo_status_t turn_side(mo_context_t *context, const mo_rotary_params *para
     const int64_t to = b * output->strides[0] + h * output->strides[1] + s * output->strides[2];
     failed |= turn_row(params, position_of(params, b, s), (char *)output->data + to * element,
                        (const char *)input->data + from * element, input->dtype, size,
-                       scratch + omp_get_thread_num() * size) != MO_STATUS_OK;
+                       scratch == NULL ? NULL : scratch + omp_get_thread_num() * size) != MO_STATUS_OK;
   }
   MO_CHECK(!failed, MO_STATUS_INTERNAL, "rotary embedding: a row of %s could not be converted", mo_dtype_name(input->dtype));
   return MO_STATUS_OK;

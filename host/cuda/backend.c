@@ -219,6 +219,7 @@ static const mo_backend cuda_backend = {
     .topk = mo_cuda_topk,
     .rotary_embedding = mo_cuda_rotary_embedding,
     .position_bias = mo_cuda_position_bias,
+    .attention_merge = mo_cuda_attention_merge,
 };
 
 MO_API const mo_backend *mo_backend_module(uint32_t abi_version, char *reason, size_t reason_bytes);

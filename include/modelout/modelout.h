@@ -19,6 +19,7 @@
 #include "modelout/safetensors.h"
 
 #include "modelout/attention.h"
+#include "modelout/attention_merge.h"
 #include "modelout/embedding.h"
 #include "modelout/linear.h"
 #include "modelout/loss.h"

@@ -65,6 +65,7 @@ PROBE_OP(elementwise_loss, mo_elementwise_loss_params)
 PROBE_OP(span_loss, mo_span_loss_params)
 PROBE_OP(topk, mo_topk_params)
 PROBE_OP(rotary_embedding, mo_rotary_params)
+PROBE_OP(attention_merge, mo_attention_merge_params)
 PROBE_OP(position_bias, mo_position_bias_params)
 
 static mo_status_t probe_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
@@ -97,7 +98,8 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .span_loss = probe_span_loss,
                                .topk = probe_topk,
                                .rotary_embedding = probe_rotary_embedding,
-                               .position_bias = probe_position_bias};
+                               .position_bias = probe_position_bias,
+                               .attention_merge = probe_attention_merge};
   static mo_context_t *probe = NULL;
   if (probe != NULL) return probe;
   backend.kind = mo_context_device(context).kind;
@@ -276,6 +278,8 @@ MIRRORED_OP(bce_with_logits_loss, mo_elementwise_loss_params, (T(loss), T(logits
 MIRRORED_OP(mse_loss, mo_elementwise_loss_params, (T(loss), T(logits), T(labels)))
 MIRRORED_OP(span_loss, mo_span_loss_params, (T(loss), T(start_logits), T(end_logits), T(start_positions), T(end_positions)))
 MIRRORED_OP(topk, mo_topk_params, (T(values), T(indices), T(input)))
+MIRRORED_OP(attention_merge, mo_attention_merge_params,
+            (T(output), T(log_sum_exp), T(output_a), T(log_sum_exp_a), T(output_b), T(log_sum_exp_b)))
 MIRRORED_OP(position_bias, mo_position_bias_params, (T(output), T(slopes), T(table), T(query_offsets)))
 MIRRORED_OP(rotary_embedding, mo_rotary_params,
             (T(rotary.cosine), T(rotary.sine), T(query_output), T(query), T(key_output), T(key), T(position_ids)))

@@ -32,6 +32,7 @@ mo_status_t test_mse_loss(mo_context_t *context, const mo_elementwise_loss_param
 mo_status_t test_span_loss(mo_context_t *context, const mo_span_loss_params *params);
 mo_status_t test_rotary_embedding(mo_context_t *context, const mo_rotary_params *params);
 mo_status_t test_position_bias(mo_context_t *context, const mo_position_bias_params *params);
+mo_status_t test_attention_merge(mo_context_t *context, const mo_attention_merge_params *params);
 mo_status_t test_topk(mo_context_t *context, const mo_topk_params *params);
 
 #ifdef __cplusplus
