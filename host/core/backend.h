@@ -13,6 +13,7 @@
 #include "modelout/attention_merge.h"
 #include "modelout/context.h"
 #include "modelout/embedding.h"
+#include "modelout/kv_update.h"
 #include "modelout/linear.h"
 #include "modelout/loss.h"
 #include "modelout/norm.h"
@@ -86,6 +87,8 @@ typedef struct mo_backend {
   mo_status_t (*rotary_embedding)(mo_context_t *context, const mo_rotary_params *params);
   mo_status_t (*position_bias)(mo_context_t *context, const mo_position_bias_params *params);
   mo_status_t (*attention_merge)(mo_context_t *context, const mo_attention_merge_params *params);
+  mo_status_t (*kv_update)(mo_context_t *context, const mo_kv_update_params *params);
+  mo_status_t (*kv_gather)(mo_context_t *context, const mo_kv_gather_params *params);
 } mo_backend;
 
 /* The CPU backend, always there. */

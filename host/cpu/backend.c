@@ -88,4 +88,6 @@ const mo_backend mo_cpu_backend = {
     .rotary_embedding = mo_cpu_rotary_embedding,
     .position_bias = mo_cpu_position_bias,
     .attention_merge = mo_cpu_attention_merge,
+    .kv_update = mo_cpu_kv_update,
+    .kv_gather = mo_cpu_kv_gather,
 };

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "host/core/checked_math.h"
-#include "host/cpu/cpu_ops.h"
+#include "host/cpu/rotary.h"
 
 /* Position of token s of row b. */
 static int64_t position_of(const mo_rotary_params *params, int64_t b, int64_t s) {
@@ -35,38 +35,19 @@ static mo_status_t check_positions(const mo_rotary_params *params) {
   return MO_STATUS_OK;
 }
 
-/* The destination may be the source. */
-static void turn(float *destination, const float *source, const float *cosine, const float *sine, int64_t pairs,
-                 mo_rotary_pairing_t pairing) {
-  if (pairing == MO_ROTARY_INTERLEAVED) {
-    for (int64_t i = 0; i < pairs; i++) {
-      const float x = source[2 * i], y = source[2 * i + 1];
-      destination[2 * i] = x * cosine[i] - y * sine[i];
-      destination[2 * i + 1] = y * cosine[i] + x * sine[i];
-    }
-    return;
-  }
-#pragma omp simd
-  for (int64_t i = 0; i < pairs; i++) {
-    const float x = source[i], y = source[pairs + i];
-    destination[i] = x * cosine[i] - y * sine[i];
-    destination[pairs + i] = y * cosine[i] + x * sine[i];
-  }
-}
-
 static mo_status_t turn_row(const mo_rotary_params *params, int64_t position, void *destination, const void *source,
                             mo_dtype_t dtype, int64_t size, float *wide) {
   const int64_t pairs = params->rotary.cosine->shape[1];
   const float *cosine = (const float *)params->rotary.cosine->data + position * pairs;
   const float *sine = (const float *)params->rotary.sine->data + position * pairs;
   if (dtype == MO_DTYPE_FLOAT32) {
-    turn(destination, source, cosine, sine, pairs, params->rotary.pairing);
+    mo_rotary_turn(destination, source, cosine, sine, pairs, params->rotary.pairing);
     if (destination != source && size > 2 * pairs)
       memcpy((float *)destination + 2 * pairs, (const float *)source + 2 * pairs, (size_t)(size - 2 * pairs) * sizeof(float));
     return MO_STATUS_OK;
   }
   MO_TRY(mo_dtype_convert(wide, MO_DTYPE_FLOAT32, source, dtype, size));
-  turn(wide, wide, cosine, sine, pairs, params->rotary.pairing);
+  mo_rotary_turn(wide, wide, cosine, sine, pairs, params->rotary.pairing);
   return mo_dtype_convert(destination, dtype, wide, MO_DTYPE_FLOAT32, size);
 }
 

@@ -220,6 +220,8 @@ static const mo_backend cuda_backend = {
     .rotary_embedding = mo_cuda_rotary_embedding,
     .position_bias = mo_cuda_position_bias,
     .attention_merge = mo_cuda_attention_merge,
+    .kv_update = mo_cuda_kv_update,
+    .kv_gather = mo_cuda_kv_gather,
 };
 
 MO_API const mo_backend *mo_backend_module(uint32_t abi_version, char *reason, size_t reason_bytes);

@@ -45,6 +45,8 @@ mo_status_t mo_cuda_span_loss(mo_context_t *context, const mo_span_loss_params *
 mo_status_t mo_cuda_rotary_embedding(mo_context_t *context, const mo_rotary_params *params);
 mo_status_t mo_cuda_position_bias(mo_context_t *context, const mo_position_bias_params *params);
 mo_status_t mo_cuda_attention_merge(mo_context_t *context, const mo_attention_merge_params *params);
+mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *params);
+mo_status_t mo_cuda_kv_gather(mo_context_t *context, const mo_kv_gather_params *params);
 mo_status_t mo_cuda_topk(mo_context_t *context, const mo_topk_params *params);
 
 /* A strided device view into contiguous host memory (host/cuda/gather.c). */

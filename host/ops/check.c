@@ -3,6 +3,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/ops/check.h"
 
+#include <inttypes.h>
+
 #include <string.h>
 
 mo_status_t mo_check_params(const char *op, const mo_context_t *context, const void *params, size_t struct_size, size_t known) {
@@ -179,4 +181,20 @@ mo_status_t mo_check_index_list(const char *op, const char *name, mo_index_list 
 
 mo_status_t mo_unsupported_op(const char *op, const mo_context_t *context) {
   return mo_fail(MO_STATUS_UNSUPPORTED, "%s: the %s backend does not have this op", op, mo_context_backend_name(context));
+}
+
+mo_status_t mo_check_rotary(const char *op, const mo_context_t *context, const mo_rotary *rotary, int64_t head_size) {
+  const mo_tensor *cosine = rotary->cosine, *sine = rotary->sine;
+  const uint32_t dtypes = MO_DTYPE_BIT(MO_DTYPE_FLOAT32);
+  MO_TRY(mo_check_tensor(op, "cosine", context, cosine, dtypes, 2, 2));
+  MO_TRY(mo_check_tensor(op, "sine", context, sine, dtypes, 2, 2));
+  MO_TRY(mo_check_shape(op, "sine", sine, 2, cosine->shape));
+  MO_CHECK(mo_tensor_is_contiguous(cosine) && mo_tensor_is_contiguous(sine), MO_STATUS_INVALID_ARGUMENT,
+           "%s: the tables of cosines and sines must be contiguous", op);
+  MO_CHECK(rotary->pairing == MO_ROTARY_HALVES || rotary->pairing == MO_ROTARY_INTERLEAVED, MO_STATUS_INVALID_ARGUMENT,
+           "%s: pairing %d is unknown", op, (int)rotary->pairing);
+  MO_CHECK(cosine->shape[1] <= head_size / 2, MO_STATUS_INVALID_ARGUMENT,
+           "%s: the tables turn %" PRId64 " pairs of elements, a head has %" PRId64 " elements", op, cosine->shape[1],
+           head_size);
+  return MO_STATUS_OK;
 }

@@ -11,24 +11,9 @@
 
 #define OP "rotary embedding"
 
-/* Two tables of one shape. *width: elements of a head that rotate. */
-static mo_status_t check_tables(const mo_context_t *context, const mo_rotary *rotary, int64_t *width) {
-  const mo_tensor *cosine = rotary->cosine, *sine = rotary->sine;
-  const uint32_t dtypes = MO_DTYPE_BIT(MO_DTYPE_FLOAT32);
-  MO_TRY(mo_check_tensor(OP, "cosine", context, cosine, dtypes, 2, 2));
-  MO_TRY(mo_check_tensor(OP, "sine", context, sine, dtypes, 2, 2));
-  MO_TRY(mo_check_shape(OP, "sine", sine, 2, cosine->shape));
-  MO_CHECK(mo_tensor_is_contiguous(cosine) && mo_tensor_is_contiguous(sine), MO_STATUS_INVALID_ARGUMENT,
-           OP ": the tables of cosines and sines must be contiguous");
-  MO_CHECK(rotary->pairing == MO_ROTARY_HALVES || rotary->pairing == MO_ROTARY_INTERLEAVED, MO_STATUS_INVALID_ARGUMENT,
-           OP ": pairing %d is unknown", (int)rotary->pairing);
-  *width = 2 * cosine->shape[1];
-  return MO_STATUS_OK;
-}
-
 /* One pair of source and destination. The key has the query's batch, length, head size and dtype, and its own heads. */
 static mo_status_t check_side(const mo_context_t *context, const mo_rotary_params *params, const char *output_name,
-                              const mo_tensor *output, const char *name, const mo_tensor *input, int64_t width) {
+                              const mo_tensor *output, const char *name, const mo_tensor *input) {
   const mo_tensor *query = params->query;
   MO_TRY(mo_check_tensor(OP, name, context, input, MO_DTYPES_FLOAT, 4, 4));
   MO_TRY(mo_check_last_stride(OP, name, input));
@@ -36,8 +21,6 @@ static mo_status_t check_side(const mo_context_t *context, const mo_rotary_param
            mo_dtype_name(input->dtype), mo_dtype_name(query->dtype));
   const int64_t shape[4] = {query->shape[0], input->shape[1], query->shape[2], query->shape[3]};
   MO_TRY(mo_check_shape(OP, name, input, 4, shape));
-  MO_CHECK(width <= shape[3], MO_STATUS_INVALID_ARGUMENT, OP ": the tables turn %" PRId64 " elements, a head has %" PRId64,
-           width, shape[3]);
   MO_TRY(mo_check_tensor(OP, output_name, context, output, MO_DTYPE_BIT(input->dtype), 4, 4));
   MO_TRY(mo_check_shape(OP, output_name, output, 4, shape));
   MO_TRY(mo_check_last_stride(OP, output_name, output));
@@ -71,15 +54,14 @@ static mo_status_t check_positions(const mo_context_t *context, const mo_rotary_
 }
 
 static mo_status_t rotary_embedding(mo_context_t *context, const mo_rotary_params *params) {
-  int64_t width = 0;
   MO_TRY(mo_check_params(OP, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
-  MO_TRY(check_tables(context, &params->rotary, &width));
   MO_TRY(mo_check_tensor(OP, "query", context, params->query, MO_DTYPES_FLOAT, 4, 4));
-  MO_TRY(check_side(context, params, "query_output", params->query_output, "query", params->query, width));
+  MO_TRY(mo_check_rotary(OP, context, &params->rotary, params->query->shape[3]));
+  MO_TRY(check_side(context, params, "query_output", params->query_output, "query", params->query));
   MO_CHECK((params->key == NULL) == (params->key_output == NULL), MO_STATUS_INVALID_ARGUMENT, OP ": %s without %s",
            params->key == NULL ? "key_output" : "key", params->key == NULL ? "key" : "key_output");
   if (params->key != NULL) {
-    MO_TRY(check_side(context, params, "key_output", params->key_output, "key", params->key, width));
+    MO_TRY(check_side(context, params, "key_output", params->key_output, "key", params->key));
     MO_TRY(mo_check_no_overlap(OP, "key_output", params->key_output, "query_output", params->query_output, false));
   }
   MO_TRY(check_positions(context, params));

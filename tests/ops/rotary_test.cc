@@ -242,7 +242,7 @@ TEST_F(Rotary, RefusesWhatItCannotDo) {
   refused("cosine", [](mo_rotary_params &p) { p.rotary.cosine = nullptr; });
   refused("sine", [&](mo_rotary_params &p) { p.rotary.sine = &narrow; });
   refused("pairing", [](mo_rotary_params &p) { p.rotary.pairing = static_cast<mo_rotary_pairing_t>(2); });
-  refused("the tables turn 16", [&](mo_rotary_params &p) { p.rotary = wide.view(); });
+  refused("the tables turn 8 pairs", [&](mo_rotary_params &p) { p.rotary = wide.view(); });
   refused("key_output without key", [](mo_rotary_params &p) { p.key = nullptr; });
   refused("key is float16", [&](mo_rotary_params &p) { p.key = &half_key; });
   refused("key", [&](mo_rotary_params &p) { p.key = &long_key; });

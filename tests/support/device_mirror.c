@@ -13,7 +13,7 @@
 #include "host/core/backend.h"
 #include "tests/support/test_context.h"
 
-#define MAX_TENSORS 16
+#define MAX_TENSORS 64
 #define ALIGNMENT ((uintptr_t)16)
 /* Memory of the mirror's own on both sides of a range, checked after the op. The simulated device has red zones itself, right
  * beside the range; there the mirror adds nothing. */
@@ -66,6 +66,8 @@ PROBE_OP(span_loss, mo_span_loss_params)
 PROBE_OP(topk, mo_topk_params)
 PROBE_OP(rotary_embedding, mo_rotary_params)
 PROBE_OP(attention_merge, mo_attention_merge_params)
+PROBE_OP(kv_update, mo_kv_update_params)
+PROBE_OP(kv_gather, mo_kv_gather_params)
 PROBE_OP(position_bias, mo_position_bias_params)
 
 static mo_status_t probe_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
@@ -99,7 +101,9 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .topk = probe_topk,
                                .rotary_embedding = probe_rotary_embedding,
                                .position_bias = probe_position_bias,
-                               .attention_merge = probe_attention_merge};
+                               .attention_merge = probe_attention_merge,
+                               .kv_update = probe_kv_update,
+                               .kv_gather = probe_kv_gather};
   static mo_context_t *probe = NULL;
   if (probe != NULL) return probe;
   backend.kind = mo_context_device(context).kind;
@@ -283,6 +287,40 @@ MIRRORED_OP(attention_merge, mo_attention_merge_params,
 MIRRORED_OP(position_bias, mo_position_bias_params, (T(output), T(slopes), T(table), T(query_offsets)))
 MIRRORED_OP(rotary_embedding, mo_rotary_params,
             (T(rotary.cosine), T(rotary.sine), T(query_output), T(query), T(key_output), T(key), T(position_ids)))
+
+/* The tensors of a cache's view. */
+#define VIEW(member) (T(member.key), T(member.value), T(member.key_scale), T(member.value_scale), T(member.block_table))
+
+MIRRORED_OP(kv_gather, mo_kv_gather_params, (VIEW(source), VIEW(destination), T(rows)))
+
+#define MAX_LAYERS 8
+
+static mo_status_t run_kv_update(mo_context_t *context, const void *params) { return mo_kv_update(context, params); }
+
+mo_status_t test_kv_update(mo_context_t *context, const mo_kv_update_params *params) {
+  if (is_cpu_context(context) || params == NULL || params->layer_count > MAX_LAYERS) return mo_kv_update(context, params);
+  mirror m = {.context = context};
+  mo_kv_update_params p = *params;
+  mo_kv_update_layer layers[MAX_LAYERS];
+  mo_rotary rotary;
+  for (int32_t i = 0; p.layers != NULL && i < p.layer_count; i++) {
+    layers[i] = params->layers[i];
+    mo_kv_view *cache = &layers[i].cache;
+    const mo_tensor **members[] = {&layers[i].key,    &layers[i].value,    &cache->key,        &cache->value,
+                                   &cache->key_scale, &cache->value_scale, &cache->block_table};
+    for (size_t k = 0; k < sizeof members / sizeof members[0]; k++) *members[k] = translate(&m, *members[k]);
+  }
+  if (p.layers != NULL) p.layers = layers;
+  if (p.rotary != NULL) {
+    rotary = *p.rotary;
+    rotary.cosine = translate(&m, rotary.cosine);
+    rotary.sine = translate(&m, rotary.sine);
+    p.rotary = &rotary;
+  }
+  T(offsets), T(counts), T(position_ids);
+  if (mo_kv_update(probe_of(context), &p) != MO_STATUS_OK) return mo_kv_update(context, &p);
+  return run_mirrored(&m, run_kv_update, &p);
+}
 
 static mo_status_t run_linear(mo_context_t *context, const void *params) { return mo_linear(context, params); }
 

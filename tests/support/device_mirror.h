@@ -33,6 +33,8 @@ mo_status_t test_span_loss(mo_context_t *context, const mo_span_loss_params *par
 mo_status_t test_rotary_embedding(mo_context_t *context, const mo_rotary_params *params);
 mo_status_t test_position_bias(mo_context_t *context, const mo_position_bias_params *params);
 mo_status_t test_attention_merge(mo_context_t *context, const mo_attention_merge_params *params);
+mo_status_t test_kv_update(mo_context_t *context, const mo_kv_update_params *params);
+mo_status_t test_kv_gather(mo_context_t *context, const mo_kv_gather_params *params);
 mo_status_t test_topk(mo_context_t *context, const mo_topk_params *params);
 
 #ifdef __cplusplus

@@ -1,0 +1,212 @@
+/* host/cpu/kv_update.c - cache update and cache gather, one head of one token at a time.
+ *
+ * A head that is neither turned nor quantised is copied as it is.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <omp.h>
+#include <string.h>
+
+#include "host/core/checked_math.h"
+#include "host/core/kv_quantise.h"
+#include "host/cpu/rotary.h"
+
+/* Where a token of a row lies: the index of its block along the first dimension, and the slot in it. */
+typedef struct place {
+  int64_t block, slot;
+  bool is_there; /* false: a table entry that is no page */
+} place;
+
+static place find_place(const mo_kv_view *view, int64_t row, int64_t token) {
+  const mo_tensor *table = view->block_table;
+  if (table == NULL) return (place){.block = row, .slot = token, .is_there = true};
+  const int64_t page_size = view->key->shape[2];
+  const int64_t page = ((const int32_t *)table->data)[row * table->strides[0] + token / page_size];
+  return (place){.block = page, .slot = token % page_size, .is_there = page >= 0 && page < view->key->shape[0]};
+}
+
+static char *address(const mo_tensor *tensor, int64_t block, int64_t head, int64_t slot) {
+  const int64_t offset = block * tensor->strides[0] + head * tensor->strides[1] + slot * tensor->strides[2];
+  return (char *)tensor->data + offset * (int64_t)mo_dtype_bytes(tensor->dtype);
+}
+
+static int64_t capacity_of(const mo_kv_view *view) {
+  return view->block_table == NULL ? view->key->shape[2] : view->block_table->shape[1] * view->key->shape[2];
+}
+
+static void quantise(const float *values, int64_t size, int64_t groups, mo_dtype_t dtype, void *stored, float *scales) {
+  const int64_t width = groups == 0 ? 0 : size / groups;
+  for (int64_t g = 0; g < groups; g++) {
+    float largest = 0.0f;
+    for (int64_t i = 0; i < width; i++) largest = fmaxf(largest, fabsf(values[g * width + i]));
+    const float scale = largest / (dtype == MO_DTYPE_INT8 ? MO_KV_INT8_LARGEST : MO_KV_E4M3_LARGEST);
+    scales[g] = scale;
+    for (int64_t i = g * width; i < (g + 1) * width; i++) {
+      const float quotient = mo_kv_quotient(values[i], scale);
+      if (dtype == MO_DTYPE_INT8) ((int8_t *)stored)[i] = mo_kv_to_int8(quotient);
+      else ((uint8_t *)stored)[i] = mo_kv_to_e4m3(quotient);
+    }
+  }
+}
+
+static void dequantise(const void *stored, const float *scales, int64_t size, int64_t groups, mo_dtype_t dtype, float *values) {
+  const int64_t width = groups == 0 ? 0 : size / groups;
+  for (int64_t i = 0; i < groups * width; i++) {
+    const float quotient =
+        dtype == MO_DTYPE_INT8 ? (float)((const int8_t *)stored)[i] : mo_kv_from_e4m3(((const uint8_t *)stored)[i]);
+    values[i] = quotient * scales[i / width];
+  }
+}
+
+/* A row of floats per thread. */
+static mo_status_t reserve_rows(mo_context_t *context, const mo_kv_view *view, int64_t *size, float **rows) {
+  void *memory = NULL;
+  int64_t bytes;
+  *size = view->key->shape[3] > view->value->shape[3] ? view->key->shape[3] : view->value->shape[3];
+  MO_CHECK(mo_checked_mul(*size, (int64_t)sizeof(float) * mo_context_thread_count(context), &bytes), MO_STATUS_OUT_OF_MEMORY,
+           "cache update: heads of %" PRId64 " elements need more scratch memory than can be addressed", *size);
+  MO_TRY(mo_context_scratch(context, (size_t)bytes, &memory));
+  *rows = memory;
+  return MO_STATUS_OK;
+}
+
+/* ---- Update ---- */
+
+static int64_t first_slot(const mo_kv_update_params *params, int64_t row) {
+  const mo_tensor *offsets = params->offsets;
+  return offsets == NULL ? params->offset : ((const int32_t *)offsets->data)[row * offsets->strides[0]];
+}
+
+static int64_t token_count(const mo_kv_update_params *params, int64_t row) {
+  const mo_tensor *counts = params->counts;
+  return counts == NULL ? params->layers[0].key->shape[2] : ((const int32_t *)counts->data)[row * counts->strides[0]];
+}
+
+static int64_t position_of(const mo_kv_update_params *params, int64_t row, int64_t token) {
+  const mo_tensor *ids = params->position_ids;
+  if (ids == NULL) return first_slot(params, row) + token;
+  const int64_t at = (ids->shape[0] == 1 ? 0 : row * ids->strides[0]) + token * ids->strides[1];
+  return ids->dtype == MO_DTYPE_INT64 ? ((const int64_t *)ids->data)[at] : ((const int32_t *)ids->data)[at];
+}
+
+static mo_status_t check_rows(const mo_kv_update_params *params) {
+  const mo_tensor *key = params->layers[0].key;
+  const int64_t capacity = capacity_of(&params->layers[0].cache), length = key->shape[2];
+  for (int64_t row = 0; row < key->shape[0]; row++) {
+    const int64_t count = token_count(params, row), first = first_slot(params, row);
+    MO_CHECK(count >= 0 && count <= length, MO_STATUS_INVALID_ARGUMENT,
+             "cache update: counts holds %" PRId64 " (row %" PRId64 "), there are %" PRId64 " new tokens", count, row, length);
+    MO_CHECK(first >= 0 && first <= capacity && count <= capacity - first, MO_STATUS_INVALID_ARGUMENT,
+             "cache update: %" PRId64 " tokens from slot %" PRId64 " on (row %" PRId64 "), the cache has %" PRId64 " slots",
+             count, first, row, capacity);
+    for (int64_t token = 0; params->rotary != NULL && token < count; token++) {
+      const int64_t position = position_of(params, row, token), positions = params->rotary->cosine->shape[0];
+      MO_CHECK(position >= 0 && position < positions, MO_STATUS_INVALID_ARGUMENT,
+               "cache update: position %" PRId64 " (row %" PRId64 ", token %" PRId64 "), outside the tables' range 0..%" PRId64,
+               position, row, token, positions - 1);
+    }
+  }
+  return MO_STATUS_OK;
+}
+
+static mo_status_t write_head(const mo_tensor *source, const mo_tensor *stored, const mo_tensor *scale, const mo_rotary *rotary,
+                              int64_t position, const char *from, place to, int64_t head, float *wide) {
+  const int64_t size = source->shape[3];
+  char *destination = address(stored, to.block, head, to.slot);
+  if (rotary == NULL && scale == NULL) {
+    memcpy(destination, from, (size_t)size * mo_dtype_bytes(source->dtype));
+    return MO_STATUS_OK;
+  }
+  MO_TRY(mo_dtype_convert(wide, MO_DTYPE_FLOAT32, from, source->dtype, size));
+  if (rotary != NULL) {
+    const int64_t pairs = rotary->cosine->shape[1];
+    mo_rotary_turn(wide, wide, (const float *)rotary->cosine->data + position * pairs,
+                   (const float *)rotary->sine->data + position * pairs, pairs, rotary->pairing);
+  }
+  if (scale == NULL) return mo_dtype_convert(destination, stored->dtype, wide, MO_DTYPE_FLOAT32, size);
+  quantise(wide, size, scale->shape[3], stored->dtype, destination, (float *)address(scale, to.block, head, to.slot));
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *params) {
+  const mo_tensor *shape = params->layers[0].key;
+  const int64_t batch = shape->shape[0], heads = shape->shape[1], length = shape->shape[2];
+  const int64_t rows = params->layer_count * batch * heads * length;
+  int64_t size;
+  float *scratch;
+  int failed = 0;
+  MO_TRY(check_rows(params));
+  MO_TRY(reserve_rows(context, &params->layers[0].cache, &size, &scratch));
+#pragma omp parallel for num_threads(mo_context_thread_count(context)) schedule(static) reduction(| : failed)
+  for (int64_t index = 0; index < rows; index++) {
+    const int64_t token = index % length, head = index / length % heads, row = index / length / heads % batch;
+    const mo_kv_update_layer *layer = &params->layers[index / length / heads / batch];
+    if (token >= token_count(params, row)) continue;
+    const place to = find_place(&layer->cache, row, first_slot(params, row) + token);
+    if (!to.is_there) continue;
+    float *const wide = scratch + omp_get_thread_num() * size;
+    const int64_t position = params->rotary != NULL ? position_of(params, row, token) : 0;
+    failed |= write_head(layer->key, layer->cache.key, layer->cache.key_scale, params->rotary, position,
+                         address(layer->key, row, head, token), to, head, wide) != MO_STATUS_OK;
+    failed |= write_head(layer->value, layer->cache.value, layer->cache.value_scale, NULL, 0,
+                         address(layer->value, row, head, token), to, head, wide) != MO_STATUS_OK;
+  }
+  MO_CHECK(!failed, MO_STATUS_INTERNAL, "cache update: a head could not be converted from %s", mo_dtype_name(shape->dtype));
+  return MO_STATUS_OK;
+}
+
+/* ---- Gather ---- */
+
+static mo_status_t read_head(const mo_tensor *stored, const mo_tensor *scale, place from, int64_t head,
+                             const mo_tensor *destination, const mo_tensor *destination_scale, int64_t row, int64_t token,
+                             float *wide) {
+  const int64_t size = stored->shape[3];
+  char *to = address(destination, row, head, token);
+  const size_t bytes = (size_t)size * mo_dtype_bytes(destination->dtype);
+  const size_t scale_bytes = destination_scale == NULL ? 0 : (size_t)destination_scale->shape[3] * sizeof(float);
+  if (!from.is_there) {
+    memset(to, 0, bytes);
+    if (destination_scale != NULL) memset(address(destination_scale, row, head, token), 0, scale_bytes);
+    return MO_STATUS_OK;
+  }
+  const char *source = address(stored, from.block, head, from.slot);
+  if (destination->dtype == stored->dtype) {
+    memcpy(to, source, bytes);
+    if (destination_scale != NULL)
+      memcpy(address(destination_scale, row, head, token), address(scale, from.block, head, from.slot), scale_bytes);
+    return MO_STATUS_OK;
+  }
+  dequantise(source, (const float *)address(scale, from.block, head, from.slot), size, scale->shape[3], stored->dtype, wide);
+  return mo_dtype_convert(to, destination->dtype, wide, MO_DTYPE_FLOAT32, size);
+}
+
+static int64_t source_row(const mo_kv_gather_params *params, int64_t row) {
+  return params->rows == NULL ? row : ((const int32_t *)params->rows->data)[row * params->rows->strides[0]];
+}
+
+mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *params) {
+  const mo_kv_view *from = &params->source, *to = &params->destination;
+  const int64_t batch = to->key->shape[0], heads = to->key->shape[1], length = to->key->shape[2];
+  const int64_t source_rows = from->block_table == NULL ? from->key->shape[0] : from->block_table->shape[0];
+  int64_t size;
+  float *scratch;
+  int failed = 0;
+  for (int64_t row = 0; row < batch; row++) {
+    const int64_t source = source_row(params, row);
+    MO_CHECK(source >= 0 && source < source_rows, MO_STATUS_INVALID_ARGUMENT,
+             "cache gather: rows holds %" PRId64 " (entry %" PRId64 "), the source has %" PRId64 " rows", source, row,
+             source_rows);
+  }
+  MO_TRY(reserve_rows(context, to, &size, &scratch));
+#pragma omp parallel for num_threads(mo_context_thread_count(context)) schedule(static) reduction(| : failed)
+  for (int64_t index = 0; index < batch * heads * length; index++) {
+    const int64_t token = index % length, head = index / length % heads, row = index / length / heads;
+    const place source = find_place(from, source_row(params, row), params->start + token);
+    float *const wide = scratch + omp_get_thread_num() * size;
+    failed |= read_head(from->key, from->key_scale, source, head, to->key, to->key_scale, row, token, wide) != MO_STATUS_OK;
+    failed |=
+        read_head(from->value, from->value_scale, source, head, to->value, to->value_scale, row, token, wide) != MO_STATUS_OK;
+  }
+  MO_CHECK(!failed, MO_STATUS_INTERNAL, "cache gather: a head could not be converted to %s", mo_dtype_name(to->key->dtype));
+  return MO_STATUS_OK;
+}

@@ -1,0 +1,117 @@
+/* host/cuda/kv_update.c - cache update and cache gather on the card.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/kv_update.h"
+
+#include "host/cuda/cuda_ops.h"
+
+#define HEAD_SIZE_LIMIT 2048 /* floats of four heads in the shared memory that every card has */
+
+static mo_kv_heads heads_of(const mo_tensor *tensor) {
+  mo_kv_heads heads = {.data = NULL};
+  if (tensor == NULL) return heads;
+  heads.data = tensor->data;
+  for (int i = 0; i < 3; i++) heads.strides[i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
+  return heads;
+}
+
+static mo_kv_store store_of(const mo_tensor *stored, const mo_tensor *scale) {
+  return (mo_kv_store){.stored = heads_of(stored),
+                       .scale = heads_of(scale),
+                       .size = (int32_t)stored->shape[3],
+                       .groups = scale == NULL ? 0 : (int32_t)scale->shape[3]};
+}
+
+static mo_kv_table table_of(const mo_kv_view *view) {
+  mo_kv_table table = {.entries = NULL};
+  if (view->block_table == NULL) return table;
+  table.entries = view->block_table->data;
+  table.stride = view->block_table->strides[0];
+  table.page_size = (int32_t)view->key->shape[2];
+  table.page_count = (int32_t)view->key->shape[0];
+  return table;
+}
+
+static mo_status_t check_extents(const char *op, const mo_tensor *key, const mo_tensor *value, int64_t layers) {
+  const int64_t heads = key->shape[0] <= INT32_MAX && key->shape[1] <= INT32_MAX ? key->shape[0] * key->shape[1] : INT64_MAX;
+  MO_CHECK(key->shape[2] <= INT32_MAX && (key->shape[2] == 0 || heads <= INT32_MAX / layers / key->shape[2]),
+           MO_STATUS_UNSUPPORTED, "%s: more than 2^31 - 1 heads of tokens, which is what the CUDA kernels take", op);
+  MO_CHECK(key->shape[3] <= HEAD_SIZE_LIMIT && value->shape[3] <= HEAD_SIZE_LIMIT, MO_STATUS_UNSUPPORTED,
+           "%s: heads of %lld and %lld elements, the CUDA kernels take %d", op, (long long)key->shape[3],
+           (long long)value->shape[3], HEAD_SIZE_LIMIT);
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *params) {
+  const mo_kv_update_layer *first = &params->layers[0];
+  const mo_tensor *key = first->key, *ids = params->position_ids;
+  MO_TRY(check_extents("cache update", key, first->value, MO_KV_LAYERS_PER_LAUNCH));
+  mo_kv_update_kernel_args args = {
+      .batch = (int32_t)key->shape[0],
+      .heads = (int32_t)key->shape[1],
+      .length = (int32_t)key->shape[2],
+      .source_dtype = key->dtype,
+      .stored_dtype = first->cache.key->dtype,
+      .offset = params->offset,
+  };
+  args.capacity = first->cache.key->shape[2] * (first->cache.block_table == NULL ? 1 : first->cache.block_table->shape[1]);
+  if (params->offsets != NULL) {
+    args.offsets = params->offsets->data;
+    args.offset_stride = params->offsets->strides[0];
+  }
+  if (params->counts != NULL) {
+    args.counts = params->counts->data;
+    args.count_stride = params->counts->strides[0];
+  }
+  if (params->rotary != NULL) {
+    args.cosine = params->rotary->cosine->data;
+    args.sine = params->rotary->sine->data;
+    args.pairs = (int32_t)params->rotary->cosine->shape[1];
+    args.position_count = params->rotary->cosine->shape[0];
+    args.interleaved = params->rotary->pairing == MO_ROTARY_INTERLEAVED;
+    if (ids != NULL) {
+      args.position_ids = ids->data;
+      args.position_dtype = ids->dtype;
+      args.position_strides[0] = ids->shape[0] == 1 ? 0 : ids->strides[0];
+      args.position_strides[1] = ids->strides[1];
+    }
+  }
+  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  for (int32_t begin = 0; begin < params->layer_count; begin += MO_KV_LAYERS_PER_LAUNCH) {
+    args.layer_count =
+        params->layer_count - begin < MO_KV_LAYERS_PER_LAUNCH ? params->layer_count - begin : MO_KV_LAYERS_PER_LAUNCH;
+    for (int32_t i = 0; i < args.layer_count; i++) {
+      const mo_kv_update_layer *layer = &params->layers[begin + i];
+      const mo_kv_view *cache = &layer->cache;
+      args.layers[i][0] = (mo_kv_update_side){.source = heads_of(layer->key), .cache = store_of(cache->key, cache->key_scale)};
+      args.layers[i][1] =
+          (mo_kv_update_side){.source = heads_of(layer->value), .cache = store_of(cache->value, cache->value_scale)};
+      args.tables[i] = table_of(cache);
+    }
+    MO_TRY(mo_cuda_status(mo_launch_kv_update(&args, mo_cuda_stream_of(context)), "cache update"));
+  }
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_cuda_kv_gather(mo_context_t *context, const mo_kv_gather_params *params) {
+  const mo_kv_view *from = &params->source, *to = &params->destination;
+  MO_TRY(check_extents("cache gather", to->key, to->value, 2));
+  mo_kv_gather_kernel_args args = {
+      .source = {store_of(from->key, from->key_scale), store_of(from->value, from->value_scale)},
+      .destination = {store_of(to->key, to->key_scale), store_of(to->value, to->value_scale)},
+      .table = table_of(from),
+      .start = params->start,
+      .batch = (int32_t)to->key->shape[0],
+      .heads = (int32_t)to->key->shape[1],
+      .length = (int32_t)to->key->shape[2],
+      .source_rows = (int32_t)(from->block_table == NULL ? from->key->shape[0] : from->block_table->shape[0]),
+      .source_dtype = from->key->dtype,
+      .destination_dtype = to->key->dtype,
+  };
+  if (params->rows != NULL) {
+    args.rows = params->rows->data;
+    args.row_stride = params->rows->strides[0];
+  }
+  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  return mo_cuda_status(mo_launch_kv_gather(&args, mo_cuda_stream_of(context)), "cache gather");
+}

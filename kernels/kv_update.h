@@ -1,0 +1,73 @@
+/* kernels/kv_update.h - the launchers of the cache update and the cache gather.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_KERNELS_KV_UPDATE_H
+#define MO_KERNELS_KV_UPDATE_H
+
+#include <cuda_runtime_api.h>
+
+#include "modelout/kv_update.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MO_KV_LAYERS_PER_LAUNCH 12 /* their descriptors fit in 4 KiB of parameters */
+
+/* A tensor of heads: element (i, h, t, d) lies at i, h, t times the strides, plus d. */
+typedef struct mo_kv_heads {
+  void *data; /* NULL: not there (scales) */
+  int64_t strides[3];
+} mo_kv_heads;
+
+/* Keys or values, and their scales. */
+typedef struct mo_kv_store {
+  mo_kv_heads stored, scale;
+  int32_t size, groups;
+} mo_kv_store;
+
+typedef struct mo_kv_table {
+  const int32_t *entries; /* NULL: contiguous */
+  int64_t stride;
+  int32_t page_size, page_count;
+} mo_kv_table;
+
+typedef struct mo_kv_update_side {
+  mo_kv_heads source;
+  mo_kv_store cache;
+} mo_kv_update_side;
+
+typedef struct mo_kv_update_kernel_args {
+  mo_kv_update_side layers[MO_KV_LAYERS_PER_LAUNCH][2]; /* keys, values */
+  mo_kv_table tables[MO_KV_LAYERS_PER_LAUNCH];
+  int32_t layer_count, batch, heads, length;
+  int64_t capacity;
+  mo_dtype_t source_dtype, stored_dtype;
+  int64_t offset;
+  const int32_t *offsets, *counts; /* NULL */
+  int64_t offset_stride, count_stride;
+  const float *cosine, *sine; /* NULL: keys are not turned */
+  int32_t pairs;
+  int64_t position_count;
+  bool interleaved;
+  const void *position_ids; /* NULL: the slot */
+  mo_dtype_t position_dtype;
+  int64_t position_strides[2];
+} mo_kv_update_kernel_args;
+
+typedef struct mo_kv_gather_kernel_args {
+  mo_kv_store source[2], destination[2]; /* keys, values */
+  mo_kv_table table;
+  const int32_t *rows; /* NULL: the same row */
+  int64_t row_stride, start;
+  int32_t batch, heads, length, source_rows;
+  mo_dtype_t source_dtype, destination_dtype;
+} mo_kv_gather_kernel_args;
+
+cudaError_t mo_launch_kv_update(const mo_kv_update_kernel_args *args, cudaStream_t stream);
+cudaError_t mo_launch_kv_gather(const mo_kv_gather_kernel_args *args, cudaStream_t stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,508 @@
+/* tests/ops/kv_update_test.cc - cache update and gather against a plain model: an array of what each slot of each row must
+ * hold.
+ *
+ * Copies are exact. Turned keys err by the rotary embedding's bound. Quantised storage is compared with the rule itself: the
+ * scale, and every element's nearest code.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <numeric>
+
+#include "kv_update_shim.h"
+#include "op_test.h"
+
+namespace {
+
+using op_test::Buffer;
+
+struct Shape {
+  int64_t batch, heads, key_size, value_size, capacity;
+  int64_t page_size = 0;  // 0: contiguous
+  int64_t groups = 1;
+  bool tokens_first = false;  // pages (or rows) are NHD
+  int64_t gap = 0;
+};
+
+/* The storage of one layer, with pages in random order and some that belong to nobody. */
+struct Store {
+  Shape shape;
+  mo_dtype_t dtype;
+  Buffer key, value, key_scale, value_scale, table;
+  bool quantised;
+
+  Store(const Shape &given, mo_dtype_t stored, std::mt19937 &random)
+      : shape(given), dtype(stored), quantised(stored == MO_DTYPE_INT8 || stored == MO_DTYPE_FLOAT8_E4M3) {
+    const int64_t pages = given.page_size == 0 ? 0 : (given.capacity + given.page_size - 1) / given.page_size;
+    const int64_t blocks = given.page_size == 0 ? given.batch : given.batch * pages + 3;
+    const int64_t slots = given.page_size == 0 ? given.capacity : given.page_size;
+    const auto make = [&](mo_dtype_t type, int64_t size) {
+      if (!given.tokens_first) return Buffer(type, {blocks, given.heads, slots, size}, given.gap);
+      Buffer buffer(type, {blocks, slots, given.heads, size}, given.gap);
+      std::swap(buffer.tensor().shape[1], buffer.tensor().shape[2]);
+      std::swap(buffer.tensor().strides[1], buffer.tensor().strides[2]);
+      return buffer;
+    };
+    key = make(stored, given.key_size);
+    value = make(stored, given.value_size);
+    if (quantised) {
+      key_scale = make(MO_DTYPE_FLOAT32, given.groups);
+      value_scale = make(MO_DTYPE_FLOAT32, given.groups);
+    }
+    if (given.page_size == 0) return;
+    table = Buffer(MO_DTYPE_INT32, {given.batch, pages}, 2);
+    std::vector<int64_t> order(static_cast<size_t>(blocks));
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), random);
+    for (int64_t i = 0; i < table.count(); ++i) table.set(i, static_cast<double>(order[static_cast<size_t>(i)]));
+  }
+  Store(const Store &) = default;
+
+  mo_kv_view view() {
+    mo_kv_view v = {};
+    v.key = &key, v.value = &value;
+    if (quantised) v.key_scale = &key_scale, v.value_scale = &value_scale;
+    if (shape.page_size != 0) v.block_table = &table;
+    return v;
+  }
+  /* Address of a head's first element. */
+  const uint8_t *at(const Buffer &buffer, int64_t row, int64_t head, int64_t token) const {
+    const mo_tensor &t = const_cast<Buffer &>(buffer).tensor();
+    int64_t block = row, slot = token;
+    if (shape.page_size != 0) {
+      block = static_cast<int64_t>(
+          table.get(row * ((shape.capacity + shape.page_size - 1) / shape.page_size) + token / shape.page_size));
+      slot = token % shape.page_size;
+    }
+    const int64_t offset = block * t.strides[0] + head * t.strides[1] + slot * t.strides[2];
+    return buffer.memory().data() + static_cast<size_t>(offset) * mo_dtype_bytes(t.dtype);
+  }
+  float scale(const Buffer &scales, int64_t row, int64_t head, int64_t token, int64_t group) const {
+    float result;
+    std::memcpy(&result, at(scales, row, head, token) + 4 * group, 4);
+    return result;
+  }
+  bool untouched(int64_t row, int64_t head, int64_t token) const {
+    const uint8_t *k = at(key, row, head, token), *v = at(value, row, head, token);
+    const auto element = static_cast<int64_t>(mo_dtype_bytes(dtype));
+    for (int64_t i = 0; i < shape.key_size * element; ++i)
+      if (k[i] != 0xFF) return false;
+    for (int64_t i = 0; i < shape.value_size * element; ++i)
+      if (v[i] != 0xFF) return false;
+    return true;
+  }
+};
+
+double Stored(mo_dtype_t dtype, const uint8_t *at, int64_t i) {
+  float value = 0;
+  EXPECT_EQ(mo_dtype_convert(&value, MO_DTYPE_FLOAT32, at + static_cast<size_t>(i) * mo_dtype_bytes(dtype), dtype, 1),
+            MO_STATUS_OK);
+  return value;
+}
+
+class KvUpdate : public op_test::OpTest {
+ protected:
+  /* One head as it must be stored. */
+  void CompareHead(const Store &store, const Buffer &stored, const Buffer &scales, const std::vector<double> &values,
+                   const std::vector<double> &bounds, int64_t row, int64_t head, int64_t token) {
+    const uint8_t *at = store.at(stored, row, head, token);
+    const auto size = static_cast<int64_t>(values.size());
+    if (!store.quantised) {
+      for (int64_t i = 0; i < size; ++i)
+        ASSERT_NEAR(
+            Stored(store.dtype, at, i), values[static_cast<size_t>(i)],
+            bounds[static_cast<size_t>(i)] == 0
+                ? 0
+                : bounds[static_cast<size_t>(i)] + op_test::rounding(store.dtype, std::fabs(values[static_cast<size_t>(i)]) +
+                                                                                      bounds[static_cast<size_t>(i)]))
+            << "row " << row << " head " << head << " token " << token << " element " << i;
+      return;
+    }
+    const int64_t width = size / store.shape.groups;
+    const double largest_code = store.dtype == MO_DTYPE_INT8 ? 127 : 448;
+    for (int64_t g = 0; g < store.shape.groups; ++g) {
+      double largest = 0;
+      for (int64_t i = g * width; i < (g + 1) * width; ++i)
+        largest = std::max(largest, std::fabs(values[static_cast<size_t>(i)]));
+      const double scale = store.scale(scales, row, head, token, g);
+      ASSERT_NEAR(scale, largest / largest_code, 1e-6 * largest) << "group " << g;
+      for (int64_t i = g * width; i < (g + 1) * width; ++i) {
+        const double found = Stored(store.dtype, at, i) * scale, wanted = values[static_cast<size_t>(i)];
+        const double step = store.dtype == MO_DTYPE_INT8 ? 0.5 * scale : std::max(std::fabs(wanted) * 0x1p-4, scale * 0x1p-10);
+        ASSERT_NEAR(found, wanted, 1.00001 * step + bounds[static_cast<size_t>(i)] + 1e-6 * largest) << "element " << i;
+      }
+    }
+  }
+
+  static std::vector<double> Head(const Buffer &source, int64_t row, int64_t head, int64_t token) {
+    const mo_tensor &t = const_cast<Buffer &>(source).tensor();
+    std::vector<double> values;
+    for (int64_t i = 0; i < t.shape[3]; ++i)
+      values.push_back(source.get(((row * t.shape[1] + head) * t.shape[2] + token) * t.shape[3] + i));
+    return values;
+  }
+};
+
+constexpr mo_dtype_t kFloats[] = {MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16};
+
+const Shape kShapes[] = {
+    {1, 1, 1, 1, 1},
+    {2, 3, 8, 8, 11},
+    {2, 2, 64, 64, 40, 16, 2},
+    {3, 2, 24, 40, 33, 16, 4, true},
+    {1, 4, 128, 128, 70, 64, 1, true, 8},
+    {2, 1, 17, 5, 9, 0, 1, true, 3},
+    {2, 2, 80, 80, 19, 0, 5, false, 1},
+};
+
+TEST_F(KvUpdate, EveryStorageAndSize) {
+  for (const Shape &shape : kShapes) {
+    for (const mo_dtype_t source : kFloats) {
+      for (const mo_dtype_t stored : {source, MO_DTYPE_INT8, MO_DTYPE_FLOAT8_E4M3}) {
+        SCOPED_TRACE(testing::Message() << shape.heads << " heads of " << shape.key_size << ", pages of " << shape.page_size
+                                        << ", " << mo_dtype_name(source) << " stored as " << mo_dtype_name(stored));
+        Store store(shape, stored, random_);
+        const int64_t length = std::min<int64_t>(shape.capacity, 5), offset = shape.capacity - length;
+        Buffer key(source, {shape.batch, shape.heads, length, shape.key_size}, shape.gap);
+        Buffer value(source, {shape.batch, shape.heads, length, shape.value_size});
+        key.fill(random_, 3.0), value.fill(random_, 0.1);
+        mo_kv_update_layer layer = {};
+        layer.cache = store.view();
+        layer.key = &key, layer.value = &value;
+        mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+        params.layers = &layer;
+        params.layer_count = 1;
+        params.offset = offset;
+        ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+        for (int64_t b = 0; b < shape.batch; ++b) {
+          for (int64_t h = 0; h < shape.heads; ++h) {
+            for (int64_t t = 0; t < offset; ++t) ASSERT_TRUE(store.untouched(b, h, t));
+            for (int64_t t = 0; t < length; ++t) {
+              const std::vector<double> k = Head(key, b, h, t), v = Head(value, b, h, t);
+              CompareHead(store, store.key, store.key_scale, k, std::vector<double>(k.size()), b, h, offset + t);
+              CompareHead(store, store.value, store.value_scale, v, std::vector<double>(v.size()), b, h, offset + t);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/* Keys are turned, values are not; every row has its own first slot and number of new tokens; three layers at once. */
+TEST_F(KvUpdate, TurnedKeysOfSeveralLayersAndRaggedRows) {
+  const Shape shapes[] = {{3, 2, 32, 16, 50, 16, 2}, {3, 2, 32, 16, 50, 0, 2, true}};
+  for (const Shape &shape : shapes) {
+    for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_INT8}) {
+      for (const mo_rotary_pairing_t pairing : {MO_ROTARY_HALVES, MO_ROTARY_INTERLEAVED}) {
+        const int64_t length = 4, pairs = 12, positions = 60;
+        Buffer cosine(MO_DTYPE_FLOAT32, {positions, pairs}), sine(MO_DTYPE_FLOAT32, {positions, pairs});
+        mo_rotary_config config = MO_ROTARY_CONFIG_INIT;
+        config.rotary_dim = 2 * pairs;
+        ASSERT_EQ(mo_rotary_fill_tables(&config, positions, 0, static_cast<float *>((&cosine)->data),
+                                        static_cast<float *>((&sine)->data)),
+                  MO_STATUS_OK);
+        mo_rotary rotary = {};
+        rotary.cosine = &cosine, rotary.sine = &sine, rotary.pairing = pairing;
+        Buffer offsets(MO_DTYPE_INT32, {3}, 0), counts(MO_DTYPE_INT32, {3}), ids(MO_DTYPE_INT64, {3, length});
+        const int64_t first[3] = {0, 46, 17}, count[3] = {4, 4, 2};
+        for (int64_t b = 0; b < 3; ++b) {
+          offsets.set(b, static_cast<double>(first[b])), counts.set(b, static_cast<double>(count[b]));
+          for (int64_t t = 0; t < length; ++t) ids.set(b * length + t, static_cast<double>((7 * b + 11 * t + 3) % positions));
+        }
+        for (const bool own_positions : {false, true}) {
+          std::vector<std::unique_ptr<Store>> stores;
+          std::vector<std::unique_ptr<Buffer>> keys, values;
+          std::vector<mo_kv_update_layer> layers;
+          for (int i = 0; i < 3; ++i) {
+            stores.push_back(std::make_unique<Store>(shape, stored, random_));
+            keys.push_back(std::make_unique<Buffer>(MO_DTYPE_FLOAT32, std::vector<int64_t>{3, 2, length, 32}));
+            values.push_back(std::make_unique<Buffer>(MO_DTYPE_FLOAT32, std::vector<int64_t>{3, 2, length, 16}));
+            keys[i]->fill(random_), values[i]->fill(random_);
+            mo_kv_update_layer layer = {};
+            layer.cache = stores[i]->view();
+            layer.key = &keys[i]->tensor(), layer.value = &values[i]->tensor();
+            layers.push_back(layer);
+          }
+          mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+          params.layers = layers.data();
+          params.layer_count = 3;
+          params.offsets = &offsets;
+          params.counts = &counts;
+          params.rotary = &rotary;
+          if (own_positions) params.position_ids = &ids;
+          ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+          for (size_t i = 0; i < 3; ++i) {
+            for (int64_t b = 0; b < 3; ++b) {
+              for (int64_t h = 0; h < 2; ++h) {
+                for (int64_t slot = 0; slot < 50; ++slot) {
+                  const int64_t t = slot - first[b];
+                  if (t < 0 || t >= count[b]) {
+                    ASSERT_TRUE(stores[i]->untouched(b, h, slot)) << "row " << b << " slot " << slot;
+                    continue;
+                  }
+                  const int64_t position = own_positions ? (7 * b + 11 * t + 3) % positions : slot;
+                  std::vector<double> k = Head(*keys[i], b, h, t), bounds(k.size());
+                  for (int64_t p = 0; p < pairs; ++p) {
+                    const bool halves = pairing == MO_ROTARY_HALVES;
+                    const auto x = static_cast<size_t>(halves ? p : 2 * p),
+                               y = static_cast<size_t>(halves ? pairs + p : 2 * p + 1);
+                    const double c = cosine.get(position * pairs + p), s = sine.get(position * pairs + p), kx = k[x], ky = k[y];
+                    k[x] = kx * c - ky * s, k[y] = ky * c + kx * s;
+                    bounds[x] = bounds[y] = 3 * 0x1p-24 * (std::fabs(kx) + std::fabs(ky));
+                  }
+                  const std::vector<double> v = Head(*values[i], b, h, t);
+                  CompareHead(*stores[i], stores[i]->key, stores[i]->key_scale, k, bounds, b, h, slot);
+                  CompareHead(*stores[i], stores[i]->value, stores[i]->value_scale, v, std::vector<double>(v.size()), b, h,
+                              slot);
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/* Codes of e4m3 are the nearest to even, as the library's own conversion gives them; a group of zeros has scale 0. */
+TEST_F(KvUpdate, CodesAreTheNearest) {
+  Shape shape = {1, 2, 512, 512, 1};
+  Store store(shape, MO_DTYPE_FLOAT8_E4M3, random_), zeros(shape, MO_DTYPE_INT8, random_);
+  Buffer key(MO_DTYPE_FLOAT32, {1, 2, 1, 512}), value(MO_DTYPE_FLOAT32, {1, 2, 1, 512}),
+      nothing(MO_DTYPE_FLOAT32, {1, 2, 1, 512});
+  for (int64_t i = 0; i < 1024; ++i) {
+    /* 448 in each head, so the scale is 1: halfway points, subnormals, both signs */
+    key.set(i, i % 512 == 0 ? 448 : std::ldexp((i % 37) / 16.0, static_cast<int>(i % 19) - 11) * (i % 2 == 0 ? 1 : -1));
+    value.set(i, i % 512 == 7 ? -448 : (static_cast<double>(i % 33) + 0.5) * 0x1p-10);
+    nothing.set(i, 0);
+  }
+  mo_kv_update_layer layer = {};
+  layer.cache = store.view();
+  layer.key = &key, layer.value = &value;
+  mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+  params.layers = &layer;
+  params.layer_count = 1;
+  ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+  for (int64_t h = 0; h < 2; ++h) {
+    for (const bool is_key : {true, false}) {
+      const Buffer &source = is_key ? key : value, &stored = is_key ? store.key : store.value;
+      ASSERT_EQ(store.scale(is_key ? store.key_scale : store.value_scale, 0, h, 0, 0), 1.0f);
+      for (int64_t i = 0; i < 512; ++i) {
+        const auto single = static_cast<float>(source.get(h * 512 + i));
+        uint8_t code = 0;
+        ASSERT_EQ(mo_dtype_convert(&code, MO_DTYPE_FLOAT8_E4M3, &single, MO_DTYPE_FLOAT32, 1), MO_STATUS_OK);
+        ASSERT_EQ(store.at(stored, 0, h, 0)[i], code) << single;
+      }
+    }
+  }
+  layer.cache = zeros.view();
+  layer.key = layer.value = &nothing;
+  ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(zeros.scale(zeros.key_scale, 0, 1, 0, 0), 0.0f);
+  for (int64_t i = 0; i < 512; ++i) ASSERT_EQ(zeros.at(zeros.key, 0, 1, 0)[i], 0);
+}
+
+/* Every storage is read back by a gather: rows in any order and repeated, from any token on; as stored, and dequantised. */
+TEST_F(KvUpdate, GatherReadsBackWhatWasWritten) {
+  for (const Shape &shape : kShapes) {
+    for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16, MO_DTYPE_INT8, MO_DTYPE_FLOAT8_E4M3}) {
+      const bool quantised = stored == MO_DTYPE_INT8 || stored == MO_DTYPE_FLOAT8_E4M3;
+      Store store(shape, stored, random_);
+      const mo_dtype_t source = quantised ? MO_DTYPE_FLOAT32 : stored;
+      Buffer key(source, {shape.batch, shape.heads, shape.capacity, shape.key_size});
+      Buffer value(source, {shape.batch, shape.heads, shape.capacity, shape.value_size});
+      key.fill(random_), value.fill(random_);
+      mo_kv_update_layer layer = {};
+      layer.cache = store.view();
+      layer.key = &key, layer.value = &value;
+      mo_kv_update_params update = MO_KV_UPDATE_PARAMS_INIT;
+      update.layers = &layer;
+      update.layer_count = 1;
+      ASSERT_EQ(test_kv_update(context_, &update), MO_STATUS_OK) << mo_last_error();
+
+      const int64_t start = shape.capacity / 3, length = shape.capacity - start, count = shape.batch + 2;
+      Buffer rows(MO_DTYPE_INT32, {count});
+      for (int64_t n = 0; n < count; ++n) rows.set(n, static_cast<double>((2 * n + 1) % shape.batch));
+      for (const mo_dtype_t target : {stored, MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16}) {
+        if (target != stored && !quantised) continue;
+        SCOPED_TRACE(testing::Message() << shape.key_size << " elements, " << mo_dtype_name(stored) << " to "
+                                        << mo_dtype_name(target));
+        Shape wanted = shape;
+        wanted.batch = count, wanted.capacity = length, wanted.page_size = 0, wanted.gap = 4;
+        Store result(wanted, target, random_);
+        mo_kv_gather_params gather = MO_KV_GATHER_PARAMS_INIT;
+        gather.source = store.view();
+        gather.destination = result.view();
+        gather.rows = &rows;
+        gather.start = start;
+        ASSERT_EQ(test_kv_gather(context_, &gather), MO_STATUS_OK) << mo_last_error();
+        for (int64_t n = 0; n < count; ++n) {
+          const auto b = static_cast<int64_t>(rows.get(n));
+          for (int64_t h = 0; h < shape.heads; ++h) {
+            for (int64_t t = 0; t < length; ++t) {
+              for (int64_t i = 0; i < shape.key_size; ++i) {
+                const double code = Stored(stored, store.at(store.key, b, h, start + t), i);
+                const double found = Stored(target, result.at(result.key, n, h, t), i);
+                if (target == stored) {
+                  ASSERT_EQ(found, code);
+                  continue;
+                }
+                const float scale = store.scale(store.key_scale, b, h, start + t, i / (shape.key_size / shape.groups));
+                ASSERT_EQ(found, op_test::rounded(target, static_cast<float>(code) * scale));
+              }
+              for (int64_t g = 0; result.quantised && g < shape.groups; ++g) {
+                ASSERT_EQ(result.scale(result.value_scale, n, h, t, g), store.scale(store.value_scale, b, h, start + t, g));
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/* A table entry that is no page: nothing is written there, zeros are read. */
+TEST_F(KvUpdate, EntriesThatAreNoPages) {
+  const Shape shape = {2, 2, 16, 16, 32, 16};
+  for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_INT8}) {
+    Store store(shape, stored, random_);
+    store.table.set(0, -1);
+    store.table.set(3, 1000000);
+    const Store before = store;
+    Buffer key(MO_DTYPE_FLOAT32, {2, 2, 32, 16}), value(MO_DTYPE_FLOAT32, {2, 2, 32, 16});
+    key.fill(random_), value.fill(random_);
+    mo_kv_update_layer layer = {};
+    layer.cache = store.view();
+    layer.key = &key, layer.value = &value;
+    mo_kv_update_params update = MO_KV_UPDATE_PARAMS_INIT;
+    update.layers = &layer;
+    update.layer_count = 1;
+    ASSERT_EQ(test_kv_update(context_, &update), MO_STATUS_OK) << mo_last_error();
+    Shape plain = shape;
+    plain.page_size = 0;
+    Store result(plain, MO_DTYPE_FLOAT32, random_);
+    mo_kv_gather_params gather = MO_KV_GATHER_PARAMS_INIT;
+    gather.source = store.view();
+    gather.destination = result.view();
+    ASSERT_EQ(test_kv_gather(context_, &gather), MO_STATUS_OK) << mo_last_error();
+    for (int64_t b = 0; b < 2; ++b) {
+      for (int64_t t = 0; t < 32; ++t) {
+        const bool there = (b == 0) != (t < 16);
+        bool any = false;
+        for (int64_t i = 0; i < 16; ++i) {
+          const double found = Stored(MO_DTYPE_FLOAT32, result.at(result.value, b, 1, t), i);
+          ASSERT_FALSE(std::isnan(found));
+          any |= found != 0;
+        }
+        EXPECT_EQ(any, there) << "row " << b << " token " << t;
+      }
+    }
+  }
+}
+
+TEST_F(KvUpdate, FromC) {
+  std::vector<float> key(2 * 5 * 4, -7.0f), value = key;
+  const float new_key[8] = {1, 2, 3, 4, 5, 6, 7, 8}, new_value[8] = {-1, -2, -3, -4, -5, -6, -8, -9};
+  ASSERT_EQ(shim_append_token(context_, key.data(), value.data(), 5, new_key, new_value, 2, 4, 3), MO_STATUS_OK)
+      << mo_last_error();
+  EXPECT_EQ(key[12], 1.0f);
+  EXPECT_EQ(key[20 + 12 + 3], 8.0f);
+  EXPECT_EQ(value[20 + 12], -5.0f);
+  EXPECT_EQ(value[11], -7.0f);
+  EXPECT_EQ(value[16], -7.0f);
+}
+
+TEST_F(KvUpdate, RefusesWhatItCannotDo) {
+  const Shape shape = {2, 2, 8, 8, 10}, paged = {2, 2, 8, 8, 32, 16}, eight = {2, 2, 8, 8, 32, 8}, wide = {2, 2, 16, 8, 10};
+  Store store(shape, MO_DTYPE_FLOAT32, random_), quantised(shape, MO_DTYPE_INT8, random_),
+      pages(paged, MO_DTYPE_FLOAT32, random_), small(eight, MO_DTYPE_FLOAT32, random_), other(wide, MO_DTYPE_FLOAT32, random_);
+  Buffer key(MO_DTYPE_FLOAT32, {2, 2, 3, 8}), value(MO_DTYPE_FLOAT32, {2, 2, 3, 8}), half(MO_DTYPE_FLOAT16, {2, 2, 3, 8}),
+      batch(MO_DTYPE_FLOAT32, {3, 2, 3, 8}), three(MO_DTYPE_INT32, {3}), groups(MO_DTYPE_FLOAT32, {2, 2, 10, 3}),
+      wide_key(MO_DTYPE_FLOAT32, {2, 2, 3, 16}), offsets(MO_DTYPE_INT32, {2}), counts(MO_DTYPE_INT32, {2}),
+      table(MO_DTYPE_FLOAT32, {8, 4}), long_table(MO_DTYPE_FLOAT32, {8, 5});
+  key.fill(random_), value.fill(random_);
+  const auto refused = [&](const char *part, auto change) {
+    mo_kv_update_layer layers[2] = {};
+    layers[0].cache = store.view();
+    layers[0].key = &key, layers[0].value = &value;
+    layers[1] = layers[0];
+    mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+    params.layers = layers;
+    params.layer_count = 1;
+    change(params, layers);
+    expect_error(test_kv_update(context_, &params), MO_STATUS_INVALID_ARGUMENT, "cache update", part);
+    EXPECT_TRUE(store.untouched(0, 0, 0) && store.untouched(1, 1, 9));
+  };
+  using P = mo_kv_update_params;
+  using L = mo_kv_update_layer;
+  refused("struct_size", [](P &p, L *) { p.struct_size = 1; });
+  refused("no list", [](P &p, L *) { p.layers = nullptr; });
+  refused("cache key", [](P &, L *l) { l->cache.key = nullptr; });
+  refused("cache value", [&](P &, L *l) { l->cache.value = &quantised.value; });
+  refused("key", [](P &, L *l) { l->key = nullptr; });
+  refused("key has dtype float16", [&](P &, L *l) { l->key = &half; });
+  refused("key", [&](P &, L *l) { l->key = &batch; });
+  refused("key_scale is missing", [&](P &, L *l) { l->cache = quantised.view(), l->cache.key_scale = nullptr; });
+  refused("key_scale was given", [&](P &, L *l) { l->cache.key_scale = &quantised.key_scale; });
+  refused("3 groups", [&](P &, L *l) { l->cache = quantised.view(), l->cache.value_scale = &groups; });
+  refused("pages of 8 tokens", [&](P &, L *l) { l->cache = small.view(); });
+  refused("block_table", [&](P &, L *l) { l->cache = pages.view(), l->cache.block_table = &three; });
+  refused("3 tokens from slot 8", [](P &p, L *) { p.offset = 8; });
+  refused("from slot -1", [](P &p, L *) { p.offset = -1; });
+  refused("offsets", [&](P &p, L *) { p.offsets = &three; });
+  refused("counts", [&](P &p, L *) { p.counts = &three; });
+  refused("overlap", [](P &p, L *) { p.layer_count = 2; });
+  refused("later layer", [&](P &p, L *l) { p.layer_count = 2, l[1].cache = other.view(), l[1].key = &wide_key; });
+  refused("overlap", [&](P &, L *l) {
+    static mo_tensor inside;
+    inside = *(&store.key);
+    inside.shape[2] = 3;
+    l->key = &inside;
+  });
+  static mo_rotary rotary;
+  rotary = {};
+  rotary.cosine = rotary.sine = &table;
+  refused("the tables have 8 positions", [&](P &p, L *) { p.rotary = &rotary, p.offset = 6; });
+  rotary.cosine = rotary.sine = &long_table;
+  refused("turn 5 pairs", [&](P &p, L *) { p.rotary = &rotary; });
+  if (test_device_is_cpu()) {
+    offsets.set(0, 0), offsets.set(1, 8);
+    refused("3 tokens from slot 8", [&](P &p, L *) { p.offsets = &offsets; });
+    counts.set(0, 4), counts.set(1, 0);
+    refused("counts holds 4", [&](P &p, L *) { p.counts = &counts; });
+  }
+}
+
+TEST_F(KvUpdate, GatherRefusesWhatItCannotDo) {
+  const Shape shape = {2, 2, 8, 8, 10}, wide = {2, 2, 16, 8, 10};
+  Store store(shape, MO_DTYPE_FLOAT32, random_), result(shape, MO_DTYPE_FLOAT32, random_),
+      quantised(shape, MO_DTYPE_INT8, random_), other(wide, MO_DTYPE_FLOAT32, random_), half(shape, MO_DTYPE_FLOAT16, random_);
+  Buffer rows(MO_DTYPE_INT32, {2}), three(MO_DTYPE_INT32, {3});
+  const auto refused = [&](const char *part, auto change) {
+    mo_kv_gather_params params = MO_KV_GATHER_PARAMS_INIT;
+    params.source = store.view();
+    params.destination = result.view();
+    change(params);
+    expect_error(test_kv_gather(context_, &params), MO_STATUS_INVALID_ARGUMENT, "cache gather", part);
+    EXPECT_TRUE(result.untouched(0, 0, 0) && result.untouched(1, 1, 9));
+  };
+  using P = mo_kv_gather_params;
+  refused("struct_size", [](P &p) { p.struct_size = 1; });
+  refused("from float32 to float16", [&](P &p) { p.destination = half.view(); });
+  refused("from float32 to int8", [&](P &p) { p.destination = quantised.view(); });
+  refused("heads of 16", [&](P &p) { p.destination = other.view(); });
+  refused("10 tokens from 1", [](P &p) { p.start = 1; });
+  refused("from -1", [](P &p) { p.start = -1; });
+  refused("rows", [&](P &p) { p.rows = &three; });
+  refused("overlap", [&](P &p) { p.destination = store.view(); });
+  if (test_device_is_cpu()) {
+    rows.set(0, 1), rows.set(1, 2);
+    refused("rows holds 2", [&](P &p) { p.rows = &rows; });
+  }
+}
+
+TEST_F(KvUpdate, EveryInstructionSet) { op_test::run_again_per_isa(); }
+
+}  // namespace
