@@ -1,4 +1,4 @@
-/* kernels/attention.cu - which attention kernel runs: the tensor-core one for 16-bit types with aligned rows, else the plain one.
+/* kernels/attention.cu - which attention kernel runs: tensor cores for 16-bit types with aligned rows, else the plain one.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/attention.h"
@@ -40,9 +40,7 @@ cudaError_t launch_type(const mo_attention_kernel_args &args, size_t shared_byte
     const cudaError_t error = mo_attention_plain::launch<T>(args, args.weights != nullptr && !reduced, stream);
     if (error != cudaSuccess) return error;
   }
-  return reduced && args.query_length > args.first_weight_row && args.key_length > 0
-             ? mo_attention_plain::launch_reduction<T>(args, stream)
-             : cudaSuccess;
+  return reduced ? mo_launch_attention_reduced(&args, done, stream) : cudaSuccess;
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #ifndef MO_KERNELS_ATTENTION_H
 #define MO_KERNELS_ATTENTION_H
 
+#include <stdbool.h>
+
 #include <cuda_runtime_api.h>
 
 #include "modelout/request.h"
@@ -60,6 +62,10 @@ typedef struct mo_attention_kernel_args {
 
 /* shared_bytes_limit: what a block may have on this card. */
 cudaError_t mo_launch_attention(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream);
+
+/* Its second half where weights are reduced: from the statistics that the first has written. tensor_cores: whether that did its
+ * products there, so that these round alike. */
+cudaError_t mo_launch_attention_reduced(const mo_attention_kernel_args *args, bool tensor_cores, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -5,10 +5,21 @@
  * fused kernel does.
  *
  * Without weights: online softmax, bytes 2 D (Sq + Sk) per head and nothing of size Sq x Sk.
- * With weights, each weight is written once, normalised, in lines of at least 128 bytes:
- *   slab:     all scores of the 64 rows fit into shared memory (float32): one pass over QK, weights leave from the slab;
- *   two-pass: first maximum and sum of every row (QK only), then QK again, weights through a staging tile, and PV.
- * Keys that no row of the block sees are neither loaded nor computed; their weights are written as zeros.
+ * With weights, each weight is written once, normalised, all lanes of a warp on one row:
+ *   slab:     all scores of the 64 rows fit into shared memory (float32): one pass over QK, then the weights, a row at a time;
+ *   two-pass: first maximum and sum of every row (QK only), then QK again, weights through a staging tile, and PV; 64 keys of
+ *             a row leave together: 256 bytes of float32, 128 of a 16-bit type.
+ *
+ * So lines of 128 bytes are written whole where the field's rows begin at one. Elsewhere a line that holds the end of what
+ * leaves together is completed by another store. Vectors have 16 bytes wherever a row begins; up to 15 bytes in front of the
+ * first, and behind the last, go element by element.
+ *
+ * Tiles of keys that no row of the block sees (causal masks, windows, key_lengths) are neither loaded nor computed, their
+ * weights are written as zeros. Keys hidden within a visited tile, and those a mask tensor hides, are computed and come out as
+ * exactly 0.
+ *
+ * Selected heads and last n rows: in the same launch, a block with no selected row of a selected head runs without weights.
+ * Head mean and column sum are made from the rows' statistics by attention_reduced.cu.
  *
  * Traps: a row without visible keys has maximum -infinity; its result is the plain mean of V, which a separate pass computes so
  * that values behind key_lengths, read for it, cannot reach other rows (0 * NaN). Shared rows are padded by 16 bytes, which
@@ -19,14 +30,16 @@
 #define MO_KERNELS_ATTENTION_MMA_CUH
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/arch/mma.cuh"
 #include "kernels/attention_score.cuh"
+#include "kernels/attention_tile.cuh"
 
 namespace mo_attention_mma {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
 constexpr int kRows = 16 * kWarps;
+
+constexpr int kStoreKeys = 64; /* of a row that leave together in two passes: 128 bytes of 16-bit weights, 256 of float32 */
 
 enum class Weights { none, slab, two_pass };
 
@@ -38,8 +51,9 @@ struct Tile {
   static constexpr int stride = Dim + 8; /* elements; 16 bytes of padding */
   static constexpr int query_elements = kRows * stride;
   static constexpr int buffer_elements = keys * stride; /* of K or of V */
-  static constexpr int staging_stride = keys + 4;       /* floats */
-  static constexpr size_t fixed_bytes = (query_elements + 4 * buffer_elements) * 2 + 16;
+  static constexpr int tiles_per_store = kStoreKeys / keys;
+  static constexpr int staging_stride = kStoreKeys + 4; /* floats */
+  static constexpr size_t fixed_bytes = (query_elements + 4 * buffer_elements) * 2;
   static constexpr size_t staging_bytes = kRows * staging_stride * 4;
 };
 
@@ -69,8 +83,8 @@ struct Block {
     shared_query = mo_shared_memory<T>();
     shared_keys = shared_query + Shape::query_elements;
     shared_values = shared_keys + 2 * Shape::buffer_elements;
-    shared_flag = reinterpret_cast<int *>(shared_values + 2 * Shape::buffer_elements);
-    shared_scores = reinterpret_cast<float *>(shared_flag + 4);
+    shared_flag = reinterpret_cast<int *>(shared_query + Dim); /* padding: another 16 bytes, and D = 256 would not fit 99 KiB */
+    shared_scores = reinterpret_cast<float *>(shared_values + 2 * Shape::buffer_elements);
     thread = static_cast<int>(threadIdx.x);
     warp = thread / 32;
     lane = thread % 32;
@@ -81,27 +95,17 @@ struct Block {
   /* Row of the query (not of the block) that fragment element i of this thread belongs to. */
   __device__ __forceinline__ int64_t row_of(int i) const { return first_row + warp * 16 + g + (i >= 2 ? 8 : 0); }
 
-  /* Starts the copies of `rows` rows of `width` elements (zero-filled to Dim); rows at and past `limit` become zeros. */
-  __device__ __forceinline__ void start_tile(T *shared, const T *global, int64_t stride, int rows, int64_t first, int64_t limit,
-                                             int width) const {
-    constexpr int chunks = Dim / 8;
-    for (int i = thread; i < rows * chunks; i += kThreads) {
-      const int row = i / chunks, chunk = i % chunks;
-      const bool valid = first + row < limit && chunk * 8 < width;
-      mo_async_copy16(shared + row * Shape::stride + chunk * 8, valid ? global + (first + row) * stride + chunk * 8 : global,
-                      valid ? 16 : 0);
-    }
-  }
   __device__ __forceinline__ void start_query() const {
-    start_tile(shared_query, query, args.query_strides[2], kRows, first_row, args.query_length, args.head_dim);
+    mo_start_tile<kRows, Dim, Shape::stride, kThreads>(shared_query, query, args.query_strides[2], first_row, args.query_length,
+                                                       args.head_dim);
   }
   __device__ __forceinline__ void start_keys(int64_t tile, int64_t limit) const {
-    start_tile(shared_keys + (tile & 1) * Shape::buffer_elements, key, args.key_strides[2], Shape::keys, tile * Shape::keys,
-               limit, args.head_dim);
+    mo_start_tile<Shape::keys, Dim, Shape::stride, kThreads>(shared_keys + (tile & 1) * Shape::buffer_elements, key,
+                                                             args.key_strides[2], tile * Shape::keys, limit, args.head_dim);
   }
   __device__ __forceinline__ void start_values(int64_t tile, int64_t limit) const {
-    start_tile(shared_values + (tile & 1) * Shape::buffer_elements, value, args.value_strides[2], Shape::keys,
-               tile * Shape::keys, limit, args.value_dim);
+    mo_start_tile<Shape::keys, Dim, Shape::stride, kThreads>(shared_values + (tile & 1) * Shape::buffer_elements, value,
+                                                             args.value_strides[2], tile * Shape::keys, limit, args.value_dim);
   }
 
   /* Calls use(tile) for every tile, with its keys and / or values in shared memory and the next ones on their way. */
@@ -138,14 +142,12 @@ struct Block {
 #pragma unroll
     for (int k = 0; k < Dim / 16; ++k) {
       uint32_t a[4];
-      mo_load_matrix4<false>(a, shared_query + (warp * 16 + lane % 16) * Shape::stride + k * 16 + lane / 16 * 8);
+      mo_load_rows(a, shared_query + warp * 16 * Shape::stride + k * 16, Shape::stride, lane);
 #pragma unroll
       for (int n = 0; n < Shape::keys / 16; ++n) {
         uint32_t b[4];
-        mo_load_matrix4<false>(b, keys + (n * 16 + lane / 16 * 8 + lane % 8) * Shape::stride + k * 16 + lane / 8 % 2 * 8);
-        const uint32_t low[2] = {b[0], b[1]}, high[2] = {b[2], b[3]};
-        mo_mma_m16n8k16<T>(s[2 * n], a, low);
-        mo_mma_m16n8k16<T>(s[2 * n + 1], a, high);
+        mo_load_keys(b, keys + n * 16 * Shape::stride + k * 16, Shape::stride, lane);
+        mo_multiply_keys<T>(s[2 * n], s[2 * n + 1], a, b);
       }
     }
     const int64_t first_key = tile * Shape::keys;
@@ -226,9 +228,7 @@ struct Block {
       for (int n = 0; n < Dim / 16; ++n) {
         uint32_t b[4];
         mo_load_matrix4<true>(b, values + (k * 16 + lane / 8 % 2 * 8 + lane % 8) * Shape::stride + n * 16 + lane / 16 * 8);
-        const uint32_t low[2] = {b[0], b[1]}, high[2] = {b[2], b[3]};
-        mo_mma_m16n8k16<T>(output[2 * n], a, low);
-        mo_mma_m16n8k16<T>(output[2 * n + 1], a, high);
+        mo_multiply_keys<T>(output[2 * n], output[2 * n + 1], a, b);
       }
     }
   }
@@ -292,37 +292,13 @@ struct Block {
     }
   }
 
-  /* `count` weights of one row from shared memory to the field, by all lanes of this warp: vectors of 16 bytes where they fit.
-   */
+  /* `count` weights of one row from shared memory to the field, by all lanes of this warp. */
   __device__ __forceinline__ void store_weight_row(int64_t slot, int64_t row, int64_t first_key, int64_t count,
                                                    const float *weights) const {
-    const int64_t base = batch * args.weights_strides[0] + slot * args.weights_strides[1] +
-                         (row - args.first_weight_row) * args.weights_strides[2] + first_key;
-    if (args.weights_dtype == MO_DTYPE_FLOAT32) {
-      float *out = static_cast<float *>(args.weights) + base;
-      store_weights<float>(out, count, weights);
-    } else if (args.weights_dtype == MO_DTYPE_FLOAT16) {
-      store_weights<mo_half>(static_cast<mo_half *>(args.weights) + base, count, weights);
-    } else {
-      store_weights<mo_bfloat16>(static_cast<mo_bfloat16 *>(args.weights) + base, count, weights);
-    }
-  }
-  template <typename W>
-  __device__ __forceinline__ void store_weights(W *out, int64_t count, const float *weights) const {
-    constexpr int width = mo_vector_width<W>;
-    /* the part in front of the first multiple of 16 bytes, whole vectors, the rest */
-    const int64_t misaligned = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out) % 16 / sizeof(W));
-    const int64_t wanted = misaligned == 0 ? 0 : width - misaligned;
-    const int64_t head_count = wanted < count ? wanted : count;
-    const int64_t vectors = (count - head_count) / width;
-    if (lane < head_count) out[lane] = mo_from_float<W>(weights[lane]);
-    for (int64_t v = lane; v < vectors; v += 32) {
-      float values[width];
-#pragma unroll
-      for (int i = 0; i < width; ++i) values[i] = weights[head_count + v * width + i];
-      mo_store_vector(out + head_count + v * width, values);
-    }
-    for (int64_t i = head_count + vectors * width + lane; i < count; i += 32) out[i] = mo_from_float<W>(weights[i]);
+    mo_store_weight_row(args,
+                        batch * args.weights_strides[0] + slot * args.weights_strides[1] +
+                            (row - args.first_weight_row) * args.weights_strides[2] + first_key,
+                        count, weights, lane);
   }
 
   /* Value of a quad's row, given to the whole warp: row 0..15. */
@@ -358,10 +334,22 @@ __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t sl
   const mo_attention_kernel_args &args = block.args;
   float *mine = block.shared_scores + block.warp * 16 * Shape::staging_stride;
   const int64_t tiles = (args.key_length + Shape::keys - 1) / Shape::keys;
-  auto store_tile = [&](int64_t tile) {
+  auto stage = [&](int64_t tile, const float(&p)[Shape::keys / 8][4]) {
+    float *part = mine + tile % Shape::tiles_per_store * Shape::keys;
+#pragma unroll
+    for (int n = 0; n < Shape::keys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        part[(block.g + (i >= 2 ? 8 : 0)) * Shape::staging_stride + n * 8 + 2 * block.t + i % 2] = p[n][i];
+      }
+    }
+  };
+  /* After the last tile of those that leave together. */
+  auto store_after = [&](int64_t tile) {
+    if ((tile + 1) % Shape::tiles_per_store != 0 && tile + 1 != tiles) return;
     __syncwarp();
-    const int64_t first_key = tile * Shape::keys;
-    const int64_t count = args.key_length - first_key < Shape::keys ? args.key_length - first_key : Shape::keys;
+    const int64_t first_key = tile / Shape::tiles_per_store * kStoreKeys;
+    const int64_t count = args.key_length - first_key < kStoreKeys ? args.key_length - first_key : kStoreKeys;
     for (int row = 0; row < 16; ++row) {
       const int64_t query_row = block.first_row + block.warp * 16 + row;
       if (query_row >= args.first_weight_row && query_row < args.query_length) {
@@ -370,26 +358,19 @@ __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t sl
     }
     __syncwarp();
   };
-  auto stage = [&](const float(&p)[Shape::keys / 8][4]) {
-#pragma unroll
-    for (int n = 0; n < Shape::keys / 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        mine[(block.g + (i >= 2 ? 8 : 0)) * Shape::staging_stride + n * 8 + 2 * block.t + i % 2] = p[n][i];
-      }
-    }
-  };
   auto fill_tiles = [&](int64_t first, int64_t end) {
-    if (first >= end) return;
-    float p[Shape::keys / 8][4];
+    for (int64_t tile = first; tile < end; ++tile) {
+      if (tile - first < Shape::tiles_per_store) { /* later ones find it there */
+        float p[Shape::keys / 8][4];
 #pragma unroll
-    for (int n = 0; n < Shape::keys / 8; ++n) {
+        for (int n = 0; n < Shape::keys / 8; ++n) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) p[n][i] = fill[i / 2];
+          for (int i = 0; i < 4; ++i) p[n][i] = fill[i / 2];
+        }
+        stage(tile, p);
+      }
+      store_after(tile);
     }
-    __syncwarp();
-    stage(p);
-    for (int64_t tile = first; tile < end; ++tile) store_tile(tile);
   };
   block.clear_output();
   fill_tiles(0, first_tile < tiles ? first_tile : tiles);
@@ -407,8 +388,8 @@ __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t sl
         }
       }
     }
-    stage(p);
-    store_tile(tile);
+    stage(tile, p);
+    store_after(tile);
     block.accumulate_output(tile, p);
   });
   fill_tiles(first_tile < end_tile ? end_tile : (first_tile < tiles ? first_tile : tiles), tiles);

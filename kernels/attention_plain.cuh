@@ -7,9 +7,6 @@
  * With weights: maximum and sum of every row first, then QK again, weights straight from registers (32 lanes write 32
  * neighbours).
  *
- * The second kernel makes reduced weights (head mean, column sum) from row statistics that are already there: each destination
- * element belongs to one thread, which adds in a fixed order.
- *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_KERNELS_ATTENTION_PLAIN_CUH
 #define MO_KERNELS_ATTENTION_PLAIN_CUH
@@ -253,81 +250,6 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Columns>) attention_plain
   }
 }
 
-/* A weight from its score and its row's statistics. */
-__device__ __forceinline__ float weight_from(const mo_attention_kernel_args &args, int64_t batch, int64_t head, int64_t row,
-                                             float score) {
-  const float *statistics = args.statistics + 2 * ((batch * args.heads + head) * args.query_length + row);
-  if (statistics[0] == -INFINITY) return 1.0f / static_cast<float>(args.key_length);
-  return exp2f(score - statistics[0]) * statistics[1];
-}
-
-/* Head mean. grid: (key tiles, row blocks, batch); each lane owns one key of four rows and goes through the heads. */
-template <typename T>
-__global__ void __launch_bounds__(kThreads) attention_head_mean_kernel(mo_attention_kernel_args args) {
-  const int64_t first_key = static_cast<int64_t>(blockIdx.x) * kKeys;
-  const int64_t first_row = args.first_weight_row + static_cast<int64_t>(blockIdx.y) * kRows;
-  const int64_t count = args.selected_head_count > 0 ? args.selected_head_count : args.heads;
-  float sums[kRowsPerWarp] = {};
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t head = args.selected_head_count > 0 ? args.selected_heads[i] : i;
-    Block<T> block(args, blockIdx.z, head, first_row);
-    __syncthreads();
-    block.load_query();
-    block.template load_tile<true, false>(first_key, block.rules.key_limit);
-    float s[kRowsPerWarp];
-    block.compute_scores(first_key, s);
-#pragma unroll
-    for (int r = 0; r < kRowsPerWarp; ++r) {
-      if (block.row_of(r) >= args.query_length) continue;
-      sums[r] += weight_from(args, block.batch, head, block.row_of(r), s[r]);
-    }
-  }
-  const int64_t key = first_key + threadIdx.x % 32;
-#pragma unroll
-  for (int r = 0; r < kRowsPerWarp; ++r) {
-    const int64_t row = first_row + threadIdx.x / 32 * kRowsPerWarp + r;
-    if (row >= args.query_length || key >= args.key_length) continue;
-    mo_store_one(args.weights, args.weights_dtype,
-                 static_cast<int64_t>(blockIdx.z) * args.weights_strides[0] +
-                     (row - args.first_weight_row) * args.weights_strides[2] + key,
-                 sums[r] / static_cast<float>(count));
-  }
-}
-
-/* Column sum. grid: (key tiles, head slots, batch); each lane owns one key and goes through the rows. */
-template <typename T>
-__global__ void __launch_bounds__(kThreads) attention_column_sum_kernel(mo_attention_kernel_args args) {
-  const int64_t first_key = static_cast<int64_t>(blockIdx.x) * kKeys;
-  const int64_t head = args.selected_head_count > 0 ? args.selected_heads[blockIdx.y] : static_cast<int64_t>(blockIdx.y);
-  float sum = 0.0f;
-  for (int64_t first_row = args.first_weight_row; first_row < args.query_length; first_row += kRows) {
-    Block<T> block(args, blockIdx.z, head, first_row);
-    __syncthreads();
-    block.load_query();
-    block.template load_tile<true, false>(first_key, block.rules.key_limit);
-    float s[kRowsPerWarp];
-    block.compute_scores(first_key, s);
-#pragma unroll
-    for (int r = 0; r < kRowsPerWarp; ++r) {
-      if (block.row_of(r) >= args.query_length) continue;
-      sum += weight_from(args, block.batch, head, block.row_of(r), s[r]);
-    }
-  }
-  /* the four warps' shares, in order */
-  float *shares = mo_shared_memory<float>();
-  __syncthreads();
-  shares[threadIdx.x] = sum;
-  __syncthreads();
-  const int64_t key = first_key + threadIdx.x;
-  if (threadIdx.x < 32 && key < args.key_length) {
-    for (int w = 1; w < kWarps; ++w) sum += shares[w * 32 + threadIdx.x];
-    mo_store_one(args.weights, args.weights_dtype,
-                 static_cast<int64_t>(blockIdx.z) * args.weights_strides[0] +
-                     static_cast<int64_t>(blockIdx.y) * args.weights_strides[1] + key,
-                 sum);
-  }
-}
-
 template <typename T, int Columns>
 cudaError_t launch_columns(const mo_attention_kernel_args &args, bool with_weights, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>((args.query_length + kRows - 1) / kRows), static_cast<unsigned>(args.heads),
@@ -342,20 +264,6 @@ cudaError_t launch(const mo_attention_kernel_args &args, bool with_weights, cuda
   if (args.value_dim <= 64) return launch_columns<T, 2>(args, with_weights, stream);
   if (args.value_dim <= 128) return launch_columns<T, 4>(args, with_weights, stream);
   return launch_columns<T, 8>(args, with_weights, stream);
-}
-
-template <typename T>
-cudaError_t launch_reduction(const mo_attention_kernel_args &args, cudaStream_t stream) {
-  const unsigned key_tiles = static_cast<unsigned>((args.key_length + kKeys - 1) / kKeys);
-  const int64_t heads = args.selected_head_count > 0 ? args.selected_head_count : args.heads;
-  const int64_t rows = args.query_length - args.first_weight_row;
-  const size_t shared = shared_bytes(args.head_dim, args.value_dim);
-  if (args.weights_reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN) {
-    const dim3 grid(key_tiles, static_cast<unsigned>((rows + kRows - 1) / kRows), static_cast<unsigned>(args.batch));
-    return MO_LAUNCH(attention_head_mean_kernel<T>, grid, dim3(kThreads), shared, stream, args);
-  }
-  const dim3 grid(key_tiles, static_cast<unsigned>(heads), static_cast<unsigned>(args.batch));
-  return MO_LAUNCH(attention_column_sum_kernel<T>, grid, dim3(kThreads), shared, stream, args);
 }
 
 }  // namespace mo_attention_plain

@@ -58,6 +58,7 @@ struct mo_score_rules {
         !mo_load_mask(a.mask, a.mask_dtype, mask_base + row * a.mask_strides[2] + key * a.mask_strides[3])) {
       return -INFINITY;
     }
+    if (a.bias == nullptr && a.soft_cap <= 0.0f) return product * scale_log2; /* as in tiles that are plain, to the last bit */
     float s = product * a.scale;
     if (a.soft_cap > 0.0f) s = a.soft_cap * tanhf(s / a.soft_cap);
     if (a.bias != nullptr) {
@@ -81,6 +82,16 @@ __device__ __forceinline__ float mo_log_sum_exp(float maximum, float sum, int64_
   return (maximum + log2f(sum)) * mo_ln_2;
 }
 
+/* What the reductions of weights need of a row: 2^(score - maximum) * inverse_sum is a weight. */
+struct alignas(8) mo_row_statistics {
+  float maximum, inverse_sum; /* log2 units */
+};
+
+__device__ __forceinline__ mo_row_statistics *mo_statistics_of(const mo_attention_kernel_args &args, int64_t batch,
+                                                               int64_t head, int64_t row) {
+  return reinterpret_cast<mo_row_statistics *>(args.statistics) + (batch * args.heads + head) * args.query_length + row;
+}
+
 /* What is wanted of a row besides its output and weights. */
 __device__ __forceinline__ void mo_store_row_results(const mo_attention_kernel_args &args, int64_t batch, int64_t head,
                                                      int64_t row, float maximum, float sum) {
@@ -88,11 +99,15 @@ __device__ __forceinline__ void mo_store_row_results(const mo_attention_kernel_a
     args.log_sum_exp[batch * args.log_sum_exp_strides[0] + head * args.log_sum_exp_strides[1] +
                      row * args.log_sum_exp_strides[2]] = mo_log_sum_exp(maximum, sum, args.key_length);
   }
-  if (args.statistics != nullptr) {
-    float *statistics = args.statistics + 2 * ((batch * args.heads + head) * args.query_length + row);
-    statistics[0] = maximum;
-    statistics[1] = 1.0f / sum;
-  }
+  if (args.statistics != nullptr) *mo_statistics_of(args, batch, head, row) = mo_row_statistics{maximum, 1.0f / sum};
+}
+
+/* How many heads there are in the weights, and the head of a slot. */
+__host__ __device__ __forceinline__ int64_t mo_slot_count(const mo_attention_kernel_args &args) {
+  return args.selected_head_count > 0 ? args.selected_head_count : args.heads;
+}
+__device__ __forceinline__ int64_t mo_slot_head(const mo_attention_kernel_args &args, int64_t slot) {
+  return args.selected_head_count > 0 ? args.selected_heads[slot] : slot;
 }
 
 /* Slot of a head in the weights, -1 if it is not selected. */

@@ -1,0 +1,82 @@
+/* kernels/attention_tile.cuh - pieces of the tensor-core attention kernels: a tile of 16-bit rows in shared memory, the
+ * fragments read from it, and a row of weights on its way out.
+ *
+ * Rows of a tile lie an odd number of 16-byte pieces apart, so that the eight addresses of an ldmatrix fall into different
+ * banks.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_KERNELS_ATTENTION_TILE_CUH
+#define MO_KERNELS_ATTENTION_TILE_CUH
+
+#include "kernels/arch/mma.cuh"
+#include "kernels/attention.h"
+#include "kernels/reduce.cuh"
+#include "kernels/vector.cuh"
+
+/* Starts the copies of `Rows` rows of `Width` columns, by all `Threads` threads of the block. Rows at and past `limit` and
+ * columns at and past `columns` (a multiple of 8) become zeros. */
+template <int Rows, int Width, int Stride, int Threads, typename T>
+__device__ __forceinline__ void mo_start_tile(T *shared, const T *global, int64_t global_stride, int64_t first, int64_t limit,
+                                              int columns) {
+  constexpr int chunks = Width / 8;
+  for (int i = static_cast<int>(threadIdx.x); i < Rows * chunks; i += Threads) {
+    const int row = i / chunks, chunk = i % chunks;
+    const bool valid = first + row < limit && chunk * 8 < columns;
+    mo_async_copy16(shared + row * Stride + chunk * 8, valid ? global + (first + row) * global_stride + chunk * 8 : global,
+                    valid ? 16 : 0);
+  }
+}
+
+/* The A fragment of 16 rows and 16 columns, whose first element is `tile`. */
+template <typename T>
+__device__ __forceinline__ void mo_load_rows(uint32_t (&a)[4], const T *tile, int stride, int lane) {
+  mo_load_matrix4<false>(a, tile + lane % 16 * stride + lane / 16 * 8);
+}
+
+/* s0 and s1 += rows times the first and the second eight of 16 keys. */
+template <typename T>
+__device__ __forceinline__ void mo_multiply_keys(float (&s0)[4], float (&s1)[4], const uint32_t (&a)[4],
+                                                 const uint32_t (&b)[4]) {
+  const uint32_t low[2] = {b[0], b[1]}, high[2] = {b[2], b[3]};
+  mo_mma_m16n8k16<T>(s0, a, low);
+  mo_mma_m16n8k16<T>(s1, a, high);
+}
+
+/* The two B fragments of 16 keys (rows of the tile) and 16 columns. */
+template <typename T>
+__device__ __forceinline__ void mo_load_keys(uint32_t (&b)[4], const T *tile, int stride, int lane) {
+  mo_load_matrix4<false>(b, tile + (lane / 16 * 8 + lane % 8) * stride + lane / 8 % 2 * 8);
+}
+
+template <typename W>
+__device__ __forceinline__ void mo_store_weights(W *out, int64_t count, const float *weights, int lane) {
+  constexpr int width = mo_vector_width<W>;
+  /* the part in front of the first multiple of 16 bytes, whole vectors, the rest */
+  const int64_t misaligned = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out) % 16 / sizeof(W));
+  const int64_t wanted = misaligned == 0 ? 0 : width - misaligned;
+  const int64_t head_count = wanted < count ? wanted : count;
+  const int64_t vectors = (count - head_count) / width;
+  if (lane < head_count) out[lane] = mo_from_float<W>(weights[lane]);
+  for (int64_t v = lane; v < vectors; v += 32) {
+    float values[width];
+#pragma unroll
+    for (int i = 0; i < width; ++i) values[i] = weights[head_count + v * width + i];
+    mo_store_vector(out + head_count + v * width, values);
+  }
+  for (int64_t i = head_count + vectors * width + lane; i < count; i += 32) out[i] = mo_from_float<W>(weights[i]);
+}
+
+/* `count` weights from shared memory to the field, element `index` on, by all lanes of a warp: vectors of 16 bytes where they
+ * fit. */
+__device__ __forceinline__ void mo_store_weight_row(const mo_attention_kernel_args &args, int64_t index, int64_t count,
+                                                    const float *weights, int lane) {
+  if (args.weights_dtype == MO_DTYPE_FLOAT32) {
+    mo_store_weights(static_cast<float *>(args.weights) + index, count, weights, lane);
+  } else if (args.weights_dtype == MO_DTYPE_FLOAT16) {
+    mo_store_weights(static_cast<mo_half *>(args.weights) + index, count, weights, lane);
+  } else {
+    mo_store_weights(static_cast<mo_bfloat16 *>(args.weights) + index, count, weights, lane);
+  }
+}
+
+#endif
