@@ -11,6 +11,7 @@
 
 #include "host/core/kv_quantise.h"
 #include "kernels/arch/launch.cuh"
+#include "kernels/kv_place.cuh"
 #include "kernels/reduce.cuh"
 #include "kernels/vector.cuh"
 
@@ -18,21 +19,6 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
-
-struct Place {
-  int64_t block, slot;
-  bool is_there;
-};
-
-__device__ __forceinline__ Place find_place(const mo_kv_table &table, int64_t row, int64_t token) {
-  if (table.entries == nullptr) return {row, token, true};
-  const int64_t page = table.entries[row * table.stride + token / table.page_size];
-  return {page, token % table.page_size, page >= 0 && page < table.page_count};
-}
-
-__device__ __forceinline__ int64_t offset_of(const mo_kv_heads &heads, int64_t block, int64_t head, int64_t slot) {
-  return block * heads.strides[0] + head * heads.strides[1] + slot * heads.strides[2];
-}
 
 /* `bytes` from one place to another by one warp: 16 at a time if both allow it. */
 __device__ __forceinline__ void copy_bytes(char *destination, const char *source, int bytes, int lane) {
@@ -100,12 +86,12 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t slot = first + token;
   if (args.counts != nullptr && token >= args.counts[row * args.count_stride]) return;
   if (first < 0 || slot >= args.capacity) return;
-  const Place to = find_place(args.tables[layer], row, slot);
+  const mo_kv_place to = mo_kv_find_place(args.tables[layer], row, slot);
   if (!to.is_there) return;
 
   const int element = bytes_of(args.source_dtype);
-  const int64_t from = offset_of(side.source, row, head, token);
-  const int64_t at = offset_of(side.cache.stored, to.block, head, to.slot);
+  const int64_t from = mo_kv_offset(side.source, row, head, token);
+  const int64_t at = mo_kv_offset(side.cache.stored, to.block, head, to.slot);
   const bool turns = !is_value && args.cosine != nullptr, quantises = side.cache.scale.data != nullptr;
   if (!turns && !quantises) {
     copy_bytes(static_cast<char *>(side.cache.stored.data) + at * element,
@@ -124,7 +110,7 @@ __global__ void __launch_bounds__(kThreads)
     __syncwarp();
   }
   if (quantises) {
-    const int64_t scale_at = offset_of(side.cache.scale, to.block, head, to.slot);
+    const int64_t scale_at = mo_kv_offset(side.cache.scale, to.block, head, to.slot);
     quantise(values, side.cache, args.stored_dtype, static_cast<uint8_t *>(side.cache.stored.data) + at,
              static_cast<float *>(side.cache.scale.data) + scale_at, lane);
     return;
@@ -146,23 +132,23 @@ __global__ void __launch_bounds__(kThreads)
   const mo_kv_store &source = args.source[which], &destination = args.destination[which];
 
   const int64_t source_row = args.rows != nullptr ? args.rows[row * args.row_stride] : row;
-  Place from = {0, 0, false};
-  if (source_row >= 0 && source_row < args.source_rows) from = find_place(args.table, source_row, args.start + token);
+  mo_kv_place from = {0, 0, false};
+  if (source_row >= 0 && source_row < args.source_rows) from = mo_kv_find_place(args.table, source_row, args.start + token);
   const int element = bytes_of(args.destination_dtype);
-  const int64_t to = offset_of(destination.stored, row, head, token);
+  const int64_t to = mo_kv_offset(destination.stored, row, head, token);
   char *stored = static_cast<char *>(destination.stored.data) + to * element;
   float *scales = destination.scale.data == nullptr
                       ? nullptr
-                      : static_cast<float *>(destination.scale.data) + offset_of(destination.scale, row, head, token);
+                      : static_cast<float *>(destination.scale.data) + mo_kv_offset(destination.scale, row, head, token);
   if (!from.is_there) {
     for (int i = lane; i < destination.size * element; i += 32) stored[i] = 0;
     for (int i = lane; scales != nullptr && i < destination.groups; i += 32) scales[i] = 0.0f;
     return;
   }
-  const int64_t at = offset_of(source.stored, from.block, head, from.slot);
+  const int64_t at = mo_kv_offset(source.stored, from.block, head, from.slot);
   const float *source_scales = source.scale.data == nullptr ? nullptr
                                                             : static_cast<const float *>(source.scale.data) +
-                                                                  offset_of(source.scale, from.block, head, from.slot);
+                                                                  mo_kv_offset(source.scale, from.block, head, from.slot);
   if (args.source_dtype == args.destination_dtype) {
     copy_bytes(stored, static_cast<const char *>(source.stored.data) + at * element, destination.size * element, lane);
     for (int i = lane; scales != nullptr && i < destination.groups; i += 32) scales[i] = source_scales[i];

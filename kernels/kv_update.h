@@ -6,31 +6,13 @@
 
 #include <cuda_runtime_api.h>
 
-#include "modelout/kv_update.h"
+#include "kernels/kv_view.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define MO_KV_LAYERS_PER_LAUNCH 12 /* their descriptors fit in 4 KiB of parameters */
-
-/* A tensor of heads: element (i, h, t, d) lies at i, h, t times the strides, plus d. */
-typedef struct mo_kv_heads {
-  void *data; /* NULL: not there (scales) */
-  int64_t strides[3];
-} mo_kv_heads;
-
-/* Keys or values, and their scales. */
-typedef struct mo_kv_store {
-  mo_kv_heads stored, scale;
-  int32_t size, groups;
-} mo_kv_store;
-
-typedef struct mo_kv_table {
-  const int32_t *entries; /* NULL: contiguous */
-  int64_t stride;
-  int32_t page_size, page_count;
-} mo_kv_table;
 
 typedef struct mo_kv_update_side {
   mo_kv_heads source;

@@ -9,30 +9,8 @@
 
 #include "host/core/checked_math.h"
 #include "host/core/kv_quantise.h"
+#include "host/cpu/kv_place.h"
 #include "host/cpu/rotary.h"
-
-/* Where a token of a row lies: the index of its block along the first dimension, and the slot in it. */
-typedef struct place {
-  int64_t block, slot;
-  bool is_there; /* false: a table entry that is no page */
-} place;
-
-static place find_place(const mo_kv_view *view, int64_t row, int64_t token) {
-  const mo_tensor *table = view->block_table;
-  if (table == NULL) return (place){.block = row, .slot = token, .is_there = true};
-  const int64_t page_size = view->key->shape[2];
-  const int64_t page = ((const int32_t *)table->data)[row * table->strides[0] + token / page_size];
-  return (place){.block = page, .slot = token % page_size, .is_there = page >= 0 && page < view->key->shape[0]};
-}
-
-static char *address(const mo_tensor *tensor, int64_t block, int64_t head, int64_t slot) {
-  const int64_t offset = block * tensor->strides[0] + head * tensor->strides[1] + slot * tensor->strides[2];
-  return (char *)tensor->data + offset * (int64_t)mo_dtype_bytes(tensor->dtype);
-}
-
-static int64_t capacity_of(const mo_kv_view *view) {
-  return view->block_table == NULL ? view->key->shape[2] : view->block_table->shape[1] * view->key->shape[2];
-}
 
 static void quantise(const float *values, int64_t size, int64_t groups, mo_dtype_t dtype, void *stored, float *scales) {
   const int64_t width = groups == 0 ? 0 : size / groups;
@@ -91,7 +69,7 @@ static int64_t position_of(const mo_kv_update_params *params, int64_t row, int64
 
 static mo_status_t check_rows(const mo_kv_update_params *params) {
   const mo_tensor *key = params->layers[0].key;
-  const int64_t capacity = capacity_of(&params->layers[0].cache), length = key->shape[2];
+  const int64_t capacity = mo_kv_capacity(&params->layers[0].cache), length = key->shape[2];
   for (int64_t row = 0; row < key->shape[0]; row++) {
     const int64_t count = token_count(params, row), first = first_slot(params, row);
     MO_CHECK(count >= 0 && count <= length, MO_STATUS_INVALID_ARGUMENT,
@@ -110,9 +88,9 @@ static mo_status_t check_rows(const mo_kv_update_params *params) {
 }
 
 static mo_status_t write_head(const mo_tensor *source, const mo_tensor *stored, const mo_tensor *scale, const mo_rotary *rotary,
-                              int64_t position, const char *from, place to, int64_t head, float *wide) {
+                              int64_t position, const char *from, mo_kv_place to, int64_t head, float *wide) {
   const int64_t size = source->shape[3];
-  char *destination = address(stored, to.block, head, to.slot);
+  char *destination = mo_kv_address(stored, to.block, head, to.slot);
   if (rotary == NULL && scale == NULL) {
     memcpy(destination, from, (size_t)size * mo_dtype_bytes(source->dtype));
     return MO_STATUS_OK;
@@ -124,7 +102,7 @@ static mo_status_t write_head(const mo_tensor *source, const mo_tensor *stored, 
                    (const float *)rotary->sine->data + position * pairs, pairs, rotary->pairing);
   }
   if (scale == NULL) return mo_dtype_convert(destination, stored->dtype, wide, MO_DTYPE_FLOAT32, size);
-  quantise(wide, size, scale->shape[3], stored->dtype, destination, (float *)address(scale, to.block, head, to.slot));
+  quantise(wide, size, scale->shape[3], stored->dtype, destination, (float *)mo_kv_address(scale, to.block, head, to.slot));
   return MO_STATUS_OK;
 }
 
@@ -142,14 +120,14 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
     const int64_t token = index % length, head = index / length % heads, row = index / length / heads % batch;
     const mo_kv_update_layer *layer = &params->layers[index / length / heads / batch];
     if (token >= token_count(params, row)) continue;
-    const place to = find_place(&layer->cache, row, first_slot(params, row) + token);
+    const mo_kv_place to = mo_kv_find_place(&layer->cache, row, first_slot(params, row) + token);
     if (!to.is_there) continue;
     float *const wide = scratch + omp_get_thread_num() * size;
     const int64_t position = params->rotary != NULL ? position_of(params, row, token) : 0;
     failed |= write_head(layer->key, layer->cache.key, layer->cache.key_scale, params->rotary, position,
-                         address(layer->key, row, head, token), to, head, wide) != MO_STATUS_OK;
+                         mo_kv_address(layer->key, row, head, token), to, head, wide) != MO_STATUS_OK;
     failed |= write_head(layer->value, layer->cache.value, layer->cache.value_scale, NULL, 0,
-                         address(layer->value, row, head, token), to, head, wide) != MO_STATUS_OK;
+                         mo_kv_address(layer->value, row, head, token), to, head, wide) != MO_STATUS_OK;
   }
   MO_CHECK(!failed, MO_STATUS_INTERNAL, "cache update: a head could not be converted from %s", mo_dtype_name(shape->dtype));
   return MO_STATUS_OK;
@@ -157,26 +135,28 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
 
 /* ---- Gather ---- */
 
-static mo_status_t read_head(const mo_tensor *stored, const mo_tensor *scale, place from, int64_t head,
+static mo_status_t read_head(const mo_tensor *stored, const mo_tensor *scale, mo_kv_place from, int64_t head,
                              const mo_tensor *destination, const mo_tensor *destination_scale, int64_t row, int64_t token,
                              float *wide) {
   const int64_t size = stored->shape[3];
-  char *to = address(destination, row, head, token);
+  char *to = mo_kv_address(destination, row, head, token);
   const size_t bytes = (size_t)size * mo_dtype_bytes(destination->dtype);
   const size_t scale_bytes = destination_scale == NULL ? 0 : (size_t)destination_scale->shape[3] * sizeof(float);
   if (!from.is_there) {
     memset(to, 0, bytes);
-    if (destination_scale != NULL) memset(address(destination_scale, row, head, token), 0, scale_bytes);
+    if (destination_scale != NULL) memset(mo_kv_address(destination_scale, row, head, token), 0, scale_bytes);
     return MO_STATUS_OK;
   }
-  const char *source = address(stored, from.block, head, from.slot);
+  const char *source = mo_kv_address(stored, from.block, head, from.slot);
   if (destination->dtype == stored->dtype) {
     memcpy(to, source, bytes);
     if (destination_scale != NULL)
-      memcpy(address(destination_scale, row, head, token), address(scale, from.block, head, from.slot), scale_bytes);
+      memcpy(mo_kv_address(destination_scale, row, head, token), mo_kv_address(scale, from.block, head, from.slot),
+             scale_bytes);
     return MO_STATUS_OK;
   }
-  dequantise(source, (const float *)address(scale, from.block, head, from.slot), size, scale->shape[3], stored->dtype, wide);
+  dequantise(source, (const float *)mo_kv_address(scale, from.block, head, from.slot), size, scale->shape[3], stored->dtype,
+             wide);
   return mo_dtype_convert(to, destination->dtype, wide, MO_DTYPE_FLOAT32, size);
 }
 
@@ -201,7 +181,7 @@ mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *p
 #pragma omp parallel for num_threads(mo_context_thread_count(context)) schedule(static) reduction(| : failed)
   for (int64_t index = 0; index < batch * heads * length; index++) {
     const int64_t token = index % length, head = index / length % heads, row = index / length / heads;
-    const place source = find_place(from, source_row(params, row), params->start + token);
+    const mo_kv_place source = mo_kv_find_place(from, source_row(params, row), params->start + token);
     float *const wide = scratch + omp_get_thread_num() * size;
     failed |= read_head(from->key, from->key_scale, source, head, to->key, to->key_scale, row, token, wide) != MO_STATUS_OK;
     failed |=

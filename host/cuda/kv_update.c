@@ -4,33 +4,9 @@
 #include "kernels/kv_update.h"
 
 #include "host/cuda/cuda_ops.h"
+#include "host/cuda/kv_view.h"
 
 #define HEAD_SIZE_LIMIT 2048 /* floats of four heads in the shared memory that every card has */
-
-static mo_kv_heads heads_of(const mo_tensor *tensor) {
-  mo_kv_heads heads = {.data = NULL};
-  if (tensor == NULL) return heads;
-  heads.data = tensor->data;
-  for (int i = 0; i < 3; i++) heads.strides[i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
-  return heads;
-}
-
-static mo_kv_store store_of(const mo_tensor *stored, const mo_tensor *scale) {
-  return (mo_kv_store){.stored = heads_of(stored),
-                       .scale = heads_of(scale),
-                       .size = (int32_t)stored->shape[3],
-                       .groups = scale == NULL ? 0 : (int32_t)scale->shape[3]};
-}
-
-static mo_kv_table table_of(const mo_kv_view *view) {
-  mo_kv_table table = {.entries = NULL};
-  if (view->block_table == NULL) return table;
-  table.entries = view->block_table->data;
-  table.stride = view->block_table->strides[0];
-  table.page_size = (int32_t)view->key->shape[2];
-  table.page_count = (int32_t)view->key->shape[0];
-  return table;
-}
 
 static mo_status_t check_extents(const char *op, const mo_tensor *key, const mo_tensor *value, int64_t layers) {
   const int64_t heads = key->shape[0] <= INT32_MAX && key->shape[1] <= INT32_MAX ? key->shape[0] * key->shape[1] : INT64_MAX;
@@ -83,10 +59,11 @@ mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *
     for (int32_t i = 0; i < args.layer_count; i++) {
       const mo_kv_update_layer *layer = &params->layers[begin + i];
       const mo_kv_view *cache = &layer->cache;
-      args.layers[i][0] = (mo_kv_update_side){.source = heads_of(layer->key), .cache = store_of(cache->key, cache->key_scale)};
-      args.layers[i][1] =
-          (mo_kv_update_side){.source = heads_of(layer->value), .cache = store_of(cache->value, cache->value_scale)};
-      args.tables[i] = table_of(cache);
+      args.layers[i][0] =
+          (mo_kv_update_side){.source = mo_cuda_kv_heads(layer->key), .cache = mo_cuda_kv_store(cache->key, cache->key_scale)};
+      args.layers[i][1] = (mo_kv_update_side){.source = mo_cuda_kv_heads(layer->value),
+                                              .cache = mo_cuda_kv_store(cache->value, cache->value_scale)};
+      args.tables[i] = mo_cuda_kv_table(cache);
     }
     MO_TRY(mo_cuda_status(mo_launch_kv_update(&args, mo_cuda_stream_of(context)), "cache update"));
   }
@@ -97,9 +74,9 @@ mo_status_t mo_cuda_kv_gather(mo_context_t *context, const mo_kv_gather_params *
   const mo_kv_view *from = &params->source, *to = &params->destination;
   MO_TRY(check_extents("cache gather", to->key, to->value, 2));
   mo_kv_gather_kernel_args args = {
-      .source = {store_of(from->key, from->key_scale), store_of(from->value, from->value_scale)},
-      .destination = {store_of(to->key, to->key_scale), store_of(to->value, to->value_scale)},
-      .table = table_of(from),
+      .source = {mo_cuda_kv_store(from->key, from->key_scale), mo_cuda_kv_store(from->value, from->value_scale)},
+      .destination = {mo_cuda_kv_store(to->key, to->key_scale), mo_cuda_kv_store(to->value, to->value_scale)},
+      .table = mo_cuda_kv_table(from),
       .start = params->start,
       .batch = (int32_t)to->key->shape[0],
       .heads = (int32_t)to->key->shape[1],

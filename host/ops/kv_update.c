@@ -6,89 +6,16 @@
 #include <inttypes.h>
 
 #include "host/core/context_internal.h"
-#include "host/ops/check.h"
+#include "host/ops/kv_view.h"
 
 #define UPDATE "cache update"
 #define GATHER "cache gather"
 
-#define STORED (MO_DTYPES_FLOAT | MO_DTYPE_BIT(MO_DTYPE_INT8) | MO_DTYPE_BIT(MO_DTYPE_FLOAT8_E4M3))
-
-/* What a view holds: rows of `capacity` tokens. */
-typedef struct view_shape {
-  int64_t batch, heads, key_size, value_size, capacity;
-  mo_dtype_t dtype;
-  bool quantised;
-} view_shape;
-
-static mo_status_t check_scale(const char *op, const char *name, const mo_context_t *context, const mo_tensor *scale,
-                               const mo_tensor *stored, bool quantised) {
-  MO_CHECK((scale != NULL) == quantised, MO_STATUS_INVALID_ARGUMENT, "%s: %s %s, the cache is stored as %s", op, name,
-           scale != NULL ? "was given" : "is missing", mo_dtype_name(stored->dtype));
-  if (!quantised) return MO_STATUS_OK;
-  MO_TRY(mo_check_tensor(op, name, context, scale, MO_DTYPE_BIT(MO_DTYPE_FLOAT32), 4, 4));
-  MO_TRY(mo_check_last_stride(op, name, scale));
-  const int64_t groups = scale->shape[3], size = stored->shape[3];
-  MO_CHECK(size == 0 || (groups > 0 && size % groups == 0), MO_STATUS_INVALID_ARGUMENT,
-           "%s: %s has %" PRId64 " groups, which do not divide heads of %" PRId64 " elements", op, name, groups, size);
-  const int64_t shape[4] = {stored->shape[0], stored->shape[1], stored->shape[2], groups};
-  return mo_check_shape(op, name, scale, 4, shape);
-}
-
-static mo_status_t check_view(const char *op, const mo_context_t *context, const mo_kv_view *view, view_shape *shape) {
-  const mo_tensor *key = view->key, *value = view->value, *table = view->block_table;
-  MO_TRY(mo_check_tensor(op, "cache key", context, key, STORED, 4, 4));
-  MO_TRY(mo_check_last_stride(op, "cache key", key));
-  MO_TRY(mo_check_tensor(op, "cache value", context, value, MO_DTYPE_BIT(key->dtype), 4, 4));
-  MO_TRY(mo_check_last_stride(op, "cache value", value));
-  MO_TRY(mo_check_shape(op, "cache value", value, 4,
-                        (const int64_t[]){key->shape[0], key->shape[1], key->shape[2], value->shape[3]}));
-  *shape = (view_shape){.batch = key->shape[0],
-                        .heads = key->shape[1],
-                        .key_size = key->shape[3],
-                        .value_size = value->shape[3],
-                        .capacity = key->shape[2],
-                        .dtype = key->dtype,
-                        .quantised = !mo_dtype_is_float(key->dtype)};
-  MO_TRY(check_scale(op, "key_scale", context, view->key_scale, key, shape->quantised));
-  MO_TRY(check_scale(op, "value_scale", context, view->value_scale, value, shape->quantised));
-  if (table == NULL) return MO_STATUS_OK;
-  const int64_t page = key->shape[2];
-  MO_CHECK(page >= 16 && page <= 256 && (page & (page - 1)) == 0, MO_STATUS_INVALID_ARGUMENT,
-           "%s: pages of %" PRId64 " tokens, a power of two from 16 to 256 is needed", op, page);
-  MO_TRY(mo_check_tensor(op, "block_table", context, table, MO_DTYPE_BIT(MO_DTYPE_INT32), 2, 2));
-  MO_TRY(mo_check_last_stride(op, "block_table", table));
-  MO_CHECK(table->shape[1] <= INT64_MAX / page, MO_STATUS_INVALID_ARGUMENT, "%s: %" PRId64 " pages per row are too many", op,
-           table->shape[1]);
-  shape->batch = table->shape[0];
-  shape->capacity = table->shape[1] * page;
-  return MO_STATUS_OK;
-}
-
-static const mo_tensor *view_tensor(const mo_kv_view *view, int which) {
-  const mo_tensor *const tensors[5] = {view->key, view->value, view->key_scale, view->value_scale, view->block_table};
-  return tensors[which];
-}
-
-static const char *const view_names[5] = {"cache key", "cache value", "key_scale", "value_scale", "block_table"};
-
-/* The four tensors of a view as destinations: apart from each other and from `other`. */
-static mo_status_t check_written(const char *op, const mo_kv_view *view, const char *other_name, const mo_tensor *other) {
-  for (int i = 0; i < 4; i++) {
-    const mo_tensor *tensor = view_tensor(view, i);
-    if (tensor == NULL) continue;
-    MO_TRY(mo_check_destination(op, view_names[i], tensor));
-    MO_TRY(mo_check_no_overlap(op, view_names[i], tensor, other_name, other, false));
-    for (int k = i + 1; k < 5; k++)
-      MO_TRY(mo_check_no_overlap(op, view_names[i], tensor, view_names[k], view_tensor(view, k), false));
-  }
-  return MO_STATUS_OK;
-}
-
 /* ---- Update ---- */
 
-static mo_status_t check_layer(const mo_context_t *context, const mo_kv_update_layer *layer, view_shape *shape) {
+static mo_status_t check_layer(const mo_context_t *context, const mo_kv_update_layer *layer, mo_kv_shape *shape) {
   const mo_tensor *key = layer->key, *value = layer->value;
-  MO_TRY(check_view(UPDATE, context, &layer->cache, shape));
+  MO_TRY(mo_check_kv_view(UPDATE, context, &layer->cache, shape));
   const uint32_t dtypes = shape->quantised ? MO_DTYPES_FLOAT : MO_DTYPE_BIT(shape->dtype);
   MO_TRY(mo_check_tensor(UPDATE, "key", context, key, dtypes, 4, 4));
   MO_TRY(mo_check_last_stride(UPDATE, "key", key));
@@ -97,8 +24,8 @@ static mo_status_t check_layer(const mo_context_t *context, const mo_kv_update_l
   MO_TRY(mo_check_shape(UPDATE, "key", key, 4, (const int64_t[]){shape->batch, shape->heads, key->shape[2], shape->key_size}));
   MO_TRY(mo_check_shape(UPDATE, "value", value, 4,
                         (const int64_t[]){shape->batch, shape->heads, key->shape[2], shape->value_size}));
-  MO_TRY(check_written(UPDATE, &layer->cache, "key", key));
-  return check_written(UPDATE, &layer->cache, "value", value);
+  MO_TRY(mo_check_kv_written(UPDATE, &layer->cache, "key", key));
+  return mo_check_kv_written(UPDATE, &layer->cache, "value", value);
 }
 
 /* All layers are of the first one's kind, and no cache reaches into another's. */
@@ -122,19 +49,20 @@ static mo_status_t check_alike(const mo_kv_update_params *params, int32_t index)
   }
   for (int32_t i = 0; i < index; i++) {
     for (int k = 0; k < 4; k++) {
-      MO_TRY(check_written(UPDATE, &layer->cache, view_names[k], view_tensor(&params->layers[i].cache, k)));
-      if (view_tensor(&layer->cache, k) == NULL) continue;
-      MO_TRY(mo_check_no_overlap(UPDATE, view_names[k], view_tensor(&layer->cache, k), "key", params->layers[i].key, false));
-      MO_TRY(
-          mo_check_no_overlap(UPDATE, view_names[k], view_tensor(&layer->cache, k), "value", params->layers[i].value, false));
+      MO_TRY(mo_check_kv_written(UPDATE, &layer->cache, mo_kv_view_names[k], mo_kv_view_tensor(&params->layers[i].cache, k)));
+      if (mo_kv_view_tensor(&layer->cache, k) == NULL) continue;
+      MO_TRY(mo_check_no_overlap(UPDATE, mo_kv_view_names[k], mo_kv_view_tensor(&layer->cache, k), "key", params->layers[i].key,
+                                 false));
+      MO_TRY(mo_check_no_overlap(UPDATE, mo_kv_view_names[k], mo_kv_view_tensor(&layer->cache, k), "value",
+                                 params->layers[i].value, false));
     }
-    MO_TRY(check_written(UPDATE, &params->layers[i].cache, "key", layer->key));
-    MO_TRY(check_written(UPDATE, &params->layers[i].cache, "value", layer->value));
+    MO_TRY(mo_check_kv_written(UPDATE, &params->layers[i].cache, "key", layer->key));
+    MO_TRY(mo_check_kv_written(UPDATE, &params->layers[i].cache, "value", layer->value));
   }
   return MO_STATUS_OK;
 }
 
-static mo_status_t check_rotary(const mo_context_t *context, const mo_kv_update_params *params, const view_shape *shape) {
+static mo_status_t check_rotary(const mo_context_t *context, const mo_kv_update_params *params, const mo_kv_shape *shape) {
   const mo_rotary *rotary = params->rotary;
   const mo_tensor *ids = params->position_ids;
   const int64_t length = params->layers[0].key->shape[2];
@@ -158,7 +86,7 @@ static mo_status_t check_per_row(const mo_context_t *context, const char *name, 
 }
 
 static mo_status_t kv_update(mo_context_t *context, const mo_kv_update_params *params) {
-  view_shape shape;
+  mo_kv_shape shape;
   MO_TRY(mo_check_params(UPDATE, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
   MO_CHECK(params->layer_count >= 0 && (params->layers != NULL || params->layer_count == 0), MO_STATUS_INVALID_ARGUMENT,
            UPDATE ": %d layers, or no list of them", (int)params->layer_count);
@@ -188,10 +116,10 @@ mo_status_t mo_kv_update(mo_context_t *context, const mo_kv_update_params *param
 /* ---- Gather ---- */
 
 static mo_status_t kv_gather(mo_context_t *context, const mo_kv_gather_params *params) {
-  view_shape from, to;
+  mo_kv_shape from, to;
   MO_TRY(mo_check_params(GATHER, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
-  MO_TRY(check_view(GATHER, context, &params->source, &from));
-  MO_TRY(check_view(GATHER, context, &params->destination, &to));
+  MO_TRY(mo_check_kv_view(GATHER, context, &params->source, &from));
+  MO_TRY(mo_check_kv_view(GATHER, context, &params->destination, &to));
   MO_CHECK(params->destination.block_table == NULL, MO_STATUS_INVALID_ARGUMENT, GATHER ": the destination is paged");
   MO_CHECK(to.heads == from.heads && to.key_size == from.key_size && to.value_size == from.value_size,
            MO_STATUS_INVALID_ARGUMENT,
@@ -205,14 +133,14 @@ static mo_status_t kv_gather(mo_context_t *context, const mo_kv_gather_params *p
              MO_STATUS_INVALID_ARGUMENT, GATHER ": source and destination differ in the number of groups");
   }
   for (int i = 0; i < 5; i++)
-    MO_TRY(check_written(GATHER, &params->destination, view_names[i], view_tensor(&params->source, i)));
+    MO_TRY(mo_check_kv_written(GATHER, &params->destination, mo_kv_view_names[i], mo_kv_view_tensor(&params->source, i)));
   MO_CHECK(params->start >= 0 && params->start <= from.capacity && to.capacity <= from.capacity - params->start,
            MO_STATUS_INVALID_ARGUMENT, GATHER ": %" PRId64 " tokens from %" PRId64 " on, the source has %" PRId64, to.capacity,
            params->start, from.capacity);
   if (params->rows != NULL) {
     MO_TRY(mo_check_tensor(GATHER, "rows", context, params->rows, MO_DTYPE_BIT(MO_DTYPE_INT32), 1, 1));
     MO_TRY(mo_check_shape(GATHER, "rows", params->rows, 1, &to.batch));
-    MO_TRY(check_written(GATHER, &params->destination, "rows", params->rows));
+    MO_TRY(mo_check_kv_written(GATHER, &params->destination, "rows", params->rows));
   } else {
     MO_CHECK(to.batch == from.batch, MO_STATUS_INVALID_ARGUMENT,
              GATHER ": %" PRId64 " rows from %" PRId64 " without a list of them", to.batch, from.batch);

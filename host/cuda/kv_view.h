@@ -1,0 +1,35 @@
+/* host/cuda/kv_view.h - a cache's view as kernels take it.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_CUDA_KV_VIEW_H
+#define MO_CUDA_KV_VIEW_H
+
+#include "kernels/kv_view.h"
+
+/* Strides of 0 where the extent is 1. */
+static inline mo_kv_heads mo_cuda_kv_heads(const mo_tensor *tensor) {
+  mo_kv_heads heads = {.data = NULL};
+  if (tensor == NULL) return heads;
+  heads.data = tensor->data;
+  for (int i = 0; i < 3; i++) heads.strides[i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
+  return heads;
+}
+
+static inline mo_kv_store mo_cuda_kv_store(const mo_tensor *stored, const mo_tensor *scale) {
+  return (mo_kv_store){.stored = mo_cuda_kv_heads(stored),
+                       .scale = mo_cuda_kv_heads(scale),
+                       .size = (int32_t)stored->shape[3],
+                       .groups = scale == NULL ? 0 : (int32_t)scale->shape[3]};
+}
+
+static inline mo_kv_table mo_cuda_kv_table(const mo_kv_view *view) {
+  mo_kv_table table = {.entries = NULL};
+  if (view->block_table == NULL) return table;
+  table.entries = view->block_table->data;
+  table.stride = view->block_table->strides[0];
+  table.page_size = (int32_t)view->key->shape[2];
+  table.page_count = (int32_t)view->key->shape[0];
+  return table;
+}
+
+#endif

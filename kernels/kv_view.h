@@ -1,0 +1,27 @@
+/* kernels/kv_view.h - a cache's view as kernels take it: addresses, strides, table.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_KERNELS_KV_VIEW_H
+#define MO_KERNELS_KV_VIEW_H
+
+#include "modelout/kv_update.h"
+
+/* A tensor of heads: element (i, h, t, d) lies at i, h, t times the strides, plus d. */
+typedef struct mo_kv_heads {
+  void *data; /* NULL: not there (scales) */
+  int64_t strides[3];
+} mo_kv_heads;
+
+/* Keys or values, and their scales. */
+typedef struct mo_kv_store {
+  mo_kv_heads stored, scale;
+  int32_t size, groups;
+} mo_kv_store;
+
+typedef struct mo_kv_table {
+  const int32_t *entries; /* NULL: contiguous */
+  int64_t stride;
+  int32_t page_size, page_count;
+} mo_kv_table;
+
+#endif
