@@ -23,9 +23,8 @@ static void print_help(void) {
   printf(
       "usage: modelout check CASE_DIR... [--tolerance X]\n"
       "\n"
-      "Replays each recorded case and compares keys (in order), names, shapes and values with outputs.safetensors. One line a "
-      "case;\n"
-      "exit code 1 if any differs.\n"
+      "Replays each recorded case, all of its calls, and compares keys (in order), names, shapes and values with\n"
+      "outputs.safetensors. One line a case (the class is that of the first call); exit code 1 if any differs.\n"
       "\n"
       "  --tolerance X  largest absolute difference of a value that still agrees (%g)\n"
       "  --help         this text\n"
@@ -49,7 +48,7 @@ static const char *case_name(const char *path, char *text, size_t bytes) {
 static void print_row(const char *name, const mo_replay *replay, const mo_replay_comparison *comparison) {
   char largest[32];
   snprintf(largest, sizeof largest, "%.2g", comparison->largest);
-  printf("%-28s %-44s %4lld %7lld %9s  %s\n", name, replay->output_class, (long long)comparison->key_count,
+  printf("%-28s %-44s %4lld %7lld %9s  %s\n", name, replay->calls[0].output_class, (long long)comparison->key_count,
          (long long)comparison->tensor_count, largest, comparison->difference_count == 0 ? "agrees" : "DIFFERS");
   if (comparison->difference_count > 0) {
     printf("  %s (%lld differences in all)\n", comparison->message, (long long)comparison->difference_count);

@@ -14,7 +14,8 @@ extern "C" {
 
 #define MO_REPLAY_MESSAGE_BYTES 512
 
-/* One tensor of the output under its flat name ("hidden_states.0"). */
+/* One tensor of an output under its flat name ("hidden_states.0", "past_key_values.1.cross_key"), in a case of several calls
+ * with the step in front ("step1.logits"). */
 typedef struct mo_replay_tensor {
   char *name;
   int32_t rank;
@@ -23,20 +24,28 @@ typedef struct mo_replay_tensor {
   float *values;
 } mo_replay_tensor;
 
-typedef struct mo_replay {
+/* What one call returned, beside its tensors. */
+typedef struct mo_replay_call {
   char *output_class;
   char **keys; /* of the output, in order */
   int64_t key_count;
-  mo_replay_tensor *tensors; /* in the order of the keys */
+  char **none_entries; /* flat names of what is None inside tuples */
+  int64_t none_count;
+} mo_replay_call;
+
+typedef struct mo_replay {
+  mo_replay_call *calls; /* one, or one per step */
+  int64_t call_count;
+  mo_replay_tensor *tensors; /* in the order of the calls and keys */
   int64_t tensor_count;
-  double load_seconds, run_seconds;
+  double load_seconds, run_seconds;      /* the model; all calls */
   char message[MO_REPLAY_MESSAGE_BYTES]; /* what went wrong; "" if nothing did */
 } mo_replay;
 
-/* Loads the case's model as `dtype` (NONE: float32), calls it with the recorded inputs and flags, and keeps everything it
- * returned as float32. *result is made in any case but want of memory, with a message if the status is not OK. IO_ERROR,
- * BAD_FILE, UNSUPPORTED (an unknown model class, a case of several calls, a part of a model), and what loading and running
- * return. */
+/* Loads the case's model as `dtype` (NONE: float32), makes its calls with the recorded inputs and flags, and keeps everything
+ * they returned as float32. *result is made in any case but want of memory, with a message if the status is not OK. IO_ERROR,
+ * BAD_FILE, UNSUPPORTED (an unknown model class, a call that needs what models cannot do), and what loading and running return.
+ */
 mo_status_t mo_replay_case(mo_context_t *context, const char *case_directory, mo_dtype_t dtype, mo_replay **result);
 
 /* NULL is fine. */
@@ -46,17 +55,18 @@ void mo_replay_destroy(mo_replay *replay);
 mo_status_t mo_replay_save(const mo_replay *replay, const char *path);
 
 typedef struct mo_replay_comparison {
-  int64_t key_count;
+  int64_t key_count;        /* of all calls */
   int64_t tensor_count;     /* compared */
   int64_t value_count;      /* compared */
-  int64_t difference_count; /* keys, names, shapes and tensors with values that differ by more than the tolerance */
+  int64_t difference_count; /* classes, keys, names, shapes, and tensors with values that differ by more than the tolerance */
   double largest;           /* of all differences of values; infinity where one of the two is no number */
   char largest_name[96];    /* the tensor it is in */
   char message[MO_REPLAY_MESSAGE_BYTES]; /* the first difference; "" if there is none */
 } mo_replay_comparison;
 
-/* Compares keys (in order), names, shapes and values with case.json and outputs.safetensors. OK also where they differ: look at
- * difference_count. IO_ERROR, BAD_FILE, OUT_OF_MEMORY if the recording cannot be read; `message` says why. */
+/* Compares keys (in order), names, shapes and values with case.json and outputs.safetensors. Where the recording holds NaN and
+ * case.json has "unspecified": "nan", any number agrees: what padding tokens give means nothing. OK also where they differ:
+ * look at difference_count. IO_ERROR, BAD_FILE, OUT_OF_MEMORY if the recording cannot be read; `message` says why. */
 mo_status_t mo_replay_compare(const mo_replay *replay, const char *case_directory, double tolerance,
                               mo_replay_comparison *comparison);
 

@@ -15,8 +15,8 @@ static void print_help(void) {
       "\n"
       "Runs a recorded case: the folder holds config.json, model.safetensors, inputs.safetensors, and case.json with the flags "
       "of\n"
-      "the call. Every tensor of the output is saved as float32 under the names the recording uses (logits, hidden_states.0, "
-      "...).\n"
+      "the call, or of each of its steps. Every tensor of every output is saved as float32 under the name the recording uses\n"
+      "(logits, hidden_states.0, step1.past_key_values.0.key, ...).\n"
       "\n"
       "  --save FILE    where to (safetensors)\n"
       "  --help         this text\n"
@@ -42,8 +42,10 @@ static int replay_and_save(const char *directory, const char *path) {
     if (status != MO_STATUS_OK) {
       exit_code = cli_library_error(COMMAND, status);
     } else {
-      printf("%s: %lld tensors of %lld keys, saved to %s\n", replay->output_class, (long long)replay->tensor_count,
-             (long long)replay->key_count, path);
+      int64_t key_count = 0;
+      for (int64_t i = 0; i < replay->call_count; i++) key_count += replay->calls[i].key_count;
+      printf("%s: %lld tensors of %lld keys, saved to %s\n", replay->calls[0].output_class, (long long)replay->tensor_count,
+             (long long)key_count, path);
     }
   }
   mo_replay_destroy(replay);

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "host/cli/cli.h"
+#include "host/cli/input_names.h"
 
 #define RUN_COMMAND "run"
 
@@ -42,12 +43,10 @@ void run_options_release(run_options *options);
 /* "mean" and so on. */
 const char *run_pool_name(mo_pooling_mode_t pool);
 
-#define RUN_INPUT_SLOTS 9
-
 typedef struct run_inputs {
   mo_model_inputs inputs; /* points into tensors */
-  mo_tensor tensors[RUN_INPUT_SLOTS];
-  const char *names[RUN_INPUT_SLOTS];
+  mo_tensor tensors[CLI_INPUT_COUNT];
+  const char *names[CLI_INPUT_COUNT];
   int count;
   mo_tokenizer_t *tokenizer; /* NULL if the folder has none that was needed */
 } run_inputs;

@@ -7,26 +7,10 @@
 
 #include "host/cli/run.h"
 
-/* The members of mo_model_inputs by name. */
-static const struct {
-  const char *name;
-  size_t offset;
-} slots[RUN_INPUT_SLOTS] = {
-    {"input_ids", offsetof(mo_model_inputs, input_ids)},
-    {"attention_mask", offsetof(mo_model_inputs, attention_mask)},
-    {"token_type_ids", offsetof(mo_model_inputs, token_type_ids)},
-    {"position_ids", offsetof(mo_model_inputs, position_ids)},
-    {"inputs_embeds", offsetof(mo_model_inputs, inputs_embeds)},
-    {"labels", offsetof(mo_model_inputs, labels)},
-    {"next_sentence_label", offsetof(mo_model_inputs, next_sentence_label)},
-    {"start_positions", offsetof(mo_model_inputs, start_positions)},
-    {"end_positions", offsetof(mo_model_inputs, end_positions)},
-};
-
 static int out_of_memory(void) { return cli_fail(RUN_COMMAND, CLI_EXIT_FAILED, "out of memory for the inputs"); }
 
-/* Makes the tensor of a slot with memory of its own; NULL when out of memory. */
-static mo_tensor *add_tensor(run_inputs *inputs, int slot, mo_dtype_t dtype, int32_t rank, const int64_t *shape) {
+/* Makes the tensor of an input with memory of its own; NULL when out of memory. */
+static mo_tensor *add_tensor(run_inputs *inputs, int input, mo_dtype_t dtype, int32_t rank, const int64_t *shape) {
   int64_t count = 1;
   for (int32_t i = 0; i < rank; i++) count *= shape[i];
   void *memory = malloc((size_t)count * mo_dtype_bytes(dtype) + 1);
@@ -37,8 +21,8 @@ static mo_tensor *add_tensor(run_inputs *inputs, int slot, mo_dtype_t dtype, int
     free(memory);
     return NULL;
   }
-  inputs->names[inputs->count++] = slots[slot].name;
-  *(const mo_tensor **)((char *)&inputs->inputs + slots[slot].offset) = tensor;
+  inputs->names[inputs->count++] = cli_input_name(input);
+  cli_input_set(&inputs->inputs, input, tensor);
   return tensor;
 }
 
@@ -67,12 +51,12 @@ static int add_rows(run_inputs *inputs, const mo_model_t *model, const cli_numbe
   const int64_t shape[] = {choices ? 1 : row_count, choices ? row_count : length, length};
   const int32_t rank = choices ? 3 : 2;
 
-  const mo_tensor *ids_tensor = add_tensor(inputs, 0, MO_DTYPE_INT64, rank, shape);
+  const mo_tensor *ids_tensor = add_tensor(inputs, cli_input_find("input_ids"), MO_DTYPE_INT64, rank, shape);
   if (ids_tensor == NULL) return out_of_memory();
   int64_t *ids = ids_tensor->data;
   int64_t *mask = NULL;
   if (padded) {
-    const mo_tensor *mask_tensor = add_tensor(inputs, 1, MO_DTYPE_INT64, rank, shape);
+    const mo_tensor *mask_tensor = add_tensor(inputs, cli_input_find("attention_mask"), MO_DTYPE_INT64, rank, shape);
     if (mask_tensor == NULL) return out_of_memory();
     mask = mask_tensor->data;
   }
@@ -148,6 +132,14 @@ static int build_from_texts(const run_options *options, const mo_model_t *model,
   return add_rows(inputs, model, list, *row_count);
 }
 
+static int unknown_input(const char *path, const char *name) {
+  char known[512] = "";
+  size_t length = 0;
+  for (int i = 0; i < CLI_INPUT_COUNT && length < sizeof known; i++)
+    length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i > 0 ? ", " : "", cli_input_name(i));
+  return cli_fail(RUN_COMMAND, CLI_EXIT_BAD_FILE, "%s: '%s' is no input; known: %s", path, name, known);
+}
+
 /* The known tensors of a file, each copied: in the file they may lie at odd addresses. */
 static int build_from_file(const char *path, run_inputs *inputs) {
   mo_safetensors_t *file = NULL;
@@ -156,13 +148,13 @@ static int build_from_file(const char *path, run_inputs *inputs) {
   int exit_code = CLI_EXIT_OK;
   for (int64_t i = 0; exit_code == CLI_EXIT_OK && i < mo_safetensors_count(file); i++) {
     const char *name = mo_safetensors_name(file, i);
-    int slot = 0;
-    while (slot < RUN_INPUT_SLOTS && strcmp(slots[slot].name, name) != 0) slot++;
-    if (slot == RUN_INPUT_SLOTS) {
-      exit_code = cli_fail(RUN_COMMAND, CLI_EXIT_BAD_FILE,
-                           "%s: '%s' is no input; known: input_ids, attention_mask, token_type_ids, "
-                           "position_ids, inputs_embeds, labels, next_sentence_label, start_positions, end_positions",
-                           path, name);
+    const int input = cli_input_find(name);
+    if (input < 0) {
+      exit_code = unknown_input(path, name);
+      break;
+    }
+    if (run_inputs_find(inputs, cli_input_name(input)) != NULL) {
+      exit_code = cli_fail(RUN_COMMAND, CLI_EXIT_BAD_FILE, "%s: %s is given twice, under two names", path, name);
       break;
     }
     mo_tensor source;
@@ -171,7 +163,7 @@ static int build_from_file(const char *path, run_inputs *inputs) {
       exit_code = cli_library_error(RUN_COMMAND, status);
       break;
     }
-    const mo_tensor *copy = add_tensor(inputs, slot, source.dtype, source.rank, source.shape);
+    const mo_tensor *copy = add_tensor(inputs, input, source.dtype, source.rank, source.shape);
     if (copy == NULL) {
       exit_code = out_of_memory();
     } else if (mo_tensor_bytes(&source) > 0) {

@@ -3,10 +3,14 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <gtest/gtest.h>
+#include <jansson.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -112,13 +116,141 @@ TEST(GoldenComparison, SeesEveryKindOfDifference) {
   replay->tensors[0].shape[0]++;
   ASSERT_EQ(mo_replay_compare(replay, directory.c_str(), 1e9, &comparison), MO_STATUS_OK);
   EXPECT_EQ(comparison.difference_count, 2);
-  std::swap(replay->keys[0], replay->keys[1]);
+  std::swap(replay->calls[0].keys[0], replay->calls[0].keys[1]);
   ASSERT_EQ(mo_replay_compare(replay, directory.c_str(), 1e9, &comparison), MO_STATUS_OK);
   EXPECT_EQ(comparison.difference_count, 4);
   replay->tensors[2].name[0] = 'x';
   ASSERT_EQ(mo_replay_compare(replay, directory.c_str(), 1e9, &comparison), MO_STATUS_OK);
   EXPECT_EQ(comparison.difference_count, 6);
   mo_replay_destroy(replay);
+}
+
+/* A case of two calls, made of a recorded one: the second asks for no hidden states and attentions. */
+class TwoCalls {
+ public:
+  TwoCalls() {
+    char folder[] = "/tmp/modelout-golden-XXXXXX";
+    path_ = mkdtemp(folder);
+    for (const char *file : {"config.json", "model.safetensors"})
+      EXPECT_EQ(symlink((Source() + "/" + file).c_str(), (path_ + "/" + file).c_str()), 0);
+    Rewrite("inputs.safetensors", [](const std::string &) { return true; });
+    Rewrite("outputs.safetensors",
+            [](const std::string &name) { return name == "last_hidden_state" || name == "pooler_output"; });
+    json_t *recorded = json_load_file((Source() + "/case.json").c_str(), 0, nullptr);
+    json_t *second = json_pack("{s:s, s:[s, s], s:{}}", "output_class", kClass, "output_fields_in_order", "last_hidden_state",
+                               "pooler_output", "flags");
+    description_ = json_pack("{s:s, s:[O, o]}", "model_class", "BertModel", "steps", recorded, second);
+    json_decref(recorded);
+    Save();
+  }
+  ~TwoCalls() {
+    json_decref(description_);
+    [[maybe_unused]] const int ignored = std::system(("rm -rf '" + path_ + "'").c_str());
+  }
+  json_t *step(size_t index) { return json_array_get(json_object_get(description_, "steps"), index); }
+  json_t *description() { return description_; }
+  void Save() { EXPECT_EQ(json_dump_file(description_, (path_ + "/case.json").c_str(), 0), 0); }
+  const char *path() const { return path_.c_str(); }
+
+  /* Every tensor as step0.NAME, and those that belong to the second call as step1.NAME too. */
+  template <typename InSecond>
+  void Rewrite(const char *file_name, InSecond in_second, const std::function<void(float *)> &change_first = nullptr) {
+    mo_safetensors_t *file = nullptr;
+    ASSERT_EQ(mo_safetensors_open((Source() + "/" + file_name).c_str(), &file), MO_STATUS_OK) << mo_last_error();
+    std::vector<std::string> names;
+    std::vector<mo_tensor> tensors;
+    std::vector<std::vector<char>> changed;
+    for (int64_t i = 0; i < mo_safetensors_count(file); i++) {
+      const std::string name = mo_safetensors_name(file, i);
+      mo_tensor tensor;
+      ASSERT_EQ(mo_safetensors_tensor(file, name.c_str(), &tensor), MO_STATUS_OK) << mo_last_error();
+      const char *bytes = static_cast<const char *>(tensor.data);
+      if (in_second(name)) names.push_back("step1." + name), tensors.push_back(tensor);
+      if (change_first != nullptr && name == "last_hidden_state") {
+        changed.emplace_back(bytes, bytes + mo_tensor_bytes(&tensor));
+        change_first(reinterpret_cast<float *>(changed.back().data()));
+        tensor.data = changed.back().data();
+      }
+      names.push_back("step0." + name), tensors.push_back(tensor);
+    }
+    std::vector<const char *> pointers;
+    for (const std::string &name : names) pointers.push_back(name.c_str());
+    EXPECT_EQ(mo_safetensors_write((path_ + "/" + file_name).c_str(), pointers.data(), tensors.data(),
+                                   static_cast<int64_t>(names.size()), nullptr, nullptr, 0),
+              MO_STATUS_OK)
+        << mo_last_error();
+    mo_safetensors_close(file);
+  }
+
+ private:
+  static constexpr const char *kClass = "BaseModelOutputWithPoolingAndCrossAttentions";
+  static std::string Source() { return MO_TEST_DATA "/bert_model"; }
+  std::string path_;
+  json_t *description_ = nullptr;
+};
+
+mo_status_t Check(const char *directory, mo_replay_comparison *comparison, std::string *message) {
+  Context context;
+  mo_replay *replay = nullptr;
+  mo_status_t status = mo_replay_case(context.get(), directory, MO_DTYPE_FLOAT32, &replay);
+  *message = replay->message;
+  if (status == MO_STATUS_OK) {
+    EXPECT_EQ(replay->call_count, 2);
+    status = mo_replay_compare(replay, directory, kTolerance, comparison);
+    *message = comparison->message;
+  }
+  mo_replay_destroy(replay);
+  return status;
+}
+
+TEST(GoldenReplay, CasesOfSeveralCalls) {
+  TwoCalls made;
+  mo_replay_comparison comparison;
+  std::string message;
+  ASSERT_EQ(Check(made.path(), &comparison, &message), MO_STATUS_OK) << message;
+  EXPECT_EQ(comparison.difference_count, 0) << message;
+  EXPECT_EQ(comparison.key_count, 6);
+  EXPECT_EQ(comparison.tensor_count, 9);
+
+  /* Each call's class, keys and None entries count. */
+  json_object_set_new(made.step(0), "output_class", json_string("BaseModelOutput"));
+  json_object_set_new(made.step(1), "none_entries", json_pack("[s]", "pooler_output.0"));
+  json_array_remove(json_object_get(made.step(1), "output_fields_in_order"), 0);
+  made.Save();
+  ASSERT_EQ(Check(made.path(), &comparison, &message), MO_STATUS_OK) << message;
+  EXPECT_EQ(comparison.difference_count, 4);
+}
+
+TEST(GoldenReplay, NotANumberIsUnspecifiedOnlyWhereTheCaseSaysSo) {
+  TwoCalls made;
+  mo_replay_comparison comparison;
+  std::string message;
+  made.Rewrite(
+      "outputs.safetensors", [](const std::string &name) { return name == "last_hidden_state" || name == "pooler_output"; },
+      [](float *values) { values[5] = std::nanf(""); });
+  ASSERT_EQ(Check(made.path(), &comparison, &message), MO_STATUS_OK) << message;
+  EXPECT_EQ(comparison.difference_count, 1);
+  const int64_t all = comparison.value_count;
+  json_object_set_new(made.description(), "unspecified", json_string("nan"));
+  made.Save();
+  ASSERT_EQ(Check(made.path(), &comparison, &message), MO_STATUS_OK) << message;
+  EXPECT_EQ(comparison.difference_count, 0) << message;
+  EXPECT_EQ(comparison.value_count, all - 1);
+}
+
+TEST(GoldenReplay, RefusesStepsThatDoNotExist) {
+  TwoCalls made;
+  mo_replay_comparison comparison;
+  std::string message;
+  for (const char *name : {"step1", "step2", "step", "", "step0.", "0"}) {
+    json_object_set_new(made.step(1), "past_key_values_from", json_string(name));
+    made.Save();
+    EXPECT_EQ(Check(made.path(), &comparison, &message), MO_STATUS_BAD_FILE) << name;
+    EXPECT_NE(message.find("past_key_values_from"), std::string::npos) << message;
+  }
+  json_object_set_new(made.description(), "steps", json_array());
+  made.Save();
+  EXPECT_EQ(Check(made.path(), &comparison, &message), MO_STATUS_BAD_FILE);
 }
 
 TEST(GoldenReplay, SaysWhatItCannotDo) {

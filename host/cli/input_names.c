@@ -1,0 +1,36 @@
+/* host/cli/input_names.c - the tensors of mo_model_inputs by name.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/cli/input_names.h"
+
+#include <string.h>
+
+static const struct {
+  const char *name;
+  size_t offset;
+} slots[] = {
+    {"input_ids", offsetof(mo_model_inputs, input_ids)},
+    {"attention_mask", offsetof(mo_model_inputs, attention_mask)},
+    {"token_type_ids", offsetof(mo_model_inputs, token_type_ids)},
+    {"position_ids", offsetof(mo_model_inputs, position_ids)},
+    {"inputs_embeds", offsetof(mo_model_inputs, inputs_embeds)},
+    {"labels", offsetof(mo_model_inputs, labels)},
+    {"next_sentence_label", offsetof(mo_model_inputs, next_sentence_label)},
+    {"start_positions", offsetof(mo_model_inputs, start_positions)},
+    {"end_positions", offsetof(mo_model_inputs, end_positions)},
+};
+_Static_assert(sizeof slots / sizeof slots[0] == CLI_INPUT_COUNT, "CLI_INPUT_COUNT is the number of slots");
+
+int cli_input_find(const char *name) {
+  /* ALBERT's name for the same thing. */
+  if (strcmp(name, "sentence_order_label") == 0) name = "next_sentence_label";
+  for (int i = 0; i < CLI_INPUT_COUNT; i++)
+    if (strcmp(slots[i].name, name) == 0) return i;
+  return -1;
+}
+
+const char *cli_input_name(int input) { return input >= 0 && input < CLI_INPUT_COUNT ? slots[input].name : NULL; }
+
+void cli_input_set(mo_model_inputs *inputs, int input, const mo_tensor *tensor) {
+  memcpy((char *)inputs + slots[input].offset, &tensor, sizeof tensor);
+}
