@@ -69,6 +69,12 @@ typedef struct mo_backend {
   /* Work put on the stream is recorded for later launches instead of run (a CUDA graph). NULL: never. */
   bool (*stream_is_capturing)(void *state, mo_stream stream);
 
+  /* Named ranges of the calling thread for a profiler, nested (host/core/range.h). range_is_heard is asked once, when a context
+   * is made: does anybody listen? NULL functions: no ranges; range_is_heard NULL: always. */
+  bool (*range_is_heard)(void *state);
+  void (*range_push)(void *state, const char *message);
+  void (*range_pop)(void *state);
+
   /* Ops, one per public function of the same name. */
   mo_status_t (*attention)(mo_context_t *context, const mo_attention_params *params);
   mo_status_t (*softmax)(mo_context_t *context, const mo_softmax_params *params);

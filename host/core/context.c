@@ -12,6 +12,7 @@
 #include "host/core/context_internal.h"
 #include "host/core/module.h"
 #include "host/core/pool.h"
+#include "host/core/range.h"
 
 #define MO_DEFAULT_CACHED_BYTES ((size_t)1 << 30)
 #define MO_SCRATCH_GRANULARITY ((size_t)64 << 10)
@@ -28,6 +29,7 @@ struct mo_context {
   bool owns_stream;
   mo_stream copy_stream;
   int32_t thread_count;
+  bool has_ranges;
   char reason[320];
 
   mo_pool device_pool;
@@ -128,6 +130,9 @@ static mo_status_t check_options(const mo_context_options *options) {
 static void free_context(mo_context_t *context) {
   const mo_backend *backend = context->backend;
   void *state = context->backend_state;
+#ifndef MO_NO_RANGES
+  if (context->has_ranges) mo_range_unlisten();
+#endif
   if (context->scratch != NULL) mo_pool_give(&context->device_pool, context->scratch);
   for (int32_t i = 0; i < context->event_count; ++i) backend->event_destroy(state, context->events[i]);
   mo_pool_destroy(&context->device_pool);
@@ -167,6 +172,9 @@ mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **re
     MO_TRY_GOTO(context->backend->stream_create(context->backend_state, &context->stream), status, no_stream);
     context->owns_stream = true;
   }
+#ifndef MO_NO_RANGES
+  context->has_ranges = mo_range_listen(context->backend, context->backend_state);
+#endif
   *result = context;
   return MO_STATUS_OK;
 
@@ -204,6 +212,7 @@ mo_stream mo_context_stream(const mo_context_t *context) { return context->strea
 int32_t mo_context_thread_count(const mo_context_t *context) { return context->thread_count; }
 void *mo_context_backend_state(const mo_context_t *context) { return context->backend_state; }
 const mo_backend *mo_context_backend(const mo_context_t *context) { return context->backend; }
+bool mo_context_has_ranges(const mo_context_t *context) { return context->has_ranges; }
 
 const char *mo_context_cpu_features(const mo_context_t *context) {
   return context->backend->features != NULL ? context->backend->features(context->backend_state) : "";
@@ -294,6 +303,7 @@ mo_status_t mo_context_reserve(mo_context_t *context, size_t bytes) {
 }
 
 mo_status_t mo_context_copy_to_device(mo_context_t *context, void *device, const void *host, size_t bytes) {
+  MO_RANGE_NAMED(context, "mo_context_copy_to_device");
   MO_CHECK(context != NULL && ((device != NULL && host != NULL) || bytes == 0), MO_STATUS_INVALID_ARGUMENT,
            "context copy: an argument is NULL");
   return mo_context_note(
@@ -301,6 +311,7 @@ mo_status_t mo_context_copy_to_device(mo_context_t *context, void *device, const
 }
 
 mo_status_t mo_context_copy_to_host(mo_context_t *context, void *host, const void *device, size_t bytes) {
+  MO_RANGE_NAMED(context, "mo_context_copy_to_host");
   MO_CHECK(context != NULL && ((device != NULL && host != NULL) || bytes == 0), MO_STATUS_INVALID_ARGUMENT,
            "context copy: an argument is NULL");
   return mo_context_note(context,
@@ -308,6 +319,7 @@ mo_status_t mo_context_copy_to_host(mo_context_t *context, void *host, const voi
 }
 
 mo_status_t mo_context_synchronize(mo_context_t *context) {
+  MO_RANGE_NAMED(context, "mo_context_synchronize");
   MO_CHECK(context != NULL, MO_STATUS_INVALID_ARGUMENT, "context synchronize: the context is NULL");
   if (context->backend->stream_synchronize == NULL) return MO_STATUS_OK;
   return mo_context_note(context, context->backend->stream_synchronize(context->backend_state, context->stream));

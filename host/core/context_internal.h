@@ -19,6 +19,9 @@ void mo_context_release_reference(mo_context_t *context);
  * take a context end with it: return mo_context_note(context, status). OK changes nothing. */
 mo_status_t mo_context_note(mo_context_t *context, mo_status_t status);
 
+/* Whether a profiler listens to the public calls of this context (host/core/range.h). */
+bool mo_context_has_ranges(const mo_context_t *context);
+
 /* Host memory for objects, from the context's host allocator (context NULL: malloc). Aligned to 64 bytes. mo_host_free needs
  * the size. Zero-filled. NULL when out of memory, with the thread's sentence set. */
 void *mo_host_allocate(mo_context_t *context, size_t bytes);

@@ -203,6 +203,11 @@ static const mo_backend cuda_backend = {
     .event_synchronize = cuda_event_synchronize,
     .event_is_complete = cuda_event_is_complete,
     .stream_is_capturing = cuda_stream_is_capturing,
+#ifndef MO_NO_RANGES
+    .range_is_heard = mo_cuda_range_is_heard,
+    .range_push = mo_cuda_range_push,
+    .range_pop = mo_cuda_range_pop,
+#endif
     .attention = mo_cuda_attention,
     .softmax = mo_cuda_softmax,
     .layer_norm = mo_cuda_layer_norm,

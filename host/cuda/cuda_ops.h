@@ -52,4 +52,9 @@ mo_status_t mo_cuda_topk(mo_context_t *context, const mo_topk_params *params);
 /* A strided device view into contiguous host memory (host/cuda/gather.c). */
 mo_status_t mo_cuda_copy_view_to_host(void *state, void *destination, const mo_tensor *view, mo_stream stream);
 
+/* NVTX ranges around public calls (host/cuda/ranges.c). */
+bool mo_cuda_range_is_heard(void *state);
+void mo_cuda_range_push(void *state, const char *message);
+void mo_cuda_range_pop(void *state);
+
 #endif

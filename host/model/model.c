@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "host/core/range.h"
 #include "host/model/model_internal.h"
 #include "host/model/registry.h"
 
@@ -178,6 +179,8 @@ static mo_dimensions dimensions_of(const mo_model_t *model, const mo_run_shape *
 
 mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
                                    mo_output **output) {
+  MO_RANGE(model != NULL ? model->context : NULL, "mo_model_create_output", inputs, inputs->input_ids, inputs->inputs_embeds,
+           inputs->attention_mask);
   mo_run_shape shape;
   MO_CHECK(model != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "model create output: NULL model or result");
   mo_status_t status = check_call(model, inputs, request, &shape);
@@ -270,11 +273,15 @@ static mo_status_t run(mo_model_t *model, const mo_model_inputs *inputs, const m
 }
 
 mo_status_t mo_model_run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output) {
+  MO_RANGE(model != NULL ? model->context : NULL, "mo_model_run", inputs, inputs->input_ids, inputs->inputs_embeds,
+           inputs->attention_mask);
   MO_CHECK(model != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "model run: NULL model or output");
   return mo_context_note(model->context, run(model, inputs, request, output));
 }
 
 mo_status_t mo_model_forward(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output **output) {
+  MO_RANGE(model != NULL ? model->context : NULL, "mo_model_forward", inputs, inputs->input_ids, inputs->inputs_embeds,
+           inputs->attention_mask);
   mo_output *made = NULL;
   MO_CHECK(model != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "model forward: NULL model or result");
   MO_TRY(mo_model_create_output(model, inputs, request, &made));

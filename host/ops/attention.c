@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 #define OP "attention"
@@ -116,6 +117,7 @@ static mo_status_t attention(mo_context_t *context, const mo_attention_params *p
 }
 
 mo_status_t mo_attention(mo_context_t *context, const mo_attention_params *params) {
+  MO_RANGE(context, "mo_attention", params, params->query, params->key, params->value, params->weights);
   const mo_status_t status = attention(context, params);
   return context == NULL ? status : mo_context_note(context, status);
 }

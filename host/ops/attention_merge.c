@@ -4,6 +4,7 @@
 #include "modelout/attention_merge.h"
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 #define OP "attention merge"
@@ -47,6 +48,7 @@ static mo_status_t attention_merge(mo_context_t *context, const mo_attention_mer
 }
 
 mo_status_t mo_attention_merge(mo_context_t *context, const mo_attention_merge_params *params) {
+  MO_RANGE(context, "mo_attention_merge", params, params->output_a, params->output_b);
   const mo_status_t status = attention_merge(context, params);
   return context == NULL ? status : mo_context_note(context, status);
 }

@@ -4,6 +4,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/core/checked_math.h"
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 static const char op[] = "embedding";
@@ -92,6 +93,7 @@ static mo_status_t check_embedding(const mo_context_t *context, const mo_embeddi
 }
 
 mo_status_t mo_embedding(mo_context_t *context, const mo_embedding_params *params) {
+  MO_RANGE(context, "mo_embedding", params, params->output, params->ids, params->word);
   mo_status_t status =
       mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof(mo_embedding_params));
   if (context == NULL) return status;

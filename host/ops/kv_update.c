@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/kv_view.h"
 
 #define UPDATE "cache update"
@@ -109,6 +110,9 @@ static mo_status_t kv_update(mo_context_t *context, const mo_kv_update_params *p
 }
 
 mo_status_t mo_kv_update(mo_context_t *context, const mo_kv_update_params *params) {
+  MO_RANGE(context, "mo_kv_update", params,
+           params->layers != NULL && params->layer_count > 0 ? params->layers->cache.key : NULL,
+           params->layers != NULL && params->layer_count > 0 ? params->layers->key : NULL);
   const mo_status_t status = kv_update(context, params);
   return context == NULL ? status : mo_context_note(context, status);
 }
@@ -151,6 +155,7 @@ static mo_status_t kv_gather(mo_context_t *context, const mo_kv_gather_params *p
 }
 
 mo_status_t mo_kv_gather(mo_context_t *context, const mo_kv_gather_params *params) {
+  MO_RANGE(context, "mo_kv_gather", params, params->source.key, params->destination.key, params->rows);
   const mo_status_t status = kv_gather(context, params);
   return context == NULL ? status : mo_context_note(context, status);
 }

@@ -5,6 +5,7 @@
 
 #include "host/core/checked_math.h"
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 static const struct {
@@ -79,6 +80,7 @@ static mo_status_t pack(mo_context_t *context, const mo_tensor *const *weights, 
 }
 
 mo_status_t mo_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count, mo_packed_weight_t **packed) {
+  MO_RANGE_OF(context, "mo_linear_pack", "weight", weights != NULL && count > 0 ? weights[0] : NULL);
   MO_CHECK(context != NULL, MO_STATUS_INVALID_ARGUMENT, "linear pack: the context is NULL");
   if (packed == NULL) {
     return mo_context_note(context, mo_fail(MO_STATUS_INVALID_ARGUMENT, "linear pack: the result is NULL"));
@@ -157,6 +159,7 @@ static mo_status_t check_linear(const mo_context_t *context, const mo_linear_par
 }
 
 mo_status_t mo_linear(mo_context_t *context, const mo_linear_params *params) {
+  MO_RANGE(context, "mo_linear", params, params->output, params->input, params->weight, params->residual);
   mo_status_t status =
       mo_check_params("linear", context, params, params != NULL ? params->struct_size : 0, sizeof(mo_linear_params));
   if (context == NULL) return status;

@@ -4,6 +4,7 @@
 #include "modelout/loss.h"
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 #define FLOAT32 MO_DTYPE_BIT(MO_DTYPE_FLOAT32)
@@ -72,6 +73,7 @@ static mo_status_t check_cross_entropy(const mo_context_t *context, const mo_cro
 }
 
 mo_status_t mo_cross_entropy(mo_context_t *context, const mo_cross_entropy_params *params) {
+  MO_RANGE(context, "mo_cross_entropy", params, params->loss, params->logits, params->labels);
   mo_status_t status = check_cross_entropy(context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);
@@ -103,6 +105,7 @@ static mo_status_t check_elementwise(const char *op, const mo_context_t *context
 }
 
 mo_status_t mo_bce_with_logits_loss(mo_context_t *context, const mo_elementwise_loss_params *params) {
+  MO_RANGE(context, "mo_bce_with_logits_loss", params, params->loss, params->logits, params->labels);
   mo_status_t status = check_elementwise("bce_with_logits_loss", context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);
@@ -113,6 +116,7 @@ mo_status_t mo_bce_with_logits_loss(mo_context_t *context, const mo_elementwise_
 }
 
 mo_status_t mo_mse_loss(mo_context_t *context, const mo_elementwise_loss_params *params) {
+  MO_RANGE(context, "mo_mse_loss", params, params->loss, params->logits, params->labels);
   mo_status_t status = check_elementwise("mse_loss", context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);
@@ -152,6 +156,7 @@ static mo_status_t check_span(const mo_context_t *context, const mo_span_loss_pa
 }
 
 mo_status_t mo_span_loss(mo_context_t *context, const mo_span_loss_params *params) {
+  MO_RANGE(context, "mo_span_loss", params, params->loss, params->start_logits, params->end_logits);
   mo_status_t status = check_span(context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);

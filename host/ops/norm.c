@@ -2,6 +2,7 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 /* (..., C) beside the input, last stride 1. */
@@ -65,7 +66,11 @@ static mo_status_t norm(const char *op, mo_context_t *context, const mo_norm_par
 }
 
 mo_status_t mo_layer_norm(mo_context_t *context, const mo_norm_params *params) {
+  MO_RANGE(context, "mo_layer_norm", params, params->output, params->sum, params->input, params->residual);
   return norm("layer norm", context, params, false);
 }
 
-mo_status_t mo_rms_norm(mo_context_t *context, const mo_norm_params *params) { return norm("rms norm", context, params, true); }
+mo_status_t mo_rms_norm(mo_context_t *context, const mo_norm_params *params) {
+  MO_RANGE(context, "mo_rms_norm", params, params->output, params->sum, params->input, params->residual);
+  return norm("rms norm", context, params, true);
+}

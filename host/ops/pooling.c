@@ -4,6 +4,7 @@
 #include "modelout/pooling.h"
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 static mo_status_t check_dense(const mo_context_t *context, const mo_pooling_params *params, int64_t channels) {
@@ -53,6 +54,7 @@ static mo_status_t check_pooling(const mo_context_t *context, const mo_pooling_p
 }
 
 mo_status_t mo_pooling(mo_context_t *context, const mo_pooling_params *params) {
+  MO_RANGE(context, "mo_pooling", params, params->output, params->input, params->mask, params->weight);
   mo_status_t status = check_pooling(context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/core/relative_buckets.h"
 #include "host/ops/check.h"
 
@@ -72,6 +73,7 @@ static mo_status_t position_bias(mo_context_t *context, const mo_position_bias_p
 }
 
 mo_status_t mo_position_bias(mo_context_t *context, const mo_position_bias_params *params) {
+  MO_RANGE(context, "mo_position_bias", params, params->output, params->table, params->slopes);
   const mo_status_t status = position_bias(context, params);
   return context == NULL ? status : mo_context_note(context, status);
 }

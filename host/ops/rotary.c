@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 #define OP "rotary embedding"
@@ -71,6 +72,7 @@ static mo_status_t rotary_embedding(mo_context_t *context, const mo_rotary_param
 }
 
 mo_status_t mo_rotary_embedding(mo_context_t *context, const mo_rotary_params *params) {
+  MO_RANGE(context, "mo_rotary_embedding", params, params->query, params->key, params->rotary.cosine);
   const mo_status_t status = rotary_embedding(context, params);
   return context == NULL ? status : mo_context_note(context, status);
 }

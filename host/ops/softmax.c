@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 #define OP "softmax"
@@ -45,6 +46,7 @@ static mo_status_t softmax(mo_context_t *context, const mo_softmax_params *param
 }
 
 mo_status_t mo_softmax(mo_context_t *context, const mo_softmax_params *params) {
+  MO_RANGE(context, "mo_softmax", params, params->output, params->input, params->mask, params->bias);
   const mo_status_t status = softmax(context, params);
   return context == NULL ? status : mo_context_note(context, status);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 static mo_status_t check_result(const mo_context_t *context, const char *name, const mo_tensor *tensor, mo_dtype_t dtype,
@@ -35,6 +36,7 @@ static mo_status_t check_topk(const mo_context_t *context, const mo_topk_params 
 }
 
 mo_status_t mo_topk(mo_context_t *context, const mo_topk_params *params) {
+  MO_RANGE(context, "mo_topk", params, params->values, params->indices, params->input);
   mo_status_t status = check_topk(context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/core/arena.h"
+#include "host/core/range.h"
 #include "host/output/plan_internal.h"
 
 #define DICT_KEY_BYTES 24 /* "65535.cached_value" and its end */
@@ -295,6 +296,7 @@ static mo_status_t create_output(mo_context_t *context, const mo_plan *plan, voi
 
 mo_status_t mo_output_create(mo_context_t *context, const mo_class *output_class, const mo_dimensions *dimensions,
                              const mo_request *request, void *memory, size_t memory_bytes, mo_output **output) {
+  MO_RANGE_NAMED(context, "mo_output_create");
   mo_plan plan;
   MO_CHECK(context != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "output_create: the %s is NULL",
            context == NULL ? "context" : "destination");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/core/checked_math.h"
+#include "host/core/range.h"
 #include "host/output/gather.h"
 #include "host/output/mirror.h"
 
@@ -61,6 +62,7 @@ static mo_status_t for_each_output_source(const mo_output *output, mo_stream str
 }
 
 mo_status_t mo_output_mark_written(mo_output *output, mo_stream stream) {
+  MO_RANGE_NAMED(output != NULL ? output->state->context : NULL, "mo_output_mark_written");
   MO_CHECK(output != NULL, MO_STATUS_INVALID_ARGUMENT, "output_mark_written: the output is NULL");
   if (mo_context_stream_is_capturing(output->state->context, stream)) {
     return mo_context_note(output->state->context,
@@ -79,6 +81,7 @@ static mo_status_t synchronize_source(mo_source *source, mo_context_t *context, 
 }
 
 mo_status_t mo_output_synchronize(mo_output *output) {
+  MO_RANGE_NAMED(output != NULL ? output->state->context : NULL, "mo_output_synchronize");
   MO_CHECK(output != NULL, MO_STATUS_INVALID_ARGUMENT, "output_synchronize: the output is NULL");
   return mo_context_note(output->state->context, for_each_output_source(output, NULL, synchronize_source));
 }
@@ -161,7 +164,7 @@ static mo_status_t note(const mo_field *field, mo_status_t status) {
   return field == NULL ? status : mo_context_note(field->context, status);
 }
 
-mo_status_t mo_field_read_slice(mo_field *field, const mo_slice *slices, int32_t slice_count, mo_host_view *view) {
+static mo_status_t read_slice(mo_field *field, const mo_slice *slices, int32_t slice_count, mo_host_view *view) {
   MO_CHECK(view != NULL, MO_STATUS_INVALID_ARGUMENT, "field_read: the view is NULL");
   mo_tensor host;
   uint64_t generation = 0;
@@ -170,7 +173,15 @@ mo_status_t mo_field_read_slice(mo_field *field, const mo_slice *slices, int32_t
   return note(field, status);
 }
 
-mo_status_t mo_field_read(mo_field *field, mo_host_view *view) { return mo_field_read_slice(field, NULL, 0, view); }
+mo_status_t mo_field_read_slice(mo_field *field, const mo_slice *slices, int32_t slice_count, mo_host_view *view) {
+  MO_RANGE_OF(field != NULL ? field->context : NULL, "mo_field_read_slice", "field", mo_field_tensor(field));
+  return read_slice(field, slices, slice_count, view);
+}
+
+mo_status_t mo_field_read(mo_field *field, mo_host_view *view) {
+  MO_RANGE_OF(field != NULL ? field->context : NULL, "mo_field_read", "field", mo_field_tensor(field));
+  return read_slice(field, NULL, 0, view);
+}
 
 /* ---- Into memory of the caller ---- */
 
@@ -252,6 +263,7 @@ static mo_status_t read_into(mo_field *field, const mo_slice *slices, int32_t sl
 }
 
 mo_status_t mo_field_read_into(mo_field *field, const mo_slice *slices, int32_t slice_count, void *destination, size_t bytes) {
+  MO_RANGE_OF(field != NULL ? field->context : NULL, "mo_field_read_into", "field", mo_field_tensor(field));
   return note(field, read_into(field, slices, slice_count, destination, bytes));
 }
 
@@ -273,6 +285,7 @@ static mo_status_t read_float32(mo_field *field, const mo_slice *slices, int32_t
 
 mo_status_t mo_field_read_float32(mo_field *field, const mo_slice *slices, int32_t slice_count, float *destination,
                                   int64_t count) {
+  MO_RANGE_OF(field != NULL ? field->context : NULL, "mo_field_read_float32", "field", mo_field_tensor(field));
   return note(field, read_float32(field, slices, slice_count, destination, count));
 }
 
@@ -307,6 +320,7 @@ static mo_status_t read_top_k(mo_field *field, int64_t k, mo_host_view *values, 
 }
 
 mo_status_t mo_field_read_top_k(mo_field *field, int64_t k, mo_host_view *values, mo_host_view *indices) {
+  MO_RANGE_OF(field != NULL ? field->context : NULL, "mo_field_read_top_k", "field", mo_field_tensor(field));
   MO_CHECK(values != NULL && indices != NULL, MO_STATUS_INVALID_ARGUMENT, "field_read_top_k: a view is NULL");
   return note(field, read_top_k(field, k, values, indices));
 }
@@ -328,6 +342,7 @@ static mo_status_t prefetch(mo_field *field) {
 }
 
 mo_status_t mo_field_prefetch(mo_field *field) {
+  MO_RANGE_OF(field != NULL ? field->context : NULL, "mo_field_prefetch", "field", mo_field_tensor(field));
   MO_CHECK(field != NULL, MO_STATUS_TYPE_ERROR, "field_prefetch: the field is None");
   return note(field, prefetch(field));
 }

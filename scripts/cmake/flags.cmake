@@ -8,7 +8,7 @@ function(mo_target_defaults target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   # Strict C11 hides POSIX; the host side needs mmap, pthreads and getopt_long.
-  target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE $<$<NOT:$<BOOL:${MODELOUT_NVTX}>>:MO_NO_RANGES>)
   mo_target_sanitize(${target})
 endfunction()
 

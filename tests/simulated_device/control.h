@@ -6,6 +6,7 @@
 #ifndef SIMULATED_DEVICE_CONTROL_H
 #define SIMULATED_DEVICE_CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,13 @@ void simulated_reset(void);
 /* Bytes copied from device to host, and kernels launched, so far. */
 uint64_t simulated_copied_to_host_bytes(void);
 uint64_t simulated_launch_count(void);
+
+/* A profiler for NVTX: while none is attached, domains are not made. As with a real one, who asked before has its answer. */
+void simulated_attach_profiler(bool attach);
+
+/* The ranges since the last call, one line per event: the domain, two spaces per open range, and "+ MESSAGE" or "-". Good until
+ * the next call. */
+const char *simulated_take_ranges(void);
 
 #ifdef __cplusplus
 }
