@@ -20,6 +20,7 @@
 #include "modelout/pooling.h"
 #include "modelout/position_bias.h"
 #include "modelout/rotary.h"
+#include "modelout/sampling.h"
 #include "modelout/softmax.h"
 #include "modelout/topk.h"
 
@@ -95,6 +96,7 @@ typedef struct mo_backend {
   mo_status_t (*attention_merge)(mo_context_t *context, const mo_attention_merge_params *params);
   mo_status_t (*kv_update)(mo_context_t *context, const mo_kv_update_params *params);
   mo_status_t (*kv_gather)(mo_context_t *context, const mo_kv_gather_params *params);
+  mo_status_t (*sample)(mo_context_t *context, const mo_sampling_params *params);
 } mo_backend;
 
 /* The CPU backend, always there. */

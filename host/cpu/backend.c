@@ -90,4 +90,5 @@ const mo_backend mo_cpu_backend = {
     .attention_merge = mo_cpu_attention_merge,
     .kv_update = mo_cpu_kv_update,
     .kv_gather = mo_cpu_kv_gather,
+    .sample = mo_cpu_sample,
 };

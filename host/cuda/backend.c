@@ -227,6 +227,7 @@ static const mo_backend cuda_backend = {
     .attention_merge = mo_cuda_attention_merge,
     .kv_update = mo_cuda_kv_update,
     .kv_gather = mo_cuda_kv_gather,
+    .sample = mo_cuda_sample,
 };
 
 MO_API const mo_backend *mo_backend_module(uint32_t abi_version, char *reason, size_t reason_bytes);

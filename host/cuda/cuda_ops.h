@@ -47,6 +47,7 @@ mo_status_t mo_cuda_position_bias(mo_context_t *context, const mo_position_bias_
 mo_status_t mo_cuda_attention_merge(mo_context_t *context, const mo_attention_merge_params *params);
 mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *params);
 mo_status_t mo_cuda_kv_gather(mo_context_t *context, const mo_kv_gather_params *params);
+mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *params);
 mo_status_t mo_cuda_topk(mo_context_t *context, const mo_topk_params *params);
 
 /* A strided device view into contiguous host memory (host/cuda/gather.c). */

@@ -28,6 +28,7 @@
 #include "modelout/pooling.h"
 #include "modelout/position_bias.h"
 #include "modelout/rotary.h"
+#include "modelout/sampling.h"
 #include "modelout/softmax.h"
 #include "modelout/topk.h"
 

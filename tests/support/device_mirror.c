@@ -68,6 +68,7 @@ PROBE_OP(rotary_embedding, mo_rotary_params)
 PROBE_OP(attention_merge, mo_attention_merge_params)
 PROBE_OP(kv_update, mo_kv_update_params)
 PROBE_OP(kv_gather, mo_kv_gather_params)
+PROBE_OP(sample, mo_sampling_params)
 PROBE_OP(position_bias, mo_position_bias_params)
 
 static mo_status_t probe_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
@@ -103,7 +104,8 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .position_bias = probe_position_bias,
                                .attention_merge = probe_attention_merge,
                                .kv_update = probe_kv_update,
-                               .kv_gather = probe_kv_gather};
+                               .kv_gather = probe_kv_gather,
+                               .sample = probe_sample};
   static mo_context_t *probe = NULL;
   if (probe != NULL) return probe;
   backend.kind = mo_context_device(context).kind;
@@ -287,6 +289,10 @@ MIRRORED_OP(attention_merge, mo_attention_merge_params,
 MIRRORED_OP(position_bias, mo_position_bias_params, (T(output), T(slopes), T(table), T(query_offsets)))
 MIRRORED_OP(rotary_embedding, mo_rotary_params,
             (T(rotary.cosine), T(rotary.sine), T(query_output), T(query), T(key_output), T(key), T(position_ids)))
+
+MIRRORED_OP(sample, mo_sampling_params,
+            (T(tokens), T(scores), T(log_probabilities), T(logits), T(step_counts), T(row_numbers), T(finished), T(end_tokens),
+             T(lengths), T(positions)))
 
 /* The tensors of a cache's view. */
 #define VIEW(member) (T(member.key), T(member.value), T(member.key_scale), T(member.value_scale), T(member.block_table))

@@ -35,6 +35,7 @@ mo_status_t test_position_bias(mo_context_t *context, const mo_position_bias_par
 mo_status_t test_attention_merge(mo_context_t *context, const mo_attention_merge_params *params);
 mo_status_t test_kv_update(mo_context_t *context, const mo_kv_update_params *params);
 mo_status_t test_kv_gather(mo_context_t *context, const mo_kv_gather_params *params);
+mo_status_t test_sample(mo_context_t *context, const mo_sampling_params *params);
 mo_status_t test_topk(mo_context_t *context, const mo_topk_params *params);
 
 #ifdef __cplusplus
