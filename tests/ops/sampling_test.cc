@@ -234,10 +234,12 @@ TEST_F(SamplingTest, IsItsDefinition) {
 TEST_F(SamplingTest, LongRows) {
   for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
     const int64_t count = test_device_is_simulated() ? 9001 : 50257;
-    for (const int kind : {0, 1, 4}) {
+    for (const int kind : {0, 1, 4, 5}) {
       TestTensor logits(dtype, {2, count}, 1, dtype == MO_DTYPE_FLOAT32 ? 1 : 0);
       Fill(&logits, kind, &random_);
       for (int64_t i = 0; i < logits.count() && kind == 4; ++i) logits.Set(i, -static_cast<double>(i % count) / 500);
+      for (int64_t i = 0; i < logits.count() && kind == 5; ++i)
+        logits.Set(i, i % 83 == 0 ? 1 + static_cast<double>(i) / 1000 : 0);
       for (const Settings &s : {Settings{0}, Settings{1}, Settings{1, 50}, Settings{0.9f, 2000}, Settings{1, 0, 0.3f},
                                 Settings{1, 0, 0.9f}, Settings{3, 0, 0.99f}, Settings{1, 100, 0.9f, 0.01f}}) {
         SCOPED_TRACE(std::string(mo_dtype_name(dtype)) + " kind " + std::to_string(kind) + " temperature " +
