@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 #define MAX_VOCABULARY ((int64_t)1 << 22)
@@ -87,6 +88,7 @@ static mo_status_t check_sampling(const mo_context_t *context, const mo_sampling
 }
 
 mo_status_t mo_sample(mo_context_t *context, const mo_sampling_params *params) {
+  MO_RANGE(context, "mo_sample", params, params->tokens, params->scores, params->logits);
   mo_status_t status = check_sampling(context, params);
   if (status == MO_STATUS_OK && params->logits->shape[0] > 0) {
     const mo_backend *backend = mo_context_backend(context);
