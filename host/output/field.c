@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/core/checked_math.h"
+#include "host/output/field_owner.h"
 #include "host/output/output_internal.h"
 
 /* ---- Looking ------------------------------------------------------------------------------------------------------- */
@@ -318,6 +319,7 @@ static void mo_field_destroy(mo_field *field) {
     if (field->as.tensor.release != NULL) field->as.tensor.release(field->as.tensor.user_data);
   }
   for (int64_t i = 0; i < mo_field_length(field); ++i) mo_field_release(field->as.items.items[i]);
+  if (field->owner_release != NULL) field->owner_release(field->owner);
   mo_host_free(context, field, field->host_bytes);
   mo_context_release_reference(context);
 }
@@ -329,4 +331,15 @@ void mo_field_release(mo_field *field) {
   } else if (atomic_fetch_sub_explicit(&field->references, 1, memory_order_acq_rel) == 1) {
     mo_field_destroy(field);
   }
+}
+
+/* ---- Owners -------------------------------------------------------------------------------------------------------- */
+
+void mo_field_set_owner(mo_field *field, void *owner, mo_release_function release) {
+  field->owner = owner;
+  field->owner_release = release;
+}
+
+void *mo_field_owner(const mo_field *field, mo_release_function release) {
+  return field != NULL && field->owner_release == release ? field->owner : NULL;
 }

@@ -42,6 +42,8 @@ struct mo_field {
   mo_context_t *context;
   _Atomic int64_t references;  /* only without a block */
   size_t host_bytes;           /* size of the allocation that starts at this field; only without a block */
+  void *owner;                 /* host/output/field_owner.h; NULL */
+  mo_release_function owner_release;
   union {
     struct {
       mo_tensor tensor;
