@@ -32,6 +32,8 @@
 #include "modelout/softmax.h"
 #include "modelout/topk.h"
 
+#include "modelout/cache.h"
+
 #include "modelout/model.h"
 #include "modelout/tokenizer.h"
 
