@@ -28,13 +28,7 @@ typedef struct mo_kv_update_kernel_args {
   int64_t offset;
   const int32_t *offsets, *counts; /* NULL */
   int64_t offset_stride, count_stride;
-  const float *cosine, *sine; /* NULL: keys are not turned */
-  int32_t pairs;
-  int64_t position_count;
-  bool interleaved;
-  const void *position_ids; /* NULL: the slot */
-  mo_dtype_t position_dtype;
-  int64_t position_strides[2];
+  mo_kv_turn turn; /* of keys */
 } mo_kv_update_kernel_args;
 
 typedef struct mo_kv_gather_kernel_args {

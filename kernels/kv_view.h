@@ -24,4 +24,15 @@ typedef struct mo_kv_table {
   int32_t page_size, page_count;
 } mo_kv_table;
 
+/* Rotary embedding of a head by its position. */
+typedef struct mo_kv_turn {
+  const float *cosine, *sine; /* (position_count, pairs); NULL: heads are not turned */
+  int64_t position_count;
+  int32_t pairs;
+  mo_dtype_t position_dtype;
+  const void *position_ids; /* NULL: the slot */
+  int64_t position_strides[2];
+  bool interleaved;
+} mo_kv_turn;
+
 #endif

@@ -8,33 +8,7 @@
 #include <string.h>
 
 #include "host/core/checked_math.h"
-#include "host/core/kv_quantise.h"
-#include "host/cpu/kv_place.h"
-#include "host/cpu/rotary.h"
-
-static void quantise(const float *values, int64_t size, int64_t groups, mo_dtype_t dtype, void *stored, float *scales) {
-  const int64_t width = groups == 0 ? 0 : size / groups;
-  for (int64_t g = 0; g < groups; g++) {
-    float largest = 0.0f;
-    for (int64_t i = 0; i < width; i++) largest = fmaxf(largest, fabsf(values[g * width + i]));
-    const float scale = largest / (dtype == MO_DTYPE_INT8 ? MO_KV_INT8_LARGEST : MO_KV_E4M3_LARGEST);
-    scales[g] = scale;
-    for (int64_t i = g * width; i < (g + 1) * width; i++) {
-      const float quotient = mo_kv_quotient(values[i], scale);
-      if (dtype == MO_DTYPE_INT8) ((int8_t *)stored)[i] = mo_kv_to_int8(quotient);
-      else ((uint8_t *)stored)[i] = mo_kv_to_e4m3(quotient);
-    }
-  }
-}
-
-static void dequantise(const void *stored, const float *scales, int64_t size, int64_t groups, mo_dtype_t dtype, float *values) {
-  const int64_t width = groups == 0 ? 0 : size / groups;
-  for (int64_t i = 0; i < groups * width; i++) {
-    const float quotient =
-        dtype == MO_DTYPE_INT8 ? (float)((const int8_t *)stored)[i] : mo_kv_from_e4m3(((const uint8_t *)stored)[i]);
-    values[i] = quotient * scales[i / width];
-  }
-}
+#include "host/cpu/kv_head.h"
 
 /* A row of floats per thread. */
 static mo_status_t reserve_rows(mo_context_t *context, const mo_kv_view *view, int64_t *size, float **rows) {
@@ -87,25 +61,6 @@ static mo_status_t check_rows(const mo_kv_update_params *params) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t write_head(const mo_tensor *source, const mo_tensor *stored, const mo_tensor *scale, const mo_rotary *rotary,
-                              int64_t position, const char *from, mo_kv_place to, int64_t head, float *wide) {
-  const int64_t size = source->shape[3];
-  char *destination = mo_kv_address(stored, to.block, head, to.slot);
-  if (rotary == NULL && scale == NULL) {
-    memcpy(destination, from, (size_t)size * mo_dtype_bytes(source->dtype));
-    return MO_STATUS_OK;
-  }
-  MO_TRY(mo_dtype_convert(wide, MO_DTYPE_FLOAT32, from, source->dtype, size));
-  if (rotary != NULL) {
-    const int64_t pairs = rotary->cosine->shape[1];
-    mo_rotary_turn(wide, wide, (const float *)rotary->cosine->data + position * pairs,
-                   (const float *)rotary->sine->data + position * pairs, pairs, rotary->pairing);
-  }
-  if (scale == NULL) return mo_dtype_convert(destination, stored->dtype, wide, MO_DTYPE_FLOAT32, size);
-  quantise(wide, size, scale->shape[3], stored->dtype, destination, (float *)mo_kv_address(scale, to.block, head, to.slot));
-  return MO_STATUS_OK;
-}
-
 mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *params) {
   const mo_tensor *shape = params->layers[0].key;
   const int64_t batch = shape->shape[0], heads = shape->shape[1], length = shape->shape[2];
@@ -124,10 +79,10 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
     if (!to.is_there) continue;
     float *const wide = scratch + omp_get_thread_num() * size;
     const int64_t position = params->rotary != NULL ? position_of(params, row, token) : 0;
-    failed |= write_head(layer->key, layer->cache.key, layer->cache.key_scale, params->rotary, position,
-                         mo_kv_address(layer->key, row, head, token), to, head, wide) != MO_STATUS_OK;
-    failed |= write_head(layer->value, layer->cache.value, layer->cache.value_scale, NULL, 0,
-                         mo_kv_address(layer->value, row, head, token), to, head, wide) != MO_STATUS_OK;
+    failed |= mo_kv_write_head(layer->key, layer->cache.key, layer->cache.key_scale, params->rotary, position,
+                               mo_kv_address(layer->key, row, head, token), to, head, wide) != MO_STATUS_OK;
+    failed |= mo_kv_write_head(layer->value, layer->cache.value, layer->cache.value_scale, NULL, 0,
+                               mo_kv_address(layer->value, row, head, token), to, head, wide) != MO_STATUS_OK;
   }
   MO_CHECK(!failed, MO_STATUS_INTERNAL, "cache update: a head could not be converted from %s", mo_dtype_name(shape->dtype));
   return MO_STATUS_OK;
@@ -155,8 +110,8 @@ static mo_status_t read_head(const mo_tensor *stored, const mo_tensor *scale, mo
              scale_bytes);
     return MO_STATUS_OK;
   }
-  dequantise(source, (const float *)mo_kv_address(scale, from.block, head, from.slot), size, scale->shape[3], stored->dtype,
-             wide);
+  mo_kv_dequantise(source, (const float *)mo_kv_address(scale, from.block, head, from.slot), size, scale->shape[3],
+                   stored->dtype, wide);
   return mo_dtype_convert(to, destination->dtype, wide, MO_DTYPE_FLOAT32, size);
 }
 

@@ -20,7 +20,7 @@ static mo_status_t check_extents(const char *op, const mo_tensor *key, const mo_
 
 mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *params) {
   const mo_kv_update_layer *first = &params->layers[0];
-  const mo_tensor *key = first->key, *ids = params->position_ids;
+  const mo_tensor *key = first->key;
   MO_TRY(check_extents("cache update", key, first->value, MO_KV_LAYERS_PER_LAUNCH));
   mo_kv_update_kernel_args args = {
       .batch = (int32_t)key->shape[0],
@@ -39,19 +39,7 @@ mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *
     args.counts = params->counts->data;
     args.count_stride = params->counts->strides[0];
   }
-  if (params->rotary != NULL) {
-    args.cosine = params->rotary->cosine->data;
-    args.sine = params->rotary->sine->data;
-    args.pairs = (int32_t)params->rotary->cosine->shape[1];
-    args.position_count = params->rotary->cosine->shape[0];
-    args.interleaved = params->rotary->pairing == MO_ROTARY_INTERLEAVED;
-    if (ids != NULL) {
-      args.position_ids = ids->data;
-      args.position_dtype = ids->dtype;
-      args.position_strides[0] = ids->shape[0] == 1 ? 0 : ids->strides[0];
-      args.position_strides[1] = ids->strides[1];
-    }
-  }
+  args.turn = mo_cuda_kv_turn(params->rotary, params->position_ids);
   MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
   for (int32_t begin = 0; begin < params->layer_count; begin += MO_KV_LAYERS_PER_LAUNCH) {
     args.layer_count =

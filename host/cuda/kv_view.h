@@ -32,4 +32,21 @@ static inline mo_kv_table mo_cuda_kv_table(const mo_kv_view *view) {
   return table;
 }
 
+/* Either may be NULL. */
+static inline mo_kv_turn mo_cuda_kv_turn(const mo_rotary *rotary, const mo_tensor *position_ids) {
+  mo_kv_turn turn = {.cosine = NULL};
+  if (rotary == NULL) return turn;
+  turn.cosine = rotary->cosine->data;
+  turn.sine = rotary->sine->data;
+  turn.position_count = rotary->cosine->shape[0];
+  turn.pairs = (int32_t)rotary->cosine->shape[1];
+  turn.interleaved = rotary->pairing == MO_ROTARY_INTERLEAVED;
+  if (position_ids == NULL) return turn;
+  turn.position_ids = position_ids->data;
+  turn.position_dtype = position_ids->dtype;
+  turn.position_strides[0] = position_ids->shape[0] == 1 ? 0 : position_ids->strides[0];
+  turn.position_strides[1] = position_ids->strides[1];
+  return turn;
+}
+
 #endif
