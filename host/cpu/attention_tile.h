@@ -31,12 +31,6 @@ typedef struct mo_product {
   int64_t to_factor_step;
 } mo_product;
 
-#if defined(__clang__)
-#define MO_UNROLL _Pragma("unroll")
-#else
-#define MO_UNROLL _Pragma("GCC unroll 8")
-#endif
-
 static inline __attribute__((always_inline)) void mo_tile_(const int rows, const int vectors, const mo_product *p, int64_t row,
                                                            int64_t vector) {
   mo_vf sum[8][MO_TILE_VECTORS];

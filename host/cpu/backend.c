@@ -75,7 +75,6 @@ const mo_backend mo_cpu_backend = {
     .softmax = mo_cpu_softmax,
     .layer_norm = mo_cpu_layer_norm,
     .rms_norm = mo_cpu_rms_norm,
-    .gate = mo_cpu_gate,
     .embedding = mo_cpu_embedding,
     .linear = mo_cpu_linear,
     .linear_pack = mo_cpu_linear_pack,
@@ -92,4 +91,5 @@ const mo_backend mo_cpu_backend = {
     .kv_update = mo_cpu_kv_update,
     .kv_gather = mo_cpu_kv_gather,
     .sample = mo_cpu_sample,
+    .decode_attention = mo_cpu_decode_attention,
 };

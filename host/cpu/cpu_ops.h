@@ -15,7 +15,6 @@ mo_status_t mo_cpu_attention(mo_context_t *context, const mo_attention_params *p
 mo_status_t mo_cpu_softmax(mo_context_t *context, const mo_softmax_params *params);
 mo_status_t mo_cpu_layer_norm(mo_context_t *context, const mo_norm_params *params);
 mo_status_t mo_cpu_rms_norm(mo_context_t *context, const mo_norm_params *params);
-mo_status_t mo_cpu_gate(mo_context_t *context, const mo_gate_params *params);
 mo_status_t mo_cpu_embedding(mo_context_t *context, const mo_embedding_params *params);
 mo_status_t mo_cpu_linear(mo_context_t *context, const mo_linear_params *params);
 mo_status_t mo_cpu_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
@@ -32,6 +31,7 @@ mo_status_t mo_cpu_attention_merge(mo_context_t *context, const mo_attention_mer
 mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *params);
 mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *params);
 mo_status_t mo_cpu_sample(mo_context_t *context, const mo_sampling_params *params);
+mo_status_t mo_cpu_decode_attention(mo_context_t *context, const mo_decode_attention_params *params);
 mo_status_t mo_cpu_topk(mo_context_t *context, const mo_topk_params *params);
 
 #ifdef __cplusplus

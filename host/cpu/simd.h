@@ -18,6 +18,13 @@
 #include <stdint.h>
 #include <string.h>
 
+/* In front of a short loop whose count is a constant: its arrays become registers. */
+#if defined(__clang__)
+#define MO_UNROLL _Pragma("unroll")
+#else
+#define MO_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 #define MO_SIMD_PASTE_(a, b) a##b
 #define MO_SIMD_PASTE(a, b) MO_SIMD_PASTE_(a, b)
 

@@ -212,7 +212,6 @@ static const mo_backend cuda_backend = {
     .softmax = mo_cuda_softmax,
     .layer_norm = mo_cuda_layer_norm,
     .rms_norm = mo_cuda_rms_norm,
-    .gate = mo_cuda_gate,
     .embedding = mo_cuda_embedding,
     .linear = mo_cuda_linear,
     .linear_pack = mo_cuda_linear_pack,
@@ -229,6 +228,7 @@ static const mo_backend cuda_backend = {
     .kv_update = mo_cuda_kv_update,
     .kv_gather = mo_cuda_kv_gather,
     .sample = mo_cuda_sample,
+    .decode_attention = mo_cuda_decode_attention,
 };
 
 MO_API const mo_backend *mo_backend_module(uint32_t abi_version, char *reason, size_t reason_bytes);

@@ -13,13 +13,13 @@
 typedef struct mo_cuda_state {
   int32_t device_index;
   int32_t multiprocessor_count;
-  size_t shared_bytes_limit; /* per block, opt-in */
+  size_t shared_bytes_limit;                 /* per block, opt-in */
   struct mo_cuda_linear_plans *linear_plans; /* host/cuda/linear.c; NULL until the first linear */
   char name[256];
 } mo_cuda_state;
 
-/* The card of this context for the calling thread. Every function of the backend begins with it: another library may have chosen
- * another card since. */
+/* The card of this context for the calling thread. Every function of the backend begins with it: another library may have
+ * chosen another card since. */
 mo_status_t mo_cuda_enter(const mo_cuda_state *state);
 
 static inline mo_cuda_state *mo_cuda_state_of(const mo_context_t *context) {
@@ -31,7 +31,6 @@ mo_status_t mo_cuda_attention(mo_context_t *context, const mo_attention_params *
 mo_status_t mo_cuda_softmax(mo_context_t *context, const mo_softmax_params *params);
 mo_status_t mo_cuda_layer_norm(mo_context_t *context, const mo_norm_params *params);
 mo_status_t mo_cuda_rms_norm(mo_context_t *context, const mo_norm_params *params);
-mo_status_t mo_cuda_gate(mo_context_t *context, const mo_gate_params *params);
 mo_status_t mo_cuda_embedding(mo_context_t *context, const mo_embedding_params *params);
 mo_status_t mo_cuda_linear(mo_context_t *context, const mo_linear_params *params);
 mo_status_t mo_cuda_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
@@ -49,6 +48,7 @@ mo_status_t mo_cuda_attention_merge(mo_context_t *context, const mo_attention_me
 mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *params);
 mo_status_t mo_cuda_kv_gather(mo_context_t *context, const mo_kv_gather_params *params);
 mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *params);
+mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_attention_params *params);
 mo_status_t mo_cuda_topk(mo_context_t *context, const mo_topk_params *params);
 
 /* A strided device view into contiguous host memory (host/cuda/gather.c). */

@@ -20,8 +20,8 @@
 
 #include "modelout/attention.h"
 #include "modelout/attention_merge.h"
+#include "modelout/decode_attention.h"
 #include "modelout/embedding.h"
-#include "modelout/gate.h"
 #include "modelout/kv_update.h"
 #include "modelout/linear.h"
 #include "modelout/loss.h"

@@ -27,6 +27,16 @@ __device__ __forceinline__ void mo_async_copy16(void *shared, const void *global
 #endif
 }
 
+/* The same for 4 bytes, of which all or none are read. */
+__device__ __forceinline__ void mo_async_copy4(void *shared, const void *global, int valid_bytes) {
+#if defined(MO_SIMULATED_DEVICE)
+  ::simulated::async_copy(shared, global, 4, static_cast<size_t>(valid_bytes));
+#else
+  const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(address), "l"(global), "r"(valid_bytes) : "memory");
+#endif
+}
+
 /* Closes a group of the copies this thread started. */
 __device__ __forceinline__ void mo_async_commit() {
 #if defined(MO_SIMULATED_DEVICE)

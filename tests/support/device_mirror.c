@@ -57,7 +57,6 @@ static void probe_close(void *state) { (void)state; }
 PROBE_OP(attention, mo_attention_params)
 PROBE_OP(softmax, mo_softmax_params)
 PROBE_OP(norm, mo_norm_params)
-PROBE_OP(gate, mo_gate_params)
 PROBE_OP(embedding, mo_embedding_params)
 PROBE_OP(linear, mo_linear_params)
 PROBE_OP(pooling, mo_pooling_params)
@@ -71,6 +70,7 @@ PROBE_OP(kv_update, mo_kv_update_params)
 PROBE_OP(kv_gather, mo_kv_gather_params)
 PROBE_OP(sample, mo_sampling_params)
 PROBE_OP(position_bias, mo_position_bias_params)
+PROBE_OP(decode_attention, mo_decode_attention_params)
 
 static mo_status_t probe_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
                                      mo_packed_weight_t *packed) {
@@ -92,7 +92,6 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .softmax = probe_softmax,
                                .layer_norm = probe_norm,
                                .rms_norm = probe_norm,
-                               .gate = probe_gate,
                                .embedding = probe_embedding,
                                .linear = probe_linear,
                                .linear_pack = probe_linear_pack,
@@ -107,7 +106,8 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .attention_merge = probe_attention_merge,
                                .kv_update = probe_kv_update,
                                .kv_gather = probe_kv_gather,
-                               .sample = probe_sample};
+                               .sample = probe_sample,
+                               .decode_attention = probe_decode_attention};
   static mo_context_t *probe = NULL;
   if (probe != NULL) return probe;
   backend.kind = mo_context_device(context).kind;
@@ -277,7 +277,6 @@ MIRRORED_OP(attention, mo_attention_params,
 MIRRORED_OP(softmax, mo_softmax_params, (T(output), T(input), T(mask), T(bias)))
 MIRRORED_OP(layer_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
 MIRRORED_OP(rms_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
-MIRRORED_OP(gate, mo_gate_params, (T(output), T(gate), T(input)))
 MIRRORED_OP(embedding, mo_embedding_params,
             (T(output), T(ids), T(embeds), T(word), T(position), T(type), T(position_ids), T(token_type_ids), T(norm_weight),
              T(norm_bias)))
@@ -329,6 +328,27 @@ mo_status_t test_kv_update(mo_context_t *context, const mo_kv_update_params *par
   T(offsets), T(counts), T(position_ids);
   if (mo_kv_update(probe_of(context), &p) != MO_STATUS_OK) return mo_kv_update(context, &p);
   return run_mirrored(&m, run_kv_update, &p);
+}
+
+static mo_status_t run_decode_attention(mo_context_t *context, const void *params) {
+  return mo_decode_attention(context, params);
+}
+
+mo_status_t test_decode_attention(mo_context_t *context, const mo_decode_attention_params *params) {
+  if (is_cpu_context(context) || params == NULL) return mo_decode_attention(context, params);
+  mirror m = {.context = context};
+  mo_decode_attention_params p = *params;
+  mo_rotary rotary;
+  T(output), T(weights), T(log_sum_exp), T(query), T(key), T(value), T(position_ids), T(lengths), T(key_starts), T(mask);
+  T(bias), VIEW(cache);
+  if (p.rotary != NULL) {
+    rotary = *p.rotary;
+    rotary.cosine = translate(&m, rotary.cosine);
+    rotary.sine = translate(&m, rotary.sine);
+    p.rotary = &rotary;
+  }
+  if (mo_decode_attention(probe_of(context), &p) != MO_STATUS_OK) return mo_decode_attention(context, &p);
+  return run_mirrored(&m, run_decode_attention, &p);
 }
 
 static mo_status_t run_linear(mo_context_t *context, const void *params) { return mo_linear(context, params); }

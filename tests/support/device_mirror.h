@@ -19,7 +19,6 @@ extern "C" {
 
 mo_status_t test_attention(mo_context_t *context, const mo_attention_params *params);
 mo_status_t test_softmax(mo_context_t *context, const mo_softmax_params *params);
-mo_status_t test_gate(mo_context_t *context, const mo_gate_params *params);
 mo_status_t test_layer_norm(mo_context_t *context, const mo_norm_params *params);
 mo_status_t test_rms_norm(mo_context_t *context, const mo_norm_params *params);
 mo_status_t test_embedding(mo_context_t *context, const mo_embedding_params *params);
@@ -37,6 +36,7 @@ mo_status_t test_attention_merge(mo_context_t *context, const mo_attention_merge
 mo_status_t test_kv_update(mo_context_t *context, const mo_kv_update_params *params);
 mo_status_t test_kv_gather(mo_context_t *context, const mo_kv_gather_params *params);
 mo_status_t test_sample(mo_context_t *context, const mo_sampling_params *params);
+mo_status_t test_decode_attention(mo_context_t *context, const mo_decode_attention_params *params);
 mo_status_t test_topk(mo_context_t *context, const mo_topk_params *params);
 
 #ifdef __cplusplus

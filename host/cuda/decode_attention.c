@@ -1,0 +1,112 @@
+/* host/cuda/decode_attention.c - decode attention on the card: limits of the kernels, arguments, scratch memory.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/decode_attention.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "host/core/decode_call.h"
+#include "host/cuda/cuda_ops.h"
+#include "host/cuda/kv_view.h"
+
+#define OP "decode attention"
+
+/* 0 where the extent is 1, so that operands broadcast. */
+static void copy_strides(const mo_tensor *tensor, int32_t count, int64_t *strides) {
+  for (int32_t i = 0; i < count; ++i) strides[i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
+}
+
+static mo_status_t check_limits(const mo_decode_attention_params *params) {
+  const int64_t *query = params->query->shape, value_size = params->cache.value->shape[3];
+  const int64_t limit =
+      INT32_MAX / 4096; /* blocks: keys are shared out in no more parts than that, over at most as many tiles */
+  MO_CHECK(query[3] <= MO_DECODE_MAX_HEAD_SIZE && value_size <= MO_DECODE_MAX_HEAD_SIZE, MO_STATUS_UNSUPPORTED,
+           OP ": head dim %lld, the CUDA kernels take 1 to %d", (long long)(query[3] > value_size ? query[3] : value_size),
+           MO_DECODE_MAX_HEAD_SIZE);
+  MO_CHECK(query[0] <= limit && query[1] <= limit && query[0] * query[1] <= limit, MO_STATUS_UNSUPPORTED,
+           OP ": %lld rows of %lld heads, the CUDA kernels take %lld heads in all", (long long)query[0], (long long)query[1],
+           (long long)limit);
+  MO_CHECK(mo_decode_key_limit(params) <= INT32_MAX / 2, MO_STATUS_UNSUPPORTED, OP ": %lld keys, the CUDA kernels take %d",
+           (long long)mo_decode_key_limit(params), INT32_MAX / 2);
+  MO_CHECK(
+      params->weight_heads.count <= MO_DECODE_MAX_SELECTED_HEADS && (params->weight_heads.count == 0 || query[1] <= INT16_MAX),
+      MO_STATUS_UNSUPPORTED, OP ": %d selected heads of %lld, the CUDA kernels take %d of %d", (int)params->weight_heads.count,
+      (long long)query[1], MO_DECODE_MAX_SELECTED_HEADS, INT16_MAX);
+  return MO_STATUS_OK;
+}
+
+static void set_weights(const mo_decode_attention_params *params, mo_decode_kernel_args *args) {
+  const mo_tensor *weights = params->weights;
+  args->weights = weights->data;
+  args->weights_dtype = weights->dtype;
+  args->weights_reduction = params->weights_reduction;
+  copy_strides(weights, 3, args->weights_strides);
+  args->first_weight_row = params->weight_last_rows > 0 ? args->tokens - (int32_t)params->weight_last_rows : 0;
+  args->selected_head_count = params->weight_heads.count;
+  for (int32_t i = 0; i < params->weight_heads.count; ++i) {
+    const int32_t head = params->weight_heads.indices[i];
+    args->selected_heads[i] = (int16_t)(head < 0 ? head + args->heads : head);
+  }
+}
+
+mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_attention_params *params) {
+  const mo_tensor *query = params->query;
+  const mo_kv_view *cache = &params->cache;
+  const mo_cuda_state *state = mo_cuda_state_of(context);
+  mo_decode_kernel_args args;
+  MO_TRY(check_limits(params));
+  if (query->shape[0] == 0 || query->shape[1] == 0 || query->shape[2] == 0) return MO_STATUS_OK;
+  memset(&args, 0, sizeof args);
+  args.batch = query->shape[0];
+  args.heads = query->shape[1];
+  args.key_value_heads = cache->key->shape[1];
+  args.tokens = (int32_t)query->shape[2];
+  args.group = (int32_t)(args.heads / args.key_value_heads);
+  args.row_count = args.group * args.tokens;
+  args.dtype = query->dtype;
+  args.stored_dtype = cache->key->dtype;
+  args.query = query->data;
+  args.output = params->output->data;
+  copy_strides(query, 3, args.query_strides);
+  copy_strides(params->output, 3, args.output_strides);
+  args.new_key = mo_cuda_kv_heads(params->key);
+  args.new_value = mo_cuda_kv_heads(params->value);
+  args.key = mo_cuda_kv_store(cache->key, cache->key_scale);
+  args.value = mo_cuda_kv_store(cache->value, cache->value_scale);
+  args.table = mo_cuda_kv_table(cache);
+  args.turn = mo_cuda_kv_turn(params->rotary, params->position_ids);
+  args.length = params->length;
+  if (params->lengths != NULL) {
+    args.lengths = params->lengths->data;
+    args.lengths_stride = params->lengths->strides[0];
+  }
+  if (params->key_starts != NULL) {
+    args.key_starts = params->key_starts->data;
+    args.key_starts_stride = params->key_starts->strides[0];
+  }
+  args.rules = mo_decode_rules_of(params);
+  if (params->log_sum_exp != NULL) {
+    args.log_sum_exp = params->log_sum_exp->data;
+    copy_strides(params->log_sum_exp, 3, args.log_sum_exp_strides);
+  }
+  if (params->weights != NULL) set_weights(params, &args);
+  if (params->mask != NULL) {
+    args.mask = params->mask->data;
+    args.mask_dtype = params->mask->dtype;
+    copy_strides(params->mask, 4, args.mask_strides);
+  }
+  if (params->bias != NULL) {
+    args.bias = params->bias->data;
+    args.bias_dtype = params->bias->dtype;
+    copy_strides(params->bias, 4, args.bias_strides);
+  }
+  args.scale = params->scale != 0.0f ? params->scale : 1.0f / sqrtf((float)query->shape[3]);
+  args.soft_cap = params->soft_cap;
+
+  void *scratch;
+  const size_t bytes = mo_plan_decode_attention(&args, state->multiprocessor_count, state->shared_bytes_limit);
+  MO_TRY(mo_context_scratch(context, bytes, &scratch));
+  MO_TRY(mo_cuda_enter(state));
+  return mo_cuda_status(mo_launch_decode_attention(&args, scratch, mo_cuda_stream_of(context)), OP);
+}
