@@ -24,8 +24,8 @@ static mo_status_t check_crop(mo_cache_t *cache, int64_t count) {
 }
 
 static mo_status_t crop_layer(mo_cache_t *cache, mo_cache_layer *layer, int64_t count) {
-  const int64_t removed = count < layer->seen ? count : layer->stored, kept = layer->stored - removed;
-  if (layer->block == NULL || removed == 0) return MO_STATUS_OK;
+  const int64_t kept = count < layer->seen ? layer->stored - count : 0, removed = layer->stored - kept;
+  if (layer->block == NULL || count == 0) return MO_STATUS_OK;
   if (mo_cache_kind_is_static(layer->kind))
     MO_TRY(mo_cache_fill_zeros(cache, layer, layer->block, layer->batch, kept, removed));
   layer->seen = kept;

@@ -138,15 +138,17 @@ int64_t mo_paged_longest(const mo_cache_t *cache, int64_t row) {
   return longest;
 }
 
-void mo_paged_count(mo_cache_t *cache) {
-  for (int64_t l = 0; l < cache->layer_count; l++) {
-    int64_t longest = 0;
-    for (int64_t b = 0; b < cache->paged->lists.batch; b++) {
-      const int64_t length = mo_paged_length(cache, l, b);
-      if (length > longest) longest = length;
-    }
-    cache->layers[l]->seen = cache->layers[l]->stored = longest;
+static void count_layer(mo_cache_t *cache, int64_t layer) {
+  int64_t longest = 0;
+  for (int64_t b = 0; b < cache->paged->lists.batch; b++) {
+    const int64_t length = mo_paged_length(cache, layer, b);
+    if (length > longest) longest = length;
   }
+  cache->layers[layer]->seen = cache->layers[layer]->stored = longest;
+}
+
+void mo_paged_count(mo_cache_t *cache) {
+  for (int64_t l = 0; l < cache->layer_count; l++) count_layer(cache, l);
 }
 
 int64_t mo_paged_row_length(const mo_cache_t *cache, int64_t row) {
@@ -280,7 +282,7 @@ void mo_paged_commit(mo_cache_t *cache, int64_t layer, int64_t count) {
     lists->lengths[layer * lists->batch + b] += count;
     lists->page_counts_before[b] = lists->page_counts[b];
   }
-  mo_paged_count(cache);
+  count_layer(cache, layer);
 }
 
 mo_status_t mo_paged_reserve(mo_cache_t *cache, int64_t count) {

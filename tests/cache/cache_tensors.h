@@ -100,7 +100,11 @@ inline std::vector<float> Gather(mo_context_t *context, const mo_kv_view &view, 
 
 class CacheTest : public ::testing::Test {
  protected:
-  void SetUp() override { ASSERT_EQ(test_context_create(nullptr, &context_), MO_STATUS_OK) << mo_last_error(); }
+  void SetUp() override {
+    mo_context_options options = test_context_options();
+    options.thread_count = 1; /* the tensors are tiny */
+    ASSERT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
+  }
   void TearDown() override { mo_context_destroy(context_); }
 
   /* One row, one head, one element: appends the tokens and gives what update returns, as the original's peer tests do. */
