@@ -63,7 +63,7 @@ mo_status_t mo_paged_lists_create(const mo_cache_t *cache, int64_t batch, mo_pag
   lists->changed = lists->page_counts + 2 * batch;
   lists->lengths = lists->page_counts + 3 * batch;
   memset(lists->table, 0xFF, lists->table_bytes);
-  for (int64_t b = 0; b < batch; b++) lists->changed[b] = 0;
+  for (int64_t b = 0; b < batch; b++) lists->changed[b] = 1;
   return MO_STATUS_OK;
 }
 

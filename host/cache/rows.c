@@ -147,11 +147,10 @@ static mo_status_t end(rows_change *change) {
 
 /* ---- Entry ---- */
 
-/* Without an allocated layer there are no rows to change. */
+/* Without tokens there are no rows to change. */
 static bool has_rows(const mo_cache_t *cache) {
-  if (cache->paged != NULL) return mo_paged_is_allocated(cache);
   for (int64_t i = 0; i < cache->layer_count; i++) {
-    if (cache->layers[i]->block != NULL) return true;
+    if (cache->layers[i]->seen > 0) return true;
   }
   return false;
 }

@@ -16,6 +16,15 @@ static mo_status_t check_extent(const char *name, int64_t given, int64_t known) 
   return MO_STATUS_OK;
 }
 
+/* A cache that grows and has no tokens takes another number of rows. */
+static bool may_change_batch(const mo_cache_t *cache) {
+  if (mo_cache_kind_is_static(cache->kind) || cache->batch_given) return false;
+  for (int64_t i = 0; i < cache->layer_count; i++) {
+    if (cache->layers[i]->seen > 0) return false;
+  }
+  return true;
+}
+
 /* Enough to know the layer's extents by; the front door of the write (mo_kv_update) checks the rest. */
 static mo_status_t check_tokens(const mo_cache_t *cache, const mo_cache_extents *extents, const mo_tensor *key,
                                 const mo_tensor *value) {
@@ -37,7 +46,7 @@ static mo_status_t check_tokens(const mo_cache_t *cache, const mo_cache_extents 
       MO_CHECK(both[i]->shape[d] >= (d == 2 ? 0 : 1), MO_STATUS_INVALID_ARGUMENT,
                UPDATE ": extent %d of %s is %" PRId64 ", too small", d, i == 0 ? "key" : "value", both[i]->shape[d]);
   }
-  MO_TRY(check_extent("rows of keys", key->shape[0], cache->batch));
+  MO_TRY(check_extent("rows of keys", key->shape[0], may_change_batch(cache) ? -1 : cache->batch));
   MO_TRY(check_extent("rows of values", value->shape[0], key->shape[0]));
   MO_TRY(check_extent("heads of keys", key->shape[1], extents->heads));
   MO_TRY(check_extent("heads of values", value->shape[1], key->shape[1]));
@@ -67,6 +76,11 @@ static mo_status_t make_layer(mo_cache_t *cache, int64_t index, const mo_tensor 
   MO_TRY(mo_cache_grow_layers(cache, index < cache->layer_count ? cache->layer_count : index + 1));
   mo_cache_layer *layer = cache->layers[index];
   before->extents = layer->extents;
+  if (cache->batch >= 0 && cache->batch != key->shape[0]) {
+    for (int64_t i = 0; i < cache->layer_count; i++) mo_cache_layer_clear(cache->layers[i]);
+    if (cache->paged != NULL) mo_paged_free(cache);
+    cache->batch = -1;
+  }
   before->fresh = cache->paged != NULL ? cache->batch < 0 || !mo_paged_is_allocated(cache) : layer->block == NULL;
   if (!before->fresh) return MO_STATUS_OK;
   layer->extents.heads = key->shape[1];

@@ -32,7 +32,8 @@
  *   - crop works on a static layer (removed slots are zero again), and on a sliding layer as long as no token that is still
  *     needed has been dropped; both fail in the original for want of a method or of recorded tokens;
  *   - batch_repeat and batch_select work on every kind; on encoder-decoder caches of every kind too;
- *   - the first update of any layer fixes the batch size of the whole cache, the original looks at each layer alone;
+ *   - the first update of any layer fixes the batch size of the whole cache until it is empty again (of a static one for good);
+ *     the original looks at each layer alone;
  *   - quantised layers are stored as int8 or float8 with a scale per token, head and group from the first token on (the
  *     original keeps a residue of recent tokens unquantised, and packs 1 to 8 bits).
  *
@@ -199,8 +200,8 @@ MO_API uint64_t mo_cache_bytes(const mo_cache_t *cache, int64_t layer);
 MO_API mo_status_t mo_cache_crop(mo_cache_t *cache, int64_t count);
 
 /* Rows become rows[0], rows[1], ... (beam search: the same number of rows; select: fewer; any order, repeats allowed). Host
- * memory. INDEX_ERROR: a row outside 0..B-1; INVALID_ARGUMENT: no rows. Does nothing to layers that are not allocated, and
- * nothing at all if none is. A static cache keeps its addresses if the number of rows stays. A paged cache shares pages. */
+ * memory. INDEX_ERROR: a row outside 0..B-1; INVALID_ARGUMENT: no rows. Does nothing, and looks at no row, while no layer has
+ * tokens. A static cache keeps its addresses if the number of rows stays. A paged cache shares pages. */
 MO_API mo_status_t mo_cache_reorder(mo_cache_t *cache, const int64_t *rows, int64_t count);
 /* batch_select_indices: mo_cache_reorder by another name, as in the original. */
 MO_API mo_status_t mo_cache_batch_select(mo_cache_t *cache, const int64_t *rows, int64_t count);

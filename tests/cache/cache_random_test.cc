@@ -150,8 +150,12 @@ class Sequence {
   /* A step: every layer gets as many tokens. A paged step that the pool has no pages for ends at its first layer. */
   void Update(Subject &subject) {
     const int64_t count = Once(6) ? Pick(0, 40) : Pick(1, 4);
-    const size_t rows = subject.layers.empty() ? static_cast<size_t>(setup_.batch) : subject.layers[0].size();
-    const bool first = subject.layers.empty();
+    /* A cache that grows and is empty takes another number of rows. */
+    const bool anew = !subject.layers.empty() && !HasTokens(subject) && !IsStatic() && Once(3);
+    const bool first = subject.layers.empty() || anew;
+    const size_t rows = anew    ? static_cast<size_t>(Pick(1, 5))
+                        : first ? static_cast<size_t>(setup_.batch)
+                                : subject.layers[0].size();
     std::vector<Layer> layers = first ? std::vector<Layer>(static_cast<size_t>(setup_.layers), Layer(rows)) : subject.layers;
     const bool fits = FitsLimit(layers[0], count);
     for (size_t l = 0; l < layers.size(); ++l) {
@@ -167,6 +171,7 @@ class Sequence {
       }
       if (status == MO_STATUS_OUT_OF_MEMORY && pool_ != nullptr && l == 0) {
         ++exhaustions;
+        if (anew) return;
         return MakeSpace(subject);
       }
       ASSERT_EQ(status, MO_STATUS_OK) << mo_last_error() << " layer " << l;
@@ -258,6 +263,15 @@ class Sequence {
     }
   }
 
+  static bool HasTokens(const Subject &subject) {
+    for (const Layer &layer : subject.layers) {
+      for (const Row &row : layer) {
+        if (!row.empty()) return true;
+      }
+    }
+    return false;
+  }
+
   void Rows(Subject &subject) {
     const size_t before = subject.layers[0].size();
     const size_t count = Once(2) ? before : static_cast<size_t>(Pick(1, 5));
@@ -266,6 +280,7 @@ class Sequence {
     const mo_status_t status = Once(2) ? mo_cache_reorder(subject.cache, rows.data(), static_cast<int64_t>(count))
                                        : mo_cache_batch_select(subject.cache, rows.data(), static_cast<int64_t>(count));
     ASSERT_EQ(status, MO_STATUS_OK) << mo_last_error();
+    if (!HasTokens(subject)) return;
     for (Layer &layer : subject.layers) {
       Layer next;
       for (const int64_t row : rows) next.push_back(layer[static_cast<size_t>(row)]);
@@ -277,6 +292,7 @@ class Sequence {
     if (subject.layers[0].size() > 6) return Rows(subject);
     const int64_t count = Pick(1, 3);
     ASSERT_EQ(mo_cache_batch_repeat(subject.cache, count), MO_STATUS_OK) << mo_last_error();
+    if (!HasTokens(subject)) return;
     for (Layer &layer : subject.layers) {
       Layer next;
       for (const Row &row : layer) next.insert(next.end(), static_cast<size_t>(count), row);
@@ -386,6 +402,7 @@ class Sequence {
     mo_cache_entry entry;
     switch (Pick(0, 9)) {
       case 0:
+        if (!HasTokens(subject) && !IsStatic()) return;
         return refused(setup_, rows + 1, 0, MO_STATUS_INVALID_ARGUMENT);
       case 1:
         other.heads++;
@@ -401,7 +418,7 @@ class Sequence {
       case 5:
         return refused(setup_, rows, IsStatic() || pool_ != nullptr ? setup_.layers : int64_t{1} << 20, MO_STATUS_INDEX_ERROR);
       case 6:
-        ASSERT_EQ(mo_cache_reorder(subject.cache, &outside, 1), MO_STATUS_INDEX_ERROR);
+        ASSERT_EQ(mo_cache_reorder(subject.cache, &outside, 1), HasTokens(subject) ? MO_STATUS_INDEX_ERROR : MO_STATUS_OK);
         return;
       case 7:
         ASSERT_EQ(mo_cache_crop(subject.cache, -1), MO_STATUS_INVALID_ARGUMENT);
