@@ -17,7 +17,11 @@ static const char *asked_for(void) {
 
 bool test_device_is_cpu(void) { return strcmp(asked_for(), "cpu") == 0; }
 
-bool test_device_is_simulated(void) { return !test_device_is_cpu() && simulated_launch_count != NULL; }
+bool test_device_is_simulated(void) {
+  const char *sizes = getenv("MODELOUT_TEST_SIZES");
+  const bool only_small = sizes != NULL && strcmp(sizes, "small") == 0;
+  return !test_device_is_cpu() && (simulated_launch_count != NULL || only_small);
+}
 
 mo_context_options test_context_options(void) {
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
