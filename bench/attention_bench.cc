@@ -1,7 +1,9 @@
-// bench/attention_bench.cc - attention over the shapes of bench/shapes/attention.txt, float32, with and without weights.
+// bench/attention_bench.cc - attention over the shapes of bench/shapes/attention.txt, with and without weights.
 //
-// Beside the time: flop/s (two products, 2 flops a multiply-add), and the floor of bytes, every tensor moved once. Operands are
-// those of the layer before, so they are as warm as repeated calls leave them.
+// Beside the time: flop/s (two products, 2 flops a multiply-add), and the floor: every tensor moved once, or the products at
+// the rate of a large one, whichever takes longer. Heads lie as a projection leaves them, views of (batch, length, heads *
+// dim). On the CPU they are as warm as repeated calls leave them, as operands of the layer before are; on a device they are
+// cold.
 //
 // Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
 #include "modelout/attention.h"
@@ -12,50 +14,39 @@ namespace {
 
 enum class Weights { kNone, kAll, kHeadMean, kColumnSum };
 
-// Random heads that lie as a projection leaves them: a view of (batch, length, heads * dim).
-class Heads {
- public:
-  Heads(int64_t batch, int64_t heads, int64_t length, int64_t dim)
-      : values_(static_cast<size_t>(batch * heads * length * dim)) {
-    std::mt19937 random(20261122);
-    std::uniform_real_distribution<float> draw(-1, 1);
-    for (float &number : values_) number = draw(random);
-    const int64_t shape[] = {batch, heads, length, dim}, strides[] = {length * heads * dim, dim, heads * dim, 1};
-    Require(mo_tensor_init_strided(&tensor_, values_.data(), MO_DTYPE_FLOAT32, mo_device{MO_DEVICE_KIND_CPU, 0}, 4, shape,
-                                   strides));
-  }
-  const mo_tensor *tensor() const { return &tensor_; }
+// Longer ones would be gigabytes of weights (batch 1, 32 heads: 2 GiB at 4096 x 4096 in bfloat16).
+constexpr double kLargestWeights = 2.2e9;
 
- private:
-  std::vector<float> values_;
-  mo_tensor tensor_;
-};
+ColdOperand Heads(mo_dtype_t dtype, int64_t batch, int64_t heads, int64_t length, int64_t dim) {
+  return ColdOperand(dtype, {batch, heads, length, dim}, {length * heads * dim, dim, heads * dim, 1},
+                     TheOptions().cuda ? size_t{256} << 20 : 0);
+}
 
-void Attention(benchmark::State &state, const BenchShape &shape, Weights which) {
+void Attention(benchmark::State &state, const BenchShape &shape, Weights which, mo_dtype_t dtype) {
   const int64_t batch = shape.sizes[0], heads = shape.sizes[1], kv_heads = shape.sizes[2], queries = shape.sizes[3],
                 keys = shape.sizes[4], dim = shape.sizes[5];
-  const Heads query(batch, heads, queries, dim), key(batch, kv_heads, keys, dim), values(batch, kv_heads, keys, dim),
-      output(batch, heads, queries, dim);
-  const int64_t weight_shape[] = {batch, which == Weights::kHeadMean ? 1 : heads, which == Weights::kColumnSum ? 1 : queries,
-                                  keys};
-  std::vector<float> weight_memory(static_cast<size_t>(batch * weight_shape[1] * weight_shape[2] * keys));
-  const mo_tensor weights = mo_tensor_cpu(weight_memory.data(), MO_DTYPE_FLOAT32, 4, weight_shape);
+  ColdOperand query = Heads(dtype, batch, heads, queries, dim), key = Heads(dtype, batch, kv_heads, keys, dim),
+              value = Heads(dtype, batch, kv_heads, keys, dim), output = Heads(dtype, batch, heads, queries, dim);
+  const std::vector<int64_t> weight_shape = {batch, which == Weights::kHeadMean ? 1 : heads,
+                                             which == Weights::kColumnSum ? 1 : queries, keys};
+  ColdOperand weights(dtype, which == Weights::kNone ? std::vector<int64_t>{1} : weight_shape, 0);
   mo_attention_params params = MO_ATTENTION_PARAMS_INIT;
-  params.query = query.tensor(), params.key = key.tensor(), params.value = values.tensor(), params.output = output.tensor();
-  if (which != Weights::kNone) params.weights = &weights;
+  if (which != Weights::kNone) params.weights = weights.Next();
   if (which == Weights::kHeadMean) params.weights_reduction = MO_WEIGHTS_REDUCTION_HEAD_MEAN;
   if (which == Weights::kColumnSum) params.weights_reduction = MO_WEIGHTS_REDUCTION_COLUMN_SUM;
-  for (auto _ : state) Require(mo_attention(BenchContext(), &params));
+  Measure(state, [&] {
+    params.query = query.Next(), params.key = key.Next(), params.value = value.Next(), params.output = output.Next();
+    return mo_attention(BenchContext(), &params);
+  });
   const double flops = 4.0 * static_cast<double>(batch * heads * queries) * static_cast<double>(keys * dim);
-  const int64_t bytes = mo_tensor_bytes(query.tensor()) + mo_tensor_bytes(key.tensor()) + mo_tensor_bytes(values.tensor()) +
-                        mo_tensor_bytes(output.tensor()) + (which == Weights::kNone ? 0 : mo_tensor_bytes(&weights));
-  state.counters["flop/s"] = benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate);
-  Report(state, bytes);
+  Report(state, query.bytes() + key.bytes() + value.bytes() + output.bytes() + (which == Weights::kNone ? 0 : weights.bytes()),
+         flops, dtype);
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   const struct {
     const char *name;
     Weights which;
@@ -63,17 +54,19 @@ int main(int argc, char **argv) {
                   {"weights", Weights::kAll},
                   {"head_mean", Weights::kHeadMean},
                   {"column_sum", Weights::kColumnSum}};
+  const std::vector<mo_dtype_t> dtypes = TheOptions().cuda ? std::vector<mo_dtype_t>{MO_DTYPE_BFLOAT16, MO_DTYPE_FLOAT32}
+                                                           : std::vector<mo_dtype_t>{MO_DTYPE_FLOAT32};
   for (const BenchShape &shape : ReadShapes("attention.txt", 6)) {
-    std::string name = shape.name;
-    for (const int64_t size : shape.sizes) name += "/" + std::to_string(size);
+    const double scores =
+        static_cast<double>(shape.sizes[0] * shape.sizes[1] * shape.sizes[3]) * static_cast<double>(shape.sizes[4]);
     for (const auto &variant : variants) {
-      benchmark::RegisterBenchmark(("attention/" + std::string(variant.name) + "/" + name).c_str(), Attention, shape,
-                                   variant.which)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      for (const mo_dtype_t dtype : dtypes) {
+        if (variant.which == Weights::kAll && scores * static_cast<double>(mo_dtype_bytes(dtype)) > kLargestWeights) continue;
+        const std::string type = TheOptions().cuda ? std::string(mo_dtype_name(dtype)) + "/" : "";
+        RegisterBench("attention/" + std::string(variant.name) + "/" + type + ShapeName(shape), Attention, shape, variant.which,
+                      dtype);
+      }
     }
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

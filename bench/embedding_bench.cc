@@ -15,32 +15,26 @@ void Embedding(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtyp
   std::mt19937_64 random(20261122);
   std::vector<int64_t> ids(static_cast<size_t>(batch * length));
   for (int64_t &id : ids) id = static_cast<int64_t>(random() % static_cast<uint64_t>(vocabulary));
-  const int64_t ids_shape[] = {batch, length};
-  const mo_tensor ids_tensor = mo_tensor_cpu(ids.data(), MO_DTYPE_INT64, 2, ids_shape);
+  const DeviceTensor<int64_t> ids_tensor(MO_DTYPE_INT64, ids, {batch, length});
   mo_embedding_params params = MO_EMBEDDING_PARAMS_INIT;
-  params.ids = &ids_tensor, params.word = word.Next(), params.position = position.Next(), params.type = type.Next();
+  params.ids = ids_tensor.tensor(), params.word = word.Next(), params.position = position.Next(), params.type = type.Next();
   params.norm_weight = weight.Next(), params.norm_bias = bias.Next(), params.epsilon = 1e-12f;
-  for (auto _ : state) {
+  Measure(state, [&] {
     params.output = output.Next();
-    Require(mo_embedding(BenchContext(), &params));
-  }
+    return mo_embedding(BenchContext(), &params);
+  });
   Report(state, 2 * output.bytes() + position.bytes() + static_cast<int64_t>(ids.size() * sizeof ids[0]));
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   for (const BenchShape &shape : ReadShapes("embedding.txt", 4)) {
-    std::string name = shape.name;
-    for (const int64_t size : shape.sizes) name += "/" + std::to_string(size);
+    const std::string name = ShapeName(shape);
     for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
-      benchmark::RegisterBenchmark(("embedding/" + std::string(mo_dtype_name(dtype)) + "/" + name).c_str(), Embedding, shape,
-                                   dtype)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      RegisterBench(("embedding/" + std::string(mo_dtype_name(dtype)) + "/" + name), Embedding, shape, dtype);
     }
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

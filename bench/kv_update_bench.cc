@@ -27,12 +27,12 @@ void KvUpdate(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtype
   params.layers = &layer;
   params.layer_count = 1;
   int64_t slot = 0;
-  for (auto _ : state) {
+  Measure(state, [&] {
     layer.key = key.Next(), layer.value = value.Next();
     params.offset = slot;
     slot = slot + 2 * n[2] <= n[4] ? slot + n[2] : 0;
-    Require(mo_kv_update(BenchContext(), &params));
-  }
+    return mo_kv_update(BenchContext(), &params);
+  });
   const int64_t elements = n[0] * n[1] * n[2] * n[3];
   Report(state, 2 * (key.bytes() + elements * static_cast<int64_t>(mo_dtype_bytes(stored)) +
                      (quantised ? n[0] * n[1] * n[2] * static_cast<int64_t>(sizeof(float)) : 0)));
@@ -41,6 +41,7 @@ void KvUpdate(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtype
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   const struct {
     const char *name;
     mo_dtype_t dtype, stored;
@@ -48,16 +49,10 @@ int main(int argc, char **argv) {
                   {"bfloat16", MO_DTYPE_BFLOAT16, MO_DTYPE_BFLOAT16},
                   {"bfloat16_as_e4m3", MO_DTYPE_BFLOAT16, MO_DTYPE_FLOAT8_E4M3}};
   for (const BenchShape &shape : ReadShapes("kv_update.txt", 5)) {
-    std::string name = shape.name;
-    for (const int64_t size : shape.sizes) name += "/" + std::to_string(size);
+    const std::string name = ShapeName(shape);
     for (const auto &variant : variants) {
-      benchmark::RegisterBenchmark((std::string("kv_update/") + variant.name + "/" + name).c_str(), KvUpdate, shape,
-                                   variant.dtype, variant.stored)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      RegisterBench((std::string("kv_update/") + variant.name + "/" + name), KvUpdate, shape, variant.dtype, variant.stored);
     }
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

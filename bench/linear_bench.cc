@@ -1,7 +1,7 @@
 // bench/linear_bench.cc - the dense layer with bias and gelu over the shapes of bench/shapes/linear.txt: packed weights in each
 // dtype, and float32 weights as they are.
 //
-// Beside the time: GFLOP/s (2 flops a multiply-add) and the floor of bytes, every tensor moved once. Weights are cold, as they
+// Beside the time: flop/s (2 flops a multiply-add) and the floor of bytes, every tensor moved once. Weights are cold, as they
 // are when a model runs one layer after the other; the input is as warm as repeated calls leave it.
 //
 // Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
@@ -15,7 +15,7 @@ void Linear(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtype, 
   const int64_t rows = shape.sizes[0], columns = shape.sizes[1], depth = shape.sizes[2];
   ColdOperand input(dtype, {rows, depth}, 0), output(dtype, {rows, columns}, 0), bias(dtype, {columns}, 0);
   ColdOperand weights(dtype, {columns, depth}, size_t{128} << 20);
-  const size_t copies = packs ? 1 + (size_t{128} << 20) / static_cast<size_t>(weights.bytes()) : 0;
+  const size_t copies = packs ? weights.copies() : 0;
   std::vector<mo_packed_weight_t *> packed(copies);
   for (mo_packed_weight_t *&weight : packed) {
     const mo_tensor *const parts[] = {weights.Next()};
@@ -25,20 +25,20 @@ void Linear(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtype, 
   params.input = input.Next(), params.output = output.Next(), params.bias = bias.Next();
   params.activation = MO_ACTIVATION_GELU;
   size_t next = 0;
-  for (auto _ : state) {
+  Measure(state, [&] {
     if (packs) params.packed_weight = packed[next++ % packed.size()];
     else params.weight = weights.Next();
-    Require(mo_linear(BenchContext(), &params));
-  }
+    return mo_linear(BenchContext(), &params);
+  });
   for (mo_packed_weight_t *weight : packed) mo_packed_weight_destroy(weight);
   const double flops = 2.0 * static_cast<double>(rows * columns) * static_cast<double>(depth);
-  state.counters["GFLOP/s"] = benchmark::Counter(flops / 1e9, benchmark::Counter::kIsIterationInvariantRate);
-  Report(state, input.bytes() + weights.bytes() + bias.bytes() + output.bytes());
+  Report(state, input.bytes() + weights.bytes() + bias.bytes() + output.bytes(), flops, dtype);
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   const struct {
     const char *name;
     mo_dtype_t dtype;
@@ -48,16 +48,10 @@ int main(int argc, char **argv) {
                   {"packed_bfloat16", MO_DTYPE_BFLOAT16, true},
                   {"packed_float16", MO_DTYPE_FLOAT16, true}};
   for (const BenchShape &shape : ReadShapes("linear.txt", 3)) {
-    std::string name = shape.name;
-    for (const int64_t size : shape.sizes) name += "/" + std::to_string(size);
+    const std::string name = ShapeName(shape);
     for (const auto &variant : variants) {
-      benchmark::RegisterBenchmark(("linear/" + std::string(variant.name) + "/" + name).c_str(), Linear, shape, variant.dtype,
-                                   variant.packs)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      RegisterBench(("linear/" + std::string(variant.name) + "/" + name), Linear, shape, variant.dtype, variant.packs);
     }
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

@@ -12,51 +12,44 @@ void CrossEntropy(benchmark::State &state, const BenchShape &shape, mo_dtype_t d
   ColdOperand logits(dtype, {rows, classes});
   std::vector<int64_t> label_values(static_cast<size_t>(rows));
   for (size_t i = 0; i < label_values.size(); ++i) label_values[i] = static_cast<int64_t>(i * 7919) % classes;
-  const mo_tensor labels = mo_tensor_cpu(label_values.data(), MO_DTYPE_INT64, 1, &rows);
-  float result = 0;
-  const mo_tensor loss = mo_tensor_cpu(&result, MO_DTYPE_FLOAT32, 0, nullptr);
+  const DeviceTensor<int64_t> labels(MO_DTYPE_INT64, label_values, {rows});
+  const DeviceTensor<float> loss(MO_DTYPE_FLOAT32, {0}, {});
   mo_cross_entropy_params params = MO_CROSS_ENTROPY_PARAMS_INIT;
-  params.labels = &labels;
-  params.loss = &loss;
-  for (auto _ : state) {
+  params.labels = labels.tensor();
+  params.loss = loss.tensor();
+  Measure(state, [&] {
     params.logits = logits.Next();
-    Require(mo_cross_entropy(BenchContext(), &params));
-    benchmark::DoNotOptimize(result);
-  }
+    return mo_cross_entropy(BenchContext(), &params);
+  });
   Report(state, logits.bytes());
 }
 
 void Bce(benchmark::State &state, const BenchShape &shape) {
   const std::vector<int64_t> sizes = {shape.sizes[0] * shape.sizes[1], shape.sizes[2]};
   ColdOperand logits(MO_DTYPE_FLOAT32, sizes), labels(MO_DTYPE_FLOAT32, sizes);
-  float result = 0;
-  const mo_tensor loss = mo_tensor_cpu(&result, MO_DTYPE_FLOAT32, 0, nullptr);
+  const DeviceTensor<float> loss(MO_DTYPE_FLOAT32, {0}, {});
   mo_elementwise_loss_params params = MO_ELEMENTWISE_LOSS_PARAMS_INIT;
-  params.loss = &loss;
-  for (auto _ : state) {
+  params.loss = loss.tensor();
+  Measure(state, [&] {
     params.logits = logits.Next();
     params.labels = labels.Next();
-    Require(mo_bce_with_logits_loss(BenchContext(), &params));
-    benchmark::DoNotOptimize(result);
-  }
+    return mo_bce_with_logits_loss(BenchContext(), &params);
+  });
   Report(state, 2 * logits.bytes());
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   for (const BenchShape &shape : ReadShapes("loss.txt", 3)) {
     const std::string name = shape.name + "/" + std::to_string(shape.sizes[0]) + "x" + std::to_string(shape.sizes[1]) + "x" +
                              std::to_string(shape.sizes[2]);
     for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
-      benchmark::RegisterBenchmark(("cross_entropy/" + name + "/" + mo_dtype_name(dtype)).c_str(), CrossEntropy, shape, dtype)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      RegisterBench(("cross_entropy/" + name + "/" + mo_dtype_name(dtype)), CrossEntropy, shape, dtype);
     }
   }
   const BenchShape multi_label = {"multi-label", {64, 1, 9605}};
-  benchmark::RegisterBenchmark("bce/multi-label/64x9605", Bce, multi_label)->UseRealTime()->Unit(benchmark::kMicrosecond);
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  RegisterBench("bce/multi-label/64x9605", Bce, multi_label);
+  return BenchRun(&argc, argv);
 }

@@ -15,17 +15,18 @@ void Norm(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtype, bo
   params.weight = weight.Next();
   params.epsilon = 1e-12f;
   if (!rms) params.bias = bias.Next();
-  for (auto _ : state) {
+  Measure(state, [&] {
     params.input = input.Next(), params.output = output.Next();
     if (!rms) params.residual = residual.Next();
-    Require(rms ? mo_rms_norm(BenchContext(), &params) : mo_layer_norm(BenchContext(), &params));
-  }
+    return rms ? mo_rms_norm(BenchContext(), &params) : mo_layer_norm(BenchContext(), &params);
+  });
   Report(state, input.bytes() * (rms ? 2 : 3) + weight.bytes() * (rms ? 1 : 2));
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   const struct {
     const char *name;
     mo_dtype_t dtype;
@@ -34,15 +35,10 @@ int main(int argc, char **argv) {
                   {"layer_norm_residual_bfloat16", MO_DTYPE_BFLOAT16, false},
                   {"rms_norm", MO_DTYPE_FLOAT32, true}};
   for (const BenchShape &shape : ReadShapes("norm.txt", 2)) {
-    std::string name = shape.name;
-    for (const int64_t size : shape.sizes) name += "/" + std::to_string(size);
+    const std::string name = ShapeName(shape);
     for (const auto &variant : variants) {
-      benchmark::RegisterBenchmark((std::string(variant.name) + "/" + name).c_str(), Norm, shape, variant.dtype, variant.rms)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      RegisterBench((std::string(variant.name) + "/" + name), Norm, shape, variant.dtype, variant.rms);
     }
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

@@ -11,18 +11,17 @@ void Pool(benchmark::State &state, const BenchShape &shape, mo_pooling_mode_t mo
   const int64_t batch = shape.sizes[0], length = shape.sizes[1], channels = shape.sizes[2];
   ColdOperand input(dtype, {batch, length, channels});
   ColdOperand output(dtype, {batch, channels * (mode == MO_POOLING_MEAN_STD ? 2 : 1)}, 0);
-  std::vector<uint8_t> mask_values(static_cast<size_t>(batch * length), 1);
-  const int64_t mask_shape[] = {batch, length};
-  const mo_tensor mask = mo_tensor_cpu(mask_values.data(), MO_DTYPE_BOOL, 2, mask_shape);
+  const DeviceTensor<uint8_t> mask(MO_DTYPE_BOOL, std::vector<uint8_t>(static_cast<size_t>(batch * length), 1),
+                                   {batch, length});
   mo_pooling_params params = MO_POOLING_PARAMS_INIT;
   params.mode = mode;
   params.output = output.Next();
-  params.mask = &mask;
+  params.mask = mask.tensor();
   params.l2_normalize = true;
-  for (auto _ : state) {
+  Measure(state, [&] {
     params.input = input.Next();
-    Require(mo_pooling(BenchContext(), &params));
-  }
+    return mo_pooling(BenchContext(), &params);
+  });
   Report(state, input.bytes());
 }
 
@@ -34,17 +33,18 @@ void Dense(benchmark::State &state, const BenchShape &shape) {
   params.mode = MO_POOLING_FIRST;
   params.output = output.Next();
   params.bias = bias.Next();
-  for (auto _ : state) {
+  Measure(state, [&] {
     params.input = input.Next();
     params.weight = weight.Next();
-    Require(mo_pooling(BenchContext(), &params));
-  }
+    return mo_pooling(BenchContext(), &params);
+  });
   Report(state, weight.bytes());
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   const struct {
     const char *name;
     mo_pooling_mode_t mode;
@@ -54,15 +54,10 @@ int main(int argc, char **argv) {
                              std::to_string(shape.sizes[2]);
     for (const auto &mode : modes) {
       for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
-        benchmark::RegisterBenchmark((std::string(mode.name) + "/" + name + "/" + mo_dtype_name(dtype)).c_str(), Pool, shape,
-                                     mode.mode, dtype)
-            ->UseRealTime()
-            ->Unit(benchmark::kMicrosecond);
+        RegisterBench((std::string(mode.name) + "/" + name + "/" + mo_dtype_name(dtype)), Pool, shape, mode.mode, dtype);
       }
     }
-    benchmark::RegisterBenchmark(("first_dense/" + name).c_str(), Dense, shape)->UseRealTime()->Unit(benchmark::kMicrosecond);
+    RegisterBench(("first_dense/" + name), Dense, shape);
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

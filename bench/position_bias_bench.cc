@@ -18,27 +18,21 @@ void PositionBias(benchmark::State &state, const BenchShape &shape, mo_position_
   if (kind == MO_POSITION_BIAS_ALIBI) params.slopes = slopes.Next();
   else params.table = table.Next();
   params.query_offset = n[2] - n[1];
-  for (auto _ : state) {
+  Measure(state, [&] {
     params.output = output.Next();
-    Require(mo_position_bias(BenchContext(), &params));
-  }
+    return mo_position_bias(BenchContext(), &params);
+  });
   Report(state, output.bytes());
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   for (const BenchShape &shape : ReadShapes("position_bias.txt", 3)) {
-    std::string name = shape.name;
-    for (const int64_t size : shape.sizes) name += "/" + std::to_string(size);
-    benchmark::RegisterBenchmark(("t5/" + name).c_str(), PositionBias, shape, MO_POSITION_BIAS_T5)
-        ->UseRealTime()
-        ->Unit(benchmark::kMicrosecond);
-    benchmark::RegisterBenchmark(("alibi/" + name).c_str(), PositionBias, shape, MO_POSITION_BIAS_ALIBI)
-        ->UseRealTime()
-        ->Unit(benchmark::kMicrosecond);
+    const std::string name = ShapeName(shape);
+    RegisterBench(("t5/" + name), PositionBias, shape, MO_POSITION_BIAS_T5);
+    RegisterBench(("alibi/" + name), PositionBias, shape, MO_POSITION_BIAS_ALIBI);
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

@@ -17,25 +17,24 @@ void Rotary(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtype) 
   mo_rotary_params params = MO_ROTARY_PARAMS_INIT;
   params.rotary.cosine = cosine.Next();
   params.rotary.sine = sine.Next();
-  for (auto _ : state) {
+  Measure(state, [&] {
     params.query = query.Next(), params.query_output = query_output.Next();
     params.key = key.Next(), params.key_output = key_output.Next();
-    Require(mo_rotary_embedding(BenchContext(), &params));
-  }
+    return mo_rotary_embedding(BenchContext(), &params);
+  });
   Report(state, 2 * (query.bytes() + key.bytes()) + cosine.bytes() + sine.bytes());
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   for (const BenchShape &shape : ReadShapes("rotary.txt", 5)) {
     for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
       std::string name = std::string("rotary/") + mo_dtype_name(dtype) + "/" + shape.name;
       for (const int64_t size : shape.sizes) name += "/" + std::to_string(size);
-      benchmark::RegisterBenchmark(name.c_str(), Rotary, shape, dtype)->UseRealTime()->Unit(benchmark::kMicrosecond);
+      RegisterBench(name, Rotary, shape, dtype);
     }
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

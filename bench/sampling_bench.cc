@@ -11,33 +11,29 @@ namespace {
 void Sample(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtype) {
   const int64_t rows = shape.sizes[0], count = shape.sizes[1];
   ColdOperand logits(dtype, {rows, count});
-  std::vector<int64_t> chosen(static_cast<size_t>(rows));
-  const mo_tensor tokens = mo_tensor_cpu(chosen.data(), MO_DTYPE_INT64, 1, &rows);
+  const DeviceTensor<int64_t> tokens(MO_DTYPE_INT64, std::vector<int64_t>(static_cast<size_t>(rows)), {rows});
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
-  params.tokens = &tokens;
+  params.tokens = tokens.tensor();
   params.temperature = static_cast<float>(shape.sizes[2]) / 100;
   params.top_k = shape.sizes[3];
   params.top_p = static_cast<float>(shape.sizes[4]) / 100;
-  for (auto _ : state) {
+  Measure(state, [&] {
     params.logits = logits.Next();
     params.step++;
-    Require(mo_sample(BenchContext(), &params));
-  }
+    return mo_sample(BenchContext(), &params);
+  });
   Report(state, logits.bytes());
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   for (const BenchShape &shape : ReadShapes("sampling.txt", 5)) {
     const std::string name = shape.name + "/" + std::to_string(shape.sizes[0]) + "x" + std::to_string(shape.sizes[1]);
     for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
-      benchmark::RegisterBenchmark(("sampling/" + name + "/" + mo_dtype_name(dtype)).c_str(), Sample, shape, dtype)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      RegisterBench(("sampling/" + name + "/" + mo_dtype_name(dtype)), Sample, shape, dtype);
     }
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

@@ -10,32 +10,27 @@ namespace {
 void Topk(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtype) {
   const int64_t rows = shape.sizes[0], count = shape.sizes[1], k = shape.sizes[2];
   ColdOperand input(dtype, {rows, count}), values(dtype, {rows, k}, 0);
-  std::vector<int64_t> index_values(static_cast<size_t>(rows * k));
-  const int64_t result_shape[] = {rows, k};
-  const mo_tensor indices = mo_tensor_cpu(index_values.data(), MO_DTYPE_INT64, 2, result_shape);
+  const DeviceTensor<int64_t> indices(MO_DTYPE_INT64, std::vector<int64_t>(static_cast<size_t>(rows * k)), {rows, k});
   mo_topk_params params = MO_TOPK_PARAMS_INIT;
   params.values = values.Next();
-  params.indices = &indices;
-  for (auto _ : state) {
+  params.indices = indices.tensor();
+  Measure(state, [&] {
     params.input = input.Next();
-    Require(mo_topk(BenchContext(), &params));
-  }
+    return mo_topk(BenchContext(), &params);
+  });
   Report(state, input.bytes());
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   for (const BenchShape &shape : ReadShapes("topk.txt", 3)) {
     const std::string name = shape.name + "/" + std::to_string(shape.sizes[0]) + "x" + std::to_string(shape.sizes[1]) + "/k" +
                              std::to_string(shape.sizes[2]);
     for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
-      benchmark::RegisterBenchmark(("topk/" + name + "/" + mo_dtype_name(dtype)).c_str(), Topk, shape, dtype)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      RegisterBench(("topk/" + name + "/" + mo_dtype_name(dtype)), Topk, shape, dtype);
     }
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

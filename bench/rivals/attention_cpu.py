@@ -128,7 +128,7 @@ def read_shapes(path):
     with open(path) as lines:
         for line in lines:
             words = line.split("#")[0].split()
-            if words:
+            if words and not words[0].endswith("@gpu"):
                 yield words[0], *map(int, words[1:])
 
 

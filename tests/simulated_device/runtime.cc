@@ -12,6 +12,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "cuda_runtime_api.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -38,6 +39,8 @@ struct CUevent_st {
   CUstream_st *stream = nullptr; /* where the latest record waits; NULL: complete or never recorded */
   uint64_t ticket = 0;           /* of that record in its stream */
   bool recorded = false;
+  bool times = false;
+  std::shared_ptr<std::chrono::steady_clock::time_point> moment; /* of the latest record, set when its turn comes */
 };
 
 struct CUstream_st {
@@ -606,9 +609,10 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus *
 
 /* ---- Events ---- */
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   SIMULATED_ENTER();
   *event = new CUevent_st;
+  (*event)->times = (flags & cudaEventDisableTiming) == 0;
   device().events.insert(*event);
   return cudaSuccess;
 }
@@ -627,7 +631,9 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
   if (const cudaError_t refused = refuse_while_capturing(stream)) return refused;
   event->recorded = true;
   event->stream = stream;
-  event->ticket = enqueue(stream, [] {});
+  const auto moment = std::make_shared<std::chrono::steady_clock::time_point>();
+  event->moment = moment;
+  event->ticket = enqueue(stream, [moment] { *moment = std::chrono::steady_clock::now(); });
   return cudaSuccess;
 }
 
@@ -645,6 +651,17 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (stream == nullptr || stream->done_ticket >= event->ticket) return cudaSuccess;
   if (!stream->queue.empty()) run_until(stream, stream->queue.front().ticket);
   return cudaErrorNotReady;
+}
+
+/* The host's clock when each event's turn came: so much for its meaning. */
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t stop) {
+  SIMULATED_ENTER();
+  for (const cudaEvent_t event : {start, stop}) {
+    if (device().events.count(event) == 0 || !event->recorded || !event->times) return fail(cudaErrorInvalidResourceHandle);
+    if (event->stream != nullptr && event->stream->done_ticket < event->ticket) return fail(cudaErrorNotReady);
+  }
+  *milliseconds = std::chrono::duration<float, std::milli>(*stop->moment - *start->moment).count();
+  return cudaSuccess;
 }
 
 /* ---- Graphs ---- */

@@ -189,6 +189,26 @@ TEST_F(SimulatedDevice, StreamsRunLateAndEventsOrderThem) {
   ASSERT_EQ(cudaFreeHost(pinned), cudaSuccess);
 }
 
+TEST_F(SimulatedDevice, EventsTellTimeOnlyWhenTheyMay) {
+  cudaStream_t stream;
+  cudaEvent_t start, stop, silent;
+  float milliseconds = -1;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  ASSERT_EQ(cudaEventCreateWithFlags(&start, cudaEventDefault), cudaSuccess);
+  ASSERT_EQ(cudaEventCreateWithFlags(&stop, cudaEventDefault), cudaSuccess);
+  ASSERT_EQ(cudaEventCreateWithFlags(&silent, cudaEventDisableTiming), cudaSuccess);
+  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, stop), cudaErrorInvalidResourceHandle) << "never recorded";
+  for (const cudaEvent_t event : {start, silent, stop}) ASSERT_EQ(cudaEventRecord(event, stream), cudaSuccess);
+  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, stop), cudaErrorNotReady);
+  ASSERT_EQ(cudaEventSynchronize(stop), cudaSuccess);
+  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, silent), cudaErrorInvalidResourceHandle);
+  ASSERT_EQ(cudaEventElapsedTime(&milliseconds, start, stop), cudaSuccess);
+  EXPECT_GE(milliseconds, 0.0f);
+  EXPECT_LT(milliseconds, 10000.0f);
+  for (const cudaEvent_t event : {start, silent, stop}) ASSERT_EQ(cudaEventDestroy(event), cudaSuccess);
+  ASSERT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+}
+
 TEST_F(SimulatedDevice, UnwrittenMemoryIsNan) {
   const float *data = allocate<float>(16);
   for (float x : read(data, 16)) EXPECT_TRUE(std::isnan(x));
