@@ -9,11 +9,10 @@
  * block owns a few rows of up to 1024 columns. Nothing is shared between threads, so product and residual may lie in the
  * output.
  *
- * The activations keep NaN, and the tails of GELU are those of erfc: 1 + erf would lose them below -5.
- *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/linear.h"
 
+#include "kernels/activation.cuh"
 #include "kernels/arch/launch.cuh"
 #include "kernels/vector.cuh"
 
@@ -22,41 +21,15 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kWidth = 8; /* columns of a thread: 16 bytes of the narrower types */
 
-__device__ __forceinline__ float activate(float x, mo_activation_t activation) {
-  switch (activation) {
-    case MO_ACTIVATION_GELU: {
-      const float a = fabsf(x) > 15.0f ? 15.0f : fabsf(x); /* Phi(-15) is 0 in float32 */
-      const float tail = 0.5f * a * erfcf(a * 0.70710678118654752f);
-      return x > 0.0f ? x - tail : -tail;
-    }
-    case MO_ACTIVATION_GELU_TANH: /* x/2 (1 + tanh u) = x sigmoid(2 u) */
-      return x / (1.0f + expf(-x * (1.59576912160573071f + 0.0713548162726009f * x * x)));
-    case MO_ACTIVATION_RELU:
-      return x < 0.0f ? 0.0f : x;
-    case MO_ACTIVATION_SILU:
-      return x / (1.0f + expf(-x));
-    case MO_ACTIVATION_TANH:
-      return tanhf(x);
-    default:
-      return x;
-  }
-}
-
-__device__ __forceinline__ int64_t row_offset(const mo_row_shape &shape, const mo_row_strides &rows, int64_t row) {
-  /* nearly always the rows are one sequence, and a division of 64-bit numbers costs more than all the rest */
-  if (shape.extents[0] == 1 && shape.extents[1] == 1) return row * rows.strides[2];
-  return mo_row_offset(shape, rows, row);
-}
-
 /* block: (columns / N, rows); grid: (row blocks, column blocks) */
 template <int N>
 __global__ void __launch_bounds__(kThreads) linear_epilogue_kernel(mo_linear_epilogue_args args) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
   if (index >= args.row_count) return;
   const int64_t row = args.first_row + index;
-  const int64_t product_row = row_offset(args.shape, args.product_rows, row) - args.product_skip;
-  const int64_t residual_row = row_offset(args.shape, args.residual_rows, row);
-  const int64_t output_row = row_offset(args.shape, args.output_rows, row);
+  const int64_t product_row = mo_plain_row_offset(args.shape, args.product_rows, row) - args.product_skip;
+  const int64_t residual_row = mo_plain_row_offset(args.shape, args.residual_rows, row);
+  const int64_t output_row = mo_plain_row_offset(args.shape, args.output_rows, row);
   const int64_t step = static_cast<int64_t>(gridDim.y) * blockDim.x * N;
   for (int64_t column = (static_cast<int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * N; column < args.columns;
        column += step) {
@@ -68,7 +41,7 @@ __global__ void __launch_bounds__(kThreads) linear_epilogue_kernel(mo_linear_epi
       for (int i = 0; i < N; ++i) values[i] += other[i];
     }
 #pragma unroll
-    for (int i = 0; i < N; ++i) values[i] = activate(values[i], args.activation);
+    for (int i = 0; i < N; ++i) values[i] = mo_activate(values[i], args.activation);
     if (args.residual != nullptr) {
       mo_load_vector_as<N>(args.residual, args.output_dtype, residual_row + column, other);
 #pragma unroll

@@ -18,6 +18,8 @@ static const struct {
     {"next_sentence_label", offsetof(mo_model_inputs, next_sentence_label)},
     {"start_positions", offsetof(mo_model_inputs, start_positions)},
     {"end_positions", offsetof(mo_model_inputs, end_positions)},
+    {"encoder_hidden_states", offsetof(mo_model_inputs, encoder_hidden_states)},
+    {"encoder_attention_mask", offsetof(mo_model_inputs, encoder_attention_mask)},
 };
 _Static_assert(sizeof slots / sizeof slots[0] == CLI_INPUT_COUNT, "CLI_INPUT_COUNT is the number of slots");
 

@@ -114,18 +114,23 @@ static mo_status_t bind_inputs(const replay_run *run, const char *prefix, mo_mod
   return MO_STATUS_OK;
 }
 
-/* What the step takes from an earlier one. */
-static mo_status_t bind_earlier(const replay_run *run, int64_t index, mo_model_inputs *inputs) {
-  static const char *const keys[] = {"past_key_values_from", "encoder_outputs_from"};
-  (void)inputs;
-  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-    int64_t earlier;
-    const mo_status_t status = mo_replay_earlier_step(run->description, index, keys[i], &earlier, run->replay->message);
-    if (status != MO_STATUS_OK) return status;
-    if (earlier >= 0)
-      return mo_replay_tell(run->replay->message, MO_STATUS_UNSUPPORTED, "models take nothing of an earlier call", keys[i]);
-  }
-  return MO_STATUS_OK;
+/* What the step takes from an earlier one. The cache is a copy: several steps may go on from the same one, and `past` is to be
+ * released after the call. */
+static mo_status_t bind_earlier(const replay_run *run, int64_t index, mo_model_inputs *inputs, mo_cache_t **past) {
+  char *message = run->replay->message;
+  int64_t earlier;
+  mo_status_t status = mo_replay_earlier_step(run->description, index, "encoder_outputs_from", &earlier, message);
+  if (status != MO_STATUS_OK) return status;
+  if (earlier >= 0)
+    return mo_replay_tell(message, MO_STATUS_UNSUPPORTED, "models take nothing of an earlier call", "encoder_outputs_from");
+  status = mo_replay_earlier_step(run->description, index, "past_key_values_from", &earlier, message);
+  if (status != MO_STATUS_OK || earlier < 0) return status;
+  mo_cache_t *cache = mo_field_cache(mo_output_get(run->outputs[earlier], "past_key_values"));
+  if (cache == NULL)
+    return mo_replay_tell(message, MO_STATUS_BAD_FILE, "the earlier call has no cache", "past_key_values_from");
+  status = mo_replay_told(message, mo_cache_copy(cache, past), "past_key_values_from");
+  inputs->past_key_values = *past;
+  return status;
 }
 
 static mo_status_t run_call(replay_run *run, int64_t index) {
@@ -133,6 +138,7 @@ static mo_status_t run_call(replay_run *run, int64_t index) {
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
   mo_request request = MO_REQUEST_INIT;
   mo_tensor tensors[CLI_INPUT_COUNT];
+  mo_cache_t *past = NULL;
   char prefix[32];
   const json_t *flags = json_object_get(mo_replay_step(run->description, index), "flags");
   request.output_hidden_states = json_is_true(json_object_get(flags, "output_hidden_states"));
@@ -141,12 +147,13 @@ static mo_status_t run_call(replay_run *run, int64_t index) {
   mo_replay_step_prefix(run->description, index, prefix);
 
   mo_status_t status = bind_inputs(run, prefix, &inputs, tensors);
-  if (status == MO_STATUS_OK) status = bind_earlier(run, index, &inputs);
+  if (status == MO_STATUS_OK) status = bind_earlier(run, index, &inputs, &past);
   if (status != MO_STATUS_OK) return status;
   const double start = now_seconds();
   status = mo_replay_told(replay->message, mo_model_forward(run->model, &inputs, &request, &run->outputs[index]), "run");
   if (status == MO_STATUS_OK) status = mo_replay_told(replay->message, mo_output_synchronize(run->outputs[index]), "run");
   replay->run_seconds += now_seconds() - start;
+  mo_cache_release(past); /* the output holds it */
   return status == MO_STATUS_OK ? keep(replay, &replay->calls[index], prefix, run->outputs[index]) : status;
 }
 

@@ -14,6 +14,7 @@
 #include "modelout/context.h"
 #include "modelout/decode_attention.h"
 #include "modelout/embedding.h"
+#include "modelout/gate.h"
 #include "modelout/kv_update.h"
 #include "modelout/linear.h"
 #include "modelout/loss.h"
@@ -83,6 +84,7 @@ typedef struct mo_backend {
   mo_status_t (*layer_norm)(mo_context_t *context, const mo_norm_params *params);
   mo_status_t (*rms_norm)(mo_context_t *context, const mo_norm_params *params);
   mo_status_t (*embedding)(mo_context_t *context, const mo_embedding_params *params);
+  mo_status_t (*gate)(mo_context_t *context, const mo_gate_params *params);
   mo_status_t (*linear)(mo_context_t *context, const mo_linear_params *params);
   mo_status_t (*linear_pack)(mo_context_t *context, const mo_tensor *const *weights, int32_t count, mo_packed_weight_t *packed);
   void (*packed_weight_release)(mo_packed_weight_t *packed);

@@ -75,6 +75,7 @@ const mo_backend mo_cpu_backend = {
     .softmax = mo_cpu_softmax,
     .layer_norm = mo_cpu_layer_norm,
     .rms_norm = mo_cpu_rms_norm,
+    .gate = mo_cpu_gate,
     .embedding = mo_cpu_embedding,
     .linear = mo_cpu_linear,
     .linear_pack = mo_cpu_linear_pack,

@@ -15,6 +15,7 @@ mo_status_t mo_cpu_attention(mo_context_t *context, const mo_attention_params *p
 mo_status_t mo_cpu_softmax(mo_context_t *context, const mo_softmax_params *params);
 mo_status_t mo_cpu_layer_norm(mo_context_t *context, const mo_norm_params *params);
 mo_status_t mo_cpu_rms_norm(mo_context_t *context, const mo_norm_params *params);
+mo_status_t mo_cpu_gate(mo_context_t *context, const mo_gate_params *params);
 mo_status_t mo_cpu_embedding(mo_context_t *context, const mo_embedding_params *params);
 mo_status_t mo_cpu_linear(mo_context_t *context, const mo_linear_params *params);
 mo_status_t mo_cpu_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,

@@ -212,6 +212,7 @@ static const mo_backend cuda_backend = {
     .softmax = mo_cuda_softmax,
     .layer_norm = mo_cuda_layer_norm,
     .rms_norm = mo_cuda_rms_norm,
+    .gate = mo_cuda_gate,
     .embedding = mo_cuda_embedding,
     .linear = mo_cuda_linear,
     .linear_pack = mo_cuda_linear_pack,

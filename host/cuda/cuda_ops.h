@@ -31,6 +31,7 @@ mo_status_t mo_cuda_attention(mo_context_t *context, const mo_attention_params *
 mo_status_t mo_cuda_softmax(mo_context_t *context, const mo_softmax_params *params);
 mo_status_t mo_cuda_layer_norm(mo_context_t *context, const mo_norm_params *params);
 mo_status_t mo_cuda_rms_norm(mo_context_t *context, const mo_norm_params *params);
+mo_status_t mo_cuda_gate(mo_context_t *context, const mo_gate_params *params);
 mo_status_t mo_cuda_embedding(mo_context_t *context, const mo_embedding_params *params);
 mo_status_t mo_cuda_linear(mo_context_t *context, const mo_linear_params *params);
 mo_status_t mo_cuda_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,

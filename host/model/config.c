@@ -4,6 +4,7 @@
 #include "host/model/config.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +95,35 @@ void mo_config_destroy(mo_config_t *config) {
   free(config);
 }
 
+mo_status_t mo_config_section(const mo_config_t *config, const char *key, mo_config_t **section) {
+  json_t *found = json_object_get(config->root, key);
+  *section = NULL;
+  if (found == NULL || json_is_null(found)) return MO_STATUS_OK;
+  if (!json_is_object(found)) return bad_value(config, key, found, "an object");
+  mo_config_t *made = calloc(1, sizeof *made);
+  MO_CHECK(made != NULL, MO_STATUS_OUT_OF_MEMORY, "%s: no memory for %zu bytes", config->source, sizeof *made);
+  snprintf(made->source, sizeof made->source, "%.31s: %.30s", config->source, key);
+  made->root = json_incref(found);
+  made->integers_are_real = config->integers_are_real;
+  *section = made;
+  return MO_STATUS_OK;
+}
+
 bool mo_config_has(const mo_config_t *config, const char *key) { return find(config, key) != NULL; }
+
+bool mo_config_is_null(const mo_config_t *config, const char *key) { return json_is_null(json_object_get(config->root, key)); }
+
+mo_status_t mo_config_string_at(const mo_config_t *config, const char *key, int64_t index, const char **value) {
+  const json_t *list = find(config, key);
+  *value = NULL;
+  if (list == NULL) return MO_STATUS_OK;
+  if (!json_is_array(list)) return bad_value(config, key, list, "a list of strings");
+  const json_t *entry = json_array_get(list, (size_t)index);
+  if (entry == NULL) return MO_STATUS_OK;
+  if (!json_is_string(entry)) return bad_value(config, key, entry, "a string at each place");
+  *value = json_string_value(entry);
+  return MO_STATUS_OK;
+}
 
 bool mo_config_find_integer(const mo_config_t *config, const char *key, int64_t *value) {
   const json_t *found = find(config, key);

@@ -28,6 +28,9 @@ void mo_config_destroy(mo_config_t *config);
 /* Present and not null. */
 bool mo_config_has(const mo_config_t *config, const char *key);
 
+/* Present, and null: where that means something else than silence. */
+bool mo_config_is_null(const mo_config_t *config, const char *key);
+
 /* An integer in minimum..maximum (a whole-numbered real such as 12.0 is no integer). `fallback` if absent or null. */
 mo_status_t mo_config_integer(const mo_config_t *config, const char *key, int64_t minimum, int64_t maximum, int64_t fallback,
                               int64_t *value);
@@ -45,6 +48,13 @@ mo_status_t mo_config_bool(const mo_config_t *config, const char *key, bool fall
 
 /* fallback may be NULL. */
 mo_status_t mo_config_string(const mo_config_t *config, const char *key, const char *fallback, const char **value);
+
+/* Entry `index` of a list of strings; NULL past its end, or if the list is absent or null. */
+mo_status_t mo_config_string_at(const mo_config_t *config, const char *key, int64_t index, const char **value);
+
+/* An object inside the configuration, to be read by the same functions and to be destroyed. *section is NULL if absent or null.
+ * Strings of it live as long as it does. */
+mo_status_t mo_config_section(const mo_config_t *config, const char *key, mo_config_t **section);
 
 /* How many labels a head has, as Transformers takes it: the size of `id2label` if that is there (its keys must be integers),
  * else `num_labels`, else 2. At least 1. */

@@ -1,4 +1,4 @@
-/* host/model/heads.c - task heads: from the encoder's last hidden state to the logits of an output.
+/* host/model/heads.c - task heads: from the last hidden state to the logits of an output.
  *
  *   summary      activation(dense(first token)): poolers, and the first layer of classification heads
  *   per sequence classifier(summary)
@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #include "host/model/model_internal.h"
+#include "modelout/pooling.h"
 
 /* ---- Loading ----------------------------------------------------------------------------------------------------------- */
 
@@ -27,61 +28,75 @@ static int64_t class_count(const mo_model_t *model) {
   }
 }
 
-/* The decoder shares the word embeddings unless the configuration unties them; the bias has two names in old files. */
+/* The weight: shared with the word embeddings, or its own. */
+static mo_status_t load_decoder_weight(mo_model_t *model, mo_loader *loader, const char *name, bool tied) {
+  mo_dense *decoder = &model->head.decoder;
+  mo_weight weight = {.memory = NULL};
+  const mo_tensor *tensor = &weight.tensor;
+  if (tied) {
+    mo_checkpoint_mark_used(loader->checkpoint, name);
+    decoder->weight.tensor = model->stack.word.tensor;
+    return MO_STATUS_OK;
+  }
+  mo_status_t status = mo_load_table(loader, name, decoder->rows, decoder->columns, &weight);
+  if (status == MO_STATUS_OK && loader->context != NULL) status = mo_linear_pack(loader->context, &tensor, 1, &decoder->packed);
+  mo_weight_drop_pages(&weight);
+  mo_weight_release(&weight);
+  return status;
+}
+
+/* The bias has two names in old files. */
+static mo_status_t load_decoder_bias(mo_model_t *model, mo_loader *loader, const char *own_name, bool tied) {
+  const char *bias = model->architecture.decoder.bias;
+  if (bias == NULL) return MO_STATUS_OK;
+  const bool has_own = mo_checkpoint_contains(loader->checkpoint, own_name);
+  const char *chosen = has_own && (!tied || !mo_checkpoint_contains(loader->checkpoint, bias)) ? own_name : bias;
+  mo_checkpoint_mark_used(loader->checkpoint, own_name);
+  mo_checkpoint_mark_used(loader->checkpoint, bias);
+  return mo_load_vector(loader, chosen, model->head.decoder.rows, &model->head.decoder.bias);
+}
+
 static mo_status_t load_decoder(mo_model_t *model, mo_loader *loader) {
   const mo_decoder_rule *rule = &model->architecture.decoder;
-  const mo_encoder_config *config = &model->encoder.config;
+  const mo_stack_config *config = &model->stack.config;
   mo_head *head = &model->head;
   char weight_name[MO_PARAMETER_NAME_BYTES], bias_name[MO_PARAMETER_NAME_BYTES];
   bool tied;
-  MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", true, &tied));
+  MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
   MO_TRY(mo_parameter_name(weight_name, rule->decoder, ".weight", ""));
   MO_TRY(mo_parameter_name(bias_name, rule->decoder, ".bias", ""));
-  MO_TRY(mo_load_dense(loader, "", &rule->transform, 1, config->embedding_size, config->hidden_size, &head->transform));
-  MO_TRY(mo_load_norm(loader, "", rule->norm, config->embedding_size, &head->transform_norm));
-
-  mo_dense *decoder = &head->decoder;
-  decoder->rows = config->vocab_size;
-  decoder->columns = config->embedding_size;
-  const char *bias = rule->bias;
-  const bool own_bias = mo_checkpoint_contains(loader->checkpoint, bias_name);
-  if (own_bias && (!tied || !mo_checkpoint_contains(loader->checkpoint, bias))) bias = bias_name;
-  if (tied) {
-    mo_checkpoint_mark_used(loader->checkpoint, weight_name);
-    decoder->weight.tensor = model->encoder.word.tensor;
-  } else {
-    mo_weight weight = {.memory = NULL};
-    const mo_tensor *tensor = &weight.tensor;
-    mo_status_t status = mo_load_table(loader, weight_name, decoder->rows, decoder->columns, &weight);
-    if (status == MO_STATUS_OK && loader->context != NULL)
-      status = mo_linear_pack(loader->context, &tensor, 1, &decoder->packed);
-    mo_weight_drop_pages(&weight);
-    mo_weight_release(&weight);
-    if (status != MO_STATUS_OK) return status;
+  if (rule->transform != NULL) {
+    MO_TRY(mo_load_simple_dense(loader, rule->transform, config->embedding_size, config->output_size, &head->transform));
+    MO_TRY(mo_load_norm(loader, "", rule->norm, MO_NORM_LAYER, config->embedding_size, &head->transform_norm));
   }
-  mo_checkpoint_mark_used(loader->checkpoint, bias_name);
-  mo_checkpoint_mark_used(loader->checkpoint, rule->bias);
-  return mo_load_vector(loader, bias, decoder->rows, &decoder->bias);
+  head->decoder.rows = config->vocab_size;
+  head->decoder.columns = rule->transform != NULL ? config->embedding_size : config->output_size;
+  MO_CHECK(!tied || head->decoder.columns == config->embedding_size, MO_STATUS_BAD_FILE,
+           "%s: config.json ties the word embeddings of width %" PRId64 " to a head of width %" PRId64,
+           model->architecture.name, config->embedding_size, head->decoder.columns);
+  MO_TRY(load_decoder_weight(model, loader, weight_name, tied));
+  return load_decoder_bias(model, loader, bias_name, tied);
 }
 
 mo_status_t mo_head_load(mo_model_t *model, mo_loader *loader) {
   const mo_architecture *architecture = &model->architecture;
-  const int64_t width = model->encoder.config.hidden_size;
+  const int64_t width = model->stack.config.output_size;
   mo_head *head = &model->head;
   if (architecture->summary.dense != NULL) {
     char name[MO_PARAMETER_NAME_BYTES];
     MO_TRY(mo_parameter_name(name, architecture->summary.dense, ".weight", ""));
     head->has_summary = !architecture->summary.may_be_absent || mo_checkpoint_contains(loader->checkpoint, name);
-    if (head->has_summary) MO_TRY(mo_load_dense(loader, "", &architecture->summary.dense, 1, width, width, &head->summary));
+    if (head->has_summary) MO_TRY(mo_load_simple_dense(loader, architecture->summary.dense, width, width, &head->summary));
   }
   if (architecture->decoder.decoder != NULL) MO_TRY(load_decoder(model, loader));
   if (architecture->token_dense != NULL)
-    MO_TRY(mo_load_dense(loader, "", &architecture->token_dense, 1, width, width, &head->token_dense));
+    MO_TRY(mo_load_simple_dense(loader, architecture->token_dense, width, width, &head->token_dense));
   if (architecture->classifier == NULL) return MO_STATUS_OK;
   MO_CHECK(architecture->head != MO_HEAD_QUESTION_ANSWERING || model->label_count == 2, MO_STATUS_BAD_FILE,
            "%s: config.json has %" PRId64 " labels, question answering needs 2 (start and end)", architecture->name,
            model->label_count);
-  return mo_load_plain_dense(loader, "", architecture->classifier, class_count(model), width, &head->classifier);
+  return mo_load_plain_dense(loader, architecture->classifier, class_count(model), width, architecture->classifier_lacks_bias,
+                             &head->classifier);
 }
 
 void mo_head_release(mo_head *head) {
@@ -111,7 +126,8 @@ const char *mo_head_pair_logits_name(const mo_model_t *model) {
 }
 
 bool mo_head_takes_last_positions(const mo_model_t *model) {
-  return model->architecture.head == MO_HEAD_MASKED_LM || model->architecture.head == MO_HEAD_TOKEN_CLASSIFICATION;
+  const mo_head_kind_t head = model->architecture.head;
+  return head == MO_HEAD_MASKED_LM || head == MO_HEAD_CAUSAL_LM || head == MO_HEAD_TOKEN_CLASSIFICATION;
 }
 
 /* ---- Running ----------------------------------------------------------------------------------------------------------- */
@@ -145,29 +161,46 @@ static mo_tensor like_rows(const mo_tensor *tensor, const mo_tensor *rows, int64
 
 static mo_status_t summarise(const mo_model_t *model, const mo_tensor *hidden, const mo_tensor *summary) {
   const mo_tensor first = first_tokens(hidden);
-  return mo_dense_apply(model->context, &model->head.summary, model->architecture.summary.activation, summary, &first);
+  return mo_dense_apply(model->context, &model->head.summary, model->architecture.summary.activation, summary, &first, NULL);
+}
+
+/* The last token of every sequence that is not padding, (B, C). `mask` NULL: of each the last. */
+static mo_status_t last_real_tokens(const mo_model_t *model, const mo_tensor *hidden, const mo_tensor *mask,
+                                    const mo_tensor *summary) {
+  mo_pooling_params params = MO_POOLING_PARAMS_INIT;
+  params.mode = MO_POOLING_LAST;
+  params.output = summary;
+  params.input = hidden;
+  params.mask = mask;
+  return mo_pooling(model->context, &params);
 }
 
 /* Logits per sequence. `logits` may be (B, N) or, for multiple choice, (examples, choices). */
-static mo_status_t classify_sequences(const mo_model_t *model, const mo_tensor *hidden, void *memory, const mo_tensor *logits) {
+static mo_status_t classify_sequences(const mo_model_t *model, const mo_tensor *hidden, const mo_prepared_inputs *inputs,
+                                      void *memory, const mo_tensor *logits) {
   const int64_t batch_size = hidden->shape[0];
   const mo_tensor summary =
       mo_device_tensor(model->context, memory, model->dtype, 2, (int64_t[]){batch_size, hidden->shape[2]});
   const mo_tensor destination = mo_tensor_reshaped(logits, 2, (int64_t[]){batch_size, model->head.classifier.rows});
-  MO_TRY(summarise(model, hidden, &summary));
-  return mo_dense_apply(model->context, &model->head.classifier, MO_ACTIVATION_NONE, &destination, &summary);
+  const mo_tensor *mask = &inputs->tensors[MO_INPUT_TOKEN_MASK];
+  if (model->architecture.classifies_last_token)
+    MO_TRY(last_real_tokens(model, hidden, mask->dtype != MO_DTYPE_NONE ? mask : NULL, &summary));
+  else MO_TRY(summarise(model, hidden, &summary));
+  return mo_dense_apply(model->context, &model->head.classifier, MO_ACTIVATION_NONE, &destination, &summary, NULL);
 }
 
 static mo_status_t decode(const mo_model_t *model, const mo_tensor *hidden, void *memory, const mo_tensor *logits) {
-  const mo_encoder_config *config = &model->encoder.config;
+  const mo_stack_config *config = &model->stack.config;
   const mo_activation_t activation = model->architecture.decoder.always_gelu ? MO_ACTIVATION_GELU : config->activation;
   const mo_tensor rows = last_tokens(hidden, logits->shape[1]);
   const mo_tensor space = {.data = memory, .dtype = model->dtype, .device = hidden->device};
   const mo_tensor narrow = like_rows(&space, &rows, config->embedding_size);
   const mo_tensor destination = like_rows(logits, &rows, config->vocab_size);
-  MO_TRY(mo_dense_apply(model->context, &model->head.transform, activation, &narrow, &rows));
+  if (model->architecture.decoder.transform == NULL)
+    return mo_dense_apply(model->context, &model->head.decoder, MO_ACTIVATION_NONE, &destination, &rows, NULL);
+  MO_TRY(mo_dense_apply(model->context, &model->head.transform, activation, &narrow, &rows, NULL));
   MO_TRY(mo_norm_apply(model->context, &model->head.transform_norm, config->epsilon, &narrow, &narrow, NULL));
-  return mo_dense_apply(model->context, &model->head.decoder, MO_ACTIVATION_NONE, &destination, &narrow);
+  return mo_dense_apply(model->context, &model->head.decoder, MO_ACTIVATION_NONE, &destination, &narrow, NULL);
 }
 
 static mo_status_t classify_tokens(const mo_model_t *model, const mo_tensor *hidden, void *memory, const mo_tensor *logits) {
@@ -176,10 +209,10 @@ static mo_status_t classify_tokens(const mo_model_t *model, const mo_tensor *hid
   if (model->architecture.token_dense != NULL) {
     const mo_tensor space = {.data = memory, .dtype = model->dtype, .device = hidden->device};
     const mo_tensor inner = like_rows(&space, &rows, hidden->shape[2]);
-    MO_TRY(mo_dense_apply(model->context, &model->head.token_dense, model->encoder.config.activation, &inner, &rows));
+    MO_TRY(mo_dense_apply(model->context, &model->head.token_dense, model->stack.config.activation, &inner, &rows, NULL));
     rows = inner;
   }
-  return mo_dense_apply(model->context, &model->head.classifier, MO_ACTIVATION_NONE, &destination, &rows);
+  return mo_dense_apply(model->context, &model->head.classifier, MO_ACTIVATION_NONE, &destination, &rows, NULL);
 }
 
 /* Starts and ends are two fields, so each row of the layer is a product of its own. */
@@ -192,14 +225,15 @@ static mo_status_t find_spans(const mo_model_t *model, const mo_tensor *hidden, 
     const mo_slice part[1] = {MO_SLICE_RANGE(row, row + 1)};
     mo_dense single = {.rows = 1, .columns = hidden->shape[2]};
     MO_TRY(mo_tensor_slice(&model->head.classifier.weight.tensor, part, 1, &single.weight.tensor));
-    MO_TRY(mo_tensor_slice(&model->head.classifier.bias.tensor, part, 1, &single.bias.tensor));
-    MO_TRY(mo_dense_apply(model->context, &single, MO_ACTIVATION_NONE, &destination, &rows));
+    if (!model->architecture.classifier_lacks_bias)
+      MO_TRY(mo_tensor_slice(&model->head.classifier.bias.tensor, part, 1, &single.bias.tensor));
+    MO_TRY(mo_dense_apply(model->context, &single, MO_ACTIVATION_NONE, &destination, &rows, NULL));
   }
   return MO_STATUS_OK;
 }
 
 mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *inputs,
-                            const mo_tensor *hidden, const mo_encoder_workspace *workspace,
+                            const mo_tensor *hidden, const mo_stack_workspace *workspace,
                             const mo_head_workspace *head_workspace, mo_output *output) {
   const mo_head_kind_t head = model->architecture.head;
   if (head == MO_HEAD_NONE) {
@@ -211,9 +245,10 @@ mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, 
     case MO_HEAD_NEXT_SENTENCE:
     case MO_HEAD_SEQUENCE_CLASSIFICATION:
     case MO_HEAD_MULTIPLE_CHOICE:
-      MO_TRY(classify_sequences(model, hidden, workspace->attended, logits));
+      MO_TRY(classify_sequences(model, hidden, inputs, workspace->attended, logits));
       break;
     case MO_HEAD_MASKED_LM:
+    case MO_HEAD_CAUSAL_LM:
       MO_TRY(decode(model, hidden, workspace->wide, logits));
       break;
     case MO_HEAD_TOKEN_CLASSIFICATION:
@@ -225,7 +260,7 @@ mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, 
       break;
     case MO_HEAD_PRETRAINING:
       MO_TRY(decode(model, hidden, workspace->wide, logits));
-      MO_TRY(classify_sequences(model, hidden, workspace->attended,
+      MO_TRY(classify_sequences(model, hidden, inputs, workspace->attended,
                                 mo_field_tensor(mo_output_get(output, mo_head_pair_logits_name(model)))));
       break;
     case MO_HEAD_NONE:

@@ -32,6 +32,18 @@ static mo_status_t check_classes(const mo_model_t *model, const char *name, cons
   return MO_STATUS_OK;
 }
 
+/* Each position is compared with the label behind it, so the first label is looked at by nobody, but must be one. */
+static mo_status_t check_next_tokens(const mo_model_t *model, const mo_tensor *labels, mo_run_shape *shape) {
+  const int64_t tokens[2] = {shape->example_count, shape->sequence_length};
+  const mo_slice behind[2] = {MO_SLICE_ALL, MO_SLICE_RANGE(1, MO_SLICE_UNSET)};
+  mo_tensor counted;
+  shape->loss = MO_LOSS_NEXT_TOKENS;
+  MO_TRY(check_classes(model, "labels", labels, 2, tokens, model->stack.config.vocab_size, "the vocabulary's", shape));
+  MO_TRY(mo_tensor_slice(labels, behind, 2, &counted));
+  const int64_t extents[2] = {counted.shape[0], counted.shape[1]};
+  return check_classes(model, "labels", &counted, 2, extents, model->stack.config.vocab_size, "the vocabulary's", shape);
+}
+
 /* (B), or (B, 1) where `column_ok`. */
 static mo_status_t check_per_example(const mo_model_t *model, const char *name, const mo_tensor *labels, uint32_t dtypes,
                                      int64_t count) {
@@ -75,7 +87,7 @@ static mo_status_t check_pretraining(const mo_model_t *model, const mo_model_inp
   const int64_t tokens[2] = {shape->example_count, shape->sequence_length};
   if (inputs->labels != NULL)
     MO_TRY(
-        check_classes(model, "labels", inputs->labels, 2, tokens, model->encoder.config.vocab_size, "the vocabulary's", shape));
+        check_classes(model, "labels", inputs->labels, 2, tokens, model->stack.config.vocab_size, "the vocabulary's", shape));
   if (inputs->next_sentence_label != NULL)
     MO_TRY(check_classes(model, "next_sentence_label", inputs->next_sentence_label, 1, tokens, 2, "the two answers'", shape));
   if (inputs->labels != NULL && inputs->next_sentence_label != NULL) shape->loss = MO_LOSS_PRETRAINING;
@@ -112,7 +124,9 @@ mo_status_t mo_labels_check(const mo_model_t *model, const mo_model_inputs *inpu
   switch (head) {
     case MO_HEAD_MASKED_LM:
       shape->loss = MO_LOSS_TOKENS;
-      return check_classes(model, "labels", labels, 2, tokens, model->encoder.config.vocab_size, "the vocabulary's", shape);
+      return check_classes(model, "labels", labels, 2, tokens, model->stack.config.vocab_size, "the vocabulary's", shape);
+    case MO_HEAD_CAUSAL_LM:
+      return check_next_tokens(model, labels, shape);
     case MO_HEAD_TOKEN_CLASSIFICATION:
       shape->loss = MO_LOSS_TOKENS;
       return check_classes(model, "labels", labels, 2, tokens, model->label_count, "num_labels", shape);

@@ -20,12 +20,13 @@ void mo_head_carve(const mo_model_t *model, const mo_run_shape *shape, mo_arena 
 }
 
 static mo_status_t cross_entropy(const mo_model_t *model, const mo_tensor *loss, const mo_tensor *logits,
-                                 const mo_tensor *labels, mo_loss_reduction_t reduction) {
+                                 const mo_tensor *labels, bool shift, mo_loss_reduction_t reduction) {
   mo_cross_entropy_params params = MO_CROSS_ENTROPY_PARAMS_INIT;
   params.loss = loss;
   params.logits = logits;
   params.labels = labels;
   params.ignore_index = MO_IGNORED_LABEL;
+  params.shift = shift;
   params.reduction = reduction;
   return mo_cross_entropy(model->context, &params);
 }
@@ -98,8 +99,8 @@ static mo_status_t pretraining_loss(const mo_model_t *model, const mo_tensor *lo
   const int64_t one[1] = {1};
   const mo_tensor terms[2] = {mo_device_tensor(model->context, memory, MO_DTYPE_FLOAT32, 1, one),
                               mo_device_tensor(model->context, memory + 1, MO_DTYPE_FLOAT32, 1, one)};
-  MO_TRY(cross_entropy(model, &terms[0], logits, &inputs->tensors[MO_INPUT_LABELS], MO_LOSS_REDUCTION_MEAN));
-  MO_TRY(cross_entropy(model, &terms[1], pair_logits, &inputs->tensors[MO_INPUT_PAIR_LABELS], MO_LOSS_REDUCTION_MEAN));
+  MO_TRY(cross_entropy(model, &terms[0], logits, &inputs->tensors[MO_INPUT_LABELS], false, MO_LOSS_REDUCTION_MEAN));
+  MO_TRY(cross_entropy(model, &terms[1], pair_logits, &inputs->tensors[MO_INPUT_PAIR_LABELS], false, MO_LOSS_REDUCTION_MEAN));
   return add_terms(model, loss, terms);
 }
 
@@ -115,11 +116,13 @@ mo_status_t mo_head_loss(const mo_model_t *model, const mo_run_shape *shape, con
     case MO_LOSS_NONE:
       break;
     case MO_LOSS_TOKENS:
-      return cross_entropy(model, loss, logits, labels, tensorflow ? MO_LOSS_REDUCTION_COMPACT : MO_LOSS_REDUCTION_MEAN);
+    case MO_LOSS_NEXT_TOKENS:
+      return cross_entropy(model, loss, logits, labels, shape->loss == MO_LOSS_NEXT_TOKENS,
+                           tensorflow ? MO_LOSS_REDUCTION_COMPACT : MO_LOSS_REDUCTION_MEAN);
     case MO_LOSS_EXAMPLES: {
       const bool next_sentence = model->architecture.head == MO_HEAD_NEXT_SENTENCE;
       const mo_loss_reduction_t several = next_sentence ? MO_LOSS_REDUCTION_COMPACT : MO_LOSS_REDUCTION_NONE;
-      return cross_entropy(model, loss, logits, labels, tensorflow ? several : MO_LOSS_REDUCTION_MEAN);
+      return cross_entropy(model, loss, logits, labels, false, tensorflow ? several : MO_LOSS_REDUCTION_MEAN);
     }
     case MO_LOSS_REGRESSION:
     case MO_LOSS_MULTI_LABEL:

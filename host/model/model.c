@@ -27,11 +27,13 @@ static mo_status_t choose_architecture(mo_model_t *model, const mo_model_options
 }
 
 static mo_status_t load_weights(mo_model_t *model, const char *directory, const mo_model_options *options) {
-  const mo_checkpoint_options checkpoint_options = {.base_prefix = model->family->names->base_prefix};
+  const char *own_prefix = model->architecture.base_prefix;
+  const mo_checkpoint_options checkpoint_options = {.base_prefix =
+                                                        own_prefix != NULL ? own_prefix : model->family->names->base_prefix};
   MO_TRY(mo_checkpoint_open(directory, &checkpoint_options, &model->checkpoint));
   mo_loader loader = {.checkpoint = model->checkpoint, .dtype = model->dtype, .allow_missing = options->allow_missing};
   for (int walk = 0; walk < 2; walk++) {
-    MO_TRY(mo_encoder_load(&model->encoder, &loader, model->family->names));
+    MO_TRY(mo_stack_load(&model->stack, &loader, model->family->names));
     MO_TRY(mo_head_load(model, &loader));
     if (walk == 0 && !options->allow_missing) MO_TRY(mo_checkpoint_check_missing(model->checkpoint));
     loader.context = model->context;
@@ -44,7 +46,7 @@ static mo_status_t load_weights(mo_model_t *model, const char *directory, const 
 static mo_status_t load(mo_model_t *model, const char *directory, const mo_model_options *options) {
   MO_TRY(mo_config_load(directory, &model->config));
   MO_TRY(choose_architecture(model, options));
-  MO_TRY(model->family->configure(model->config, &model->encoder.config));
+  MO_TRY(model->family->configure(model->config, &model->stack.config));
   MO_TRY(mo_config_num_labels(model->config, &model->label_count));
   MO_TRY(mo_config_problem_type(model->config, &model->problem_type));
   return load_weights(model, directory, options);
@@ -67,8 +69,8 @@ mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo
   mo_model_t *made = mo_host_allocate(context, sizeof *made);
   if (made == NULL) return mo_context_note(context, MO_STATUS_OUT_OF_MEMORY);
   made->context = mo_context_retain(context);
-  made->dtype = made->encoder.dtype = dtype;
-  made->encoder.context = context;
+  made->dtype = made->stack.dtype = dtype;
+  made->stack.context = context;
   made->framework = framework;
   const mo_status_t status = load(made, directory, options);
   if (status != MO_STATUS_OK) {
@@ -90,7 +92,7 @@ void mo_model_destroy(mo_model_t *model) {
   if (model == NULL) return;
   mo_context_t *context = model->context;
   mo_head_release(&model->head);
-  mo_encoder_release(&model->encoder);
+  mo_stack_release(&model->stack);
   mo_context_release(context, model->workspace);
   (void)wait_for_staging(model);
   if (model->staged != NULL) mo_context_return_event(context, model->staged);
@@ -111,7 +113,7 @@ int64_t mo_model_parameter_count(const mo_model_t *model) { return model != NULL
 
 int64_t mo_model_config_integer(const mo_model_t *model, const char *name) {
   if (model == NULL || name == NULL) return -1;
-  const mo_encoder_config *config = &model->encoder.config;
+  const mo_stack_config *config = &model->stack.config;
   /* Under BERT's names every family answers, with its defaults where the file is silent. */
   const struct {
     const char *name;
@@ -119,6 +121,8 @@ int64_t mo_model_config_integer(const mo_model_t *model, const char *name) {
   } common[] = {{"hidden_size", config->hidden_size},
                 {"num_hidden_layers", config->layer_count},
                 {"num_attention_heads", config->head_count},
+                {"num_key_value_heads", config->key_value_head_count},
+                {"head_dim", config->head_size},
                 {"intermediate_size", config->intermediate_size},
                 {"max_position_embeddings", config->position_count},
                 {"vocab_size", config->vocab_size},
@@ -139,7 +143,7 @@ const char *mo_model_missing_tensor(const mo_model_t *model, int64_t index) {
 
 /* ---- Running ----------------------------------------------------------------------------------------------------------- */
 
-static mo_status_t check_call(const mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
+static mo_status_t check_call(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
                               mo_run_shape *shape) {
   const mo_model_inputs known_inputs = MO_MODEL_INPUTS_INIT;
   const mo_request known_request = MO_REQUEST_INIT;
@@ -147,20 +151,20 @@ static mo_status_t check_call(const mo_model_t *model, const mo_model_inputs *in
            "%s: inputs without their struct_size, use MO_MODEL_INPUTS_INIT", model->architecture.name);
   MO_CHECK(request == NULL || request->struct_size >= known_request.struct_size, MO_STATUS_INVALID_ARGUMENT,
            "%s: a request without its struct_size, use MO_REQUEST_INIT", model->architecture.name);
-  MO_TRY(mo_inputs_check(model, inputs, shape));
+  MO_TRY(mo_inputs_check(model, inputs, request, shape));
   /* The loss is that of all labels, so its logits must all be there. */
   const bool fewer = mo_head_takes_last_positions(model) && request != NULL && request->last_logit_positions > 0 &&
                      request->last_logit_positions < shape->sequence_length;
   MO_CHECK(!fewer || shape->loss == MO_LOSS_NONE || model->framework == MO_FRAMEWORK_FLAX, MO_STATUS_INVALID_ARGUMENT,
            "%s: labels with the logits of the last %" PRId64 " positions only, the loss needs them all",
            model->architecture.name, request->last_logit_positions);
-  return MO_STATUS_OK;
+  return mo_stack_prepare_rotary(&model->stack, shape->rotary_positions, shape->cache.key_length);
 }
 
 static int64_t extent(int64_t value) { return value == 0 ? MO_EXTENT_ZERO : value; }
 
 static mo_dimensions dimensions_of(const mo_model_t *model, const mo_run_shape *shape) {
-  const mo_encoder_config *config = &model->encoder.config;
+  const mo_stack_config *config = &model->stack.config;
   mo_dimensions dimensions = MO_DIMENSIONS_INIT;
   dimensions.dtype = model->dtype;
   dimensions.batch_size = extent(shape->example_count);
@@ -173,6 +177,14 @@ static mo_dimensions dimensions_of(const mo_model_t *model, const mo_run_shape *
   dimensions.num_choices = model->architecture.head == MO_HEAD_MULTIPLE_CHOICE ? shape->choice_count : 0;
   dimensions.loss_count = extent(shape->loss_count);
   dimensions.has_loss = shape->loss != MO_LOSS_NONE;
+  dimensions.key_length = shape->cache.key_length;
+  dimensions.encoder_sequence_length = shape->encoder_length;
+  dimensions.last_hidden_size = config->output_size;
+  dimensions.num_key_value_heads = config->key_value_head_count;
+  dimensions.embed_size_per_head = config->head_size;
+  dimensions.add_cross_attention = shape->encoder_length > 0;
+  dimensions.no_cache = !config->decoder;
+  dimensions.cache_is_given = config->decoder;
   dimensions.no_pooler = model->architecture.head == MO_HEAD_NONE && !model->head.has_summary;
   return dimensions;
 }
@@ -194,25 +206,52 @@ mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inp
 /* All memory of a run. Measured first (base NULL), then handed out. */
 typedef struct run_memory {
   mo_prepared_inputs inputs;
-  mo_encoder_workspace encoder;
+  mo_stack_workspace stack;
   mo_head_workspace head;
   size_t input_bytes;
 } run_memory;
+
+/* What the layers see of the inputs. While measuring the descriptors have no data yet. */
+static mo_stack_inputs stack_inputs(const mo_run_shape *shape, const mo_prepared_inputs *prepared) {
+  const mo_run_cache *cache = &shape->cache;
+  return (mo_stack_inputs){.batch_size = shape->batch_size,
+                           .sequence_length = shape->sequence_length,
+                           .ids = prepared->tensors[MO_INPUT_IDS],
+                           .embeds = prepared->tensors[MO_INPUT_EMBEDS],
+                           .types = prepared->tensors[MO_INPUT_TYPES],
+                           .positions = prepared->tensors[MO_INPUT_POSITIONS],
+                           .positions_are_rows = prepared->positions_are_rows,
+                           .mask = prepared->tensors[MO_INPUT_MASK],
+                           .cache_pair = cache->cross != NULL ? cache->given : NULL,
+                           .cache = cache->self,
+                           .cross_cache = cache->cross,
+                           .cache_is_new = cache->self_is_new,
+                           .cross_is_new = cache->cross_is_new,
+                           .cross_is_cached = cache->cross_is_cached,
+                           .past_length = cache->past_length,
+                           .key_length = cache->key_length,
+
+                           .encoder_hidden = prepared->tensors[MO_INPUT_ENCODER_HIDDEN],
+                           .encoder_mask = prepared->tensors[MO_INPUT_ENCODER_MASK],
+                           .encoder_length = shape->encoder_length};
+}
 
 static void carve(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
                   run_memory *memory) {
   mo_inputs_carve(model, inputs, shape, arena, &memory->inputs);
   memory->input_bytes = arena->used;
-  mo_encoder_carve(&model->encoder, shape->batch_size * shape->sequence_length, arena, &memory->encoder);
+  const mo_stack_inputs sizes = stack_inputs(shape, &memory->inputs);
+  mo_stack_carve(&model->stack, &sizes, arena, &memory->stack);
   mo_head_carve(model, shape, arena, &memory->head);
 }
 
 /* Inputs onto the device. A graph would read the staging memory anew at each launch, whatever lies there by then. */
 static mo_status_t stage(mo_model_t *model, const mo_prepared_inputs *inputs) {
   for (int which = 0; which < MO_INPUT_COUNT; which++) {
-    MO_CHECK(
-        inputs->sources[which] == NULL || !mo_context_stream_is_capturing(model->context, mo_context_stream(model->context)),
-        MO_STATUS_WRONG_STATE, "%s: an input lies on the host while the stream is being captured", model->architecture.name);
+    MO_CHECK(inputs->origins[which] == MO_ORIGIN_VIEW ||
+                 !mo_context_stream_is_capturing(model->context, mo_context_stream(model->context)),
+             MO_STATUS_WRONG_STATE, "%s: an input lies on the host while the stream is being captured",
+             model->architecture.name);
   }
   const mo_status_t status = mo_inputs_fill(model, inputs, model->workspace, model->staging);
   if (model->staging == NULL) return status;
@@ -243,33 +282,48 @@ static mo_status_t reserve(mo_model_t *model, size_t bytes, size_t input_bytes) 
   return MO_STATUS_OK;
 }
 
-static mo_status_t run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output) {
-  mo_run_shape shape;
-  run_memory memory;
+/* Everything on the device. What it writes to the caches counts only when all of it has been enqueued. */
+static mo_status_t forward(mo_model_t *model, const mo_run_shape *shape, const run_memory *memory, const mo_request *request,
+                           mo_output *output) {
+  const mo_stack_inputs inputs = stack_inputs(shape, &memory->inputs);
+  const mo_stack_outputs outputs = {.last_hidden_state = mo_output_get(output, "last_hidden_state"),
+                                    .hidden_states = mo_output_get(output, "hidden_states"),
+                                    .attentions = mo_output_get(output, "attentions"),
+                                    .cross_attentions = mo_output_get(output, "cross_attentions")};
   mo_tensor hidden;
-  MO_TRY(check_call(model, inputs, request, &shape));
-  MO_TRY(mo_run_check_output(model, &shape, request, output));
+  MO_TRY(mo_stack_forward(&model->stack, &inputs, &memory->stack, request, &outputs, &hidden));
+  MO_TRY(mo_head_forward(model, shape, &memory->inputs, &hidden, &memory->stack, &memory->head, output));
+  return mo_stack_commit(&model->stack, &inputs);
+}
 
+static mo_status_t run_with_cache(mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape,
+                                  const mo_request *request, mo_output *output) {
+  run_memory memory;
   mo_arena measure = {.base = NULL};
-  carve(model, inputs, &shape, &measure, &memory);
+  carve(model, inputs, shape, &measure, &memory);
   MO_TRY(reserve(model, measure.used, memory.input_bytes));
   mo_arena arena = {.base = model->workspace, .capacity = model->workspace_bytes};
-  carve(model, inputs, &shape, &arena, &memory);
+  carve(model, inputs, shape, &arena, &memory);
   MO_CHECK(mo_arena_fits(&arena), MO_STATUS_INTERNAL, "%s: the workspace is smaller than what was measured",
            model->architecture.name);
   if (memory.input_bytes > 0) MO_TRY(stage(model, &memory.inputs));
-
-  const mo_encoder_inputs encoder_inputs = {.batch_size = shape.batch_size,
-                                            .sequence_length = shape.sequence_length,
-                                            .ids = memory.inputs.tensors[MO_INPUT_IDS],
-                                            .embeds = memory.inputs.tensors[MO_INPUT_EMBEDS],
-                                            .types = memory.inputs.tensors[MO_INPUT_TYPES],
-                                            .positions = memory.inputs.tensors[MO_INPUT_POSITIONS],
-                                            .mask = memory.inputs.tensors[MO_INPUT_MASK]};
-  MO_TRY(mo_encoder_forward(&model->encoder, &encoder_inputs, &memory.encoder, request, output, &hidden));
-  MO_TRY(mo_head_forward(model, &shape, &memory.inputs, &hidden, &memory.encoder, &memory.head, output));
+  const mo_status_t status = forward(model, shape, &memory, request, output);
+  if (status != MO_STATUS_OK) mo_run_cache_undo(&shape->cache);
+  MO_TRY(status);
+  MO_TRY(mo_run_cache_show(model, &shape->cache, output));
   const mo_stream stream = mo_context_stream(model->context);
   return mo_context_stream_is_capturing(model->context, stream) ? MO_STATUS_OK : mo_output_mark_written(output, stream);
+}
+
+static mo_status_t run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output) {
+  mo_run_shape shape;
+  MO_TRY(check_call(model, inputs, request, &shape));
+  MO_TRY(mo_run_check_output(model, &shape, request, output));
+  const bool makes = shape.cache.wanted && shape.cache.given == NULL;
+  if (makes) MO_TRY(mo_run_cache_make(model, &shape, &shape.cache));
+  const mo_status_t status = run_with_cache(model, inputs, &shape, request, output);
+  if (makes) mo_cache_release(shape.cache.given);
+  return status;
 }
 
 mo_status_t mo_model_run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output) {

@@ -1,13 +1,13 @@
 /* host/model/model_internal.h - a loaded model, and how its files share a run.
  *
- * A run: check the inputs (inputs.c), carve the workspace, put the inputs on the device, run the encoder (encoder.c), the head
- * (heads.c) and the loss (losses.c), each writing into the output.
+ * A run: check the inputs (inputs.c), carve the workspace, put the inputs on the device, run the layers (stack.h), the head
+ * (heads.c) and the loss (losses.c), each writing into the output, and count the new tokens of the cache.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_MODEL_MODEL_INTERNAL_H
 #define MO_MODEL_MODEL_INTERNAL_H
 
-#include "host/model/encoder.h"
+#include "host/model/stack.h"
 #include "modelout/model.h"
 
 #define MO_IGNORED_LABEL (-100)
@@ -29,7 +29,7 @@ struct mo_model {
   const mo_class *output_class;
   mo_framework_t framework;
   mo_dtype_t dtype;
-  mo_encoder encoder;
+  mo_stack stack;
   mo_head head;
   int64_t label_count;
   const char *problem_type; /* NULL: by the number of labels and their dtype */
@@ -45,8 +45,9 @@ struct mo_model {
 
 typedef enum mo_loss_kind_t {
   MO_LOSS_NONE = 0,
-  MO_LOSS_TOKENS,   /* cross entropy of (B, S) labels */
-  MO_LOSS_EXAMPLES, /* cross entropy of (B) labels */
+  MO_LOSS_TOKENS,      /* cross entropy of (B, S) labels */
+  MO_LOSS_NEXT_TOKENS, /* the same, each position against the label behind it */
+  MO_LOSS_EXAMPLES,    /* cross entropy of (B) labels */
   MO_LOSS_REGRESSION,
   MO_LOSS_MULTI_LABEL,
   MO_LOSS_SPAN,
@@ -54,13 +55,28 @@ typedef enum mo_loss_kind_t {
   MO_LOSS_PRETRAINING,
 } mo_loss_kind_t;
 
+/* The caches of a run, and what they hold before it. */
+typedef struct mo_run_cache {
+  bool wanted;       /* there is one, or the run makes one */
+  mo_cache_t *given; /* the caller's, or what the run has made; NULL before that */
+  mo_cache_t *self, *cross;
+  bool self_is_new, cross_is_new, cross_is_cached;
+  bool slides;         /* some layer drops old tokens, so that a token's slot is not its position */
+  int64_t past_length; /* tokens */
+  int64_t key_length;  /* past and new ones */
+} mo_run_cache;
+
 /* What the inputs of a run say of it. */
 typedef struct mo_run_shape {
   int64_t example_count, choice_count; /* B, and 1 outside multiple choice */
   int64_t batch_size;                  /* sequences: example_count * choice_count */
   int64_t sequence_length;
-  bool masked;         /* there is a mask that hides something, or one that cannot be looked at here */
-  bool mask_per_query; /* (B, S, S) */
+  mo_run_cache cache;
+  int64_t encoder_length; /* of cross attention; 0: none */
+  bool encoder_masked;
+  int64_t rotary_positions; /* how many positions the tables must have */
+  bool masked;              /* there is a mask that hides something, or one that cannot be looked at here */
+  bool mask_per_query;      /* (B, S, keys) */
   mo_loss_kind_t loss;
   int64_t loss_count; /* TensorFlow: labels that are not ignored */
 } mo_run_shape;
@@ -73,6 +89,9 @@ typedef enum mo_input_t {
   MO_INPUT_POSITIONS,
   MO_INPUT_EMBEDS,
   MO_INPUT_MASK,
+  MO_INPUT_ENCODER_HIDDEN,
+  MO_INPUT_ENCODER_MASK,
+  MO_INPUT_TOKEN_MASK, /* 1 where a token is not padding; made, not given */
   MO_INPUT_LABELS,
   MO_INPUT_PAIR_LABELS,
   MO_INPUT_STARTS,
@@ -80,14 +99,27 @@ typedef enum mo_input_t {
   MO_INPUT_COUNT,
 } mo_input_t;
 
+/* How an input comes to be where it is. */
+typedef enum mo_input_origin_t {
+  MO_ORIGIN_VIEW = 0,      /* a view of the caller's, or not there */
+  MO_ORIGIN_COPY,          /* of the source, converted */
+  MO_ORIGIN_COUNT_VISIBLE, /* positions: visible tokens so far, of the mask */
+  MO_ORIGIN_COUNT_ALL,     /* positions: tokens so far */
+  MO_ORIGIN_NOT_PADDING,   /* a mask, of the ids */
+} mo_input_origin_t;
+
 /* Inputs as the ops take them; dtype NONE: not given. */
 typedef struct mo_prepared_inputs {
   mo_tensor tensors[MO_INPUT_COUNT];
-  const mo_tensor *sources[MO_INPUT_COUNT]; /* to be copied or converted; NULL: the tensor is a view of the caller's */
+  mo_input_origin_t origins[MO_INPUT_COUNT];
+  const mo_tensor *sources[MO_INPUT_COUNT];
+  int64_t past_length;
+  bool positions_are_rows; /* of the whole position table */
 } mo_prepared_inputs;
 
 /* Which inputs belong to the architecture, their shapes and dtypes, and every value that can be looked at on the host. */
-mo_status_t mo_inputs_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape);
+mo_status_t mo_inputs_check(const mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
+                            mo_run_shape *shape);
 
 /* Carves memory for what must be copied or converted; the first thing in the arena. */
 void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
@@ -95,6 +127,24 @@ void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, con
 
 /* Copies and converts; `staging` is host memory that mirrors the arena (NULL where the device's memory is the host's). */
 mo_status_t mo_inputs_fill(const mo_model_t *model, const mo_prepared_inputs *prepared, void *arena_base, void *staging);
+
+/* ---- run_cache.c ---- */
+
+/* Whether the run has a cache, and what it holds. `shape` has batch and sequence length already. */
+mo_status_t mo_run_cache_check(const mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
+                               mo_run_shape *shape);
+
+/* Encoder hidden states and their mask. */
+mo_status_t mo_run_encoder_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape);
+
+/* Makes the cache that was wanted and not given: of layers that grow, or slide where the model's attention does. */
+mo_status_t mo_run_cache_make(const mo_model_t *model, const mo_run_shape *shape, mo_run_cache *cache);
+
+/* A failed run: what a new cache may have counted is forgotten. */
+void mo_run_cache_undo(const mo_run_cache *cache);
+
+/* The output's past_key_values, if it has them, show what the cache holds now. */
+mo_status_t mo_run_cache_show(const mo_model_t *model, const mo_run_cache *cache, mo_output *output);
 
 /* ---- labels.c: what the architecture's head wants of the labels ---- */
 
@@ -113,6 +163,10 @@ mo_status_t mo_check_input(const mo_model_t *model, const char *name, const mo_t
 /* Whether the host can look at the values. */
 bool mo_input_is_readable(const mo_model_t *model, const mo_tensor *tensor);
 
+/* Looks whether a mask hides anything; floating masks are refused unless they hold only 0 and 1. Masks that the host cannot
+ * read count as hiding. */
+mo_status_t mo_check_mask(const mo_model_t *model, const char *name, const mo_tensor *mask, bool *hides);
+
 /* Integer (or bool) value at an element offset; alignment does not matter. */
 int64_t mo_read_integer(const mo_tensor *tensor, int64_t offset);
 
@@ -127,9 +181,9 @@ typedef struct mo_head_workspace {
 
 void mo_head_carve(const mo_model_t *model, const mo_run_shape *shape, mo_arena *arena, mo_head_workspace *workspace);
 
-/* Everything of the output that is not the encoder's. The encoder's workspace is used again. */
+/* Everything of the output that is not the stack's. The stack's workspace is used again. */
 mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *inputs,
-                            const mo_tensor *hidden, const mo_encoder_workspace *workspace,
+                            const mo_tensor *hidden, const mo_stack_workspace *workspace,
                             const mo_head_workspace *head_workspace, mo_output *output);
 
 mo_status_t mo_head_loss(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *inputs,

@@ -47,40 +47,57 @@ static mo_status_t check_tuple(const mo_model_t *model, const char *name, const 
   return MO_STATUS_OK;
 }
 
-static mo_status_t check_attentions(const mo_model_t *model, const mo_field *attentions, const mo_request *request,
-                                    const mo_run_shape *shape) {
-  const mo_encoder_config *config = &model->encoder.config;
+static mo_status_t check_attentions(const mo_model_t *model, const char *name, const mo_output *output,
+                                    const mo_request *request, const mo_run_shape *shape, bool wanted, int64_t key_length) {
+  const mo_stack_config *config = &model->stack.config;
   const mo_weights_reduction_t reduction = request->attention_reduction;
-  MO_TRY(
-      check_tuple(model, "attentions", attentions, request->output_attentions, request->attention_layers, config->layer_count));
+  const mo_field *attentions = mo_output_get(output, name);
+  MO_TRY(check_tuple(model, name, attentions, wanted, request->attention_layers, config->layer_count));
   if (attentions == NULL) return MO_STATUS_OK;
   MO_TRY(mo_check_index_list(model->architecture.name, "attention_heads", request->attention_heads, config->head_count, NULL));
   const int64_t heads = request->attention_heads.count > 0 ? request->attention_heads.count : config->head_count;
   const int64_t rows = request->last_query_rows > 0 ? request->last_query_rows : shape->sequence_length;
   const mo_dtype_t dtype = request->attention_dtype != MO_DTYPE_NONE ? request->attention_dtype : model->dtype;
   const int64_t weights[4] = {shape->batch_size, reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN ? 1 : heads,
-                              reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM ? 1 : rows, shape->sequence_length};
+                              reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM ? 1 : rows, key_length};
   for (int64_t i = 0; i < config->layer_count; i++) {
     const mo_field *item = mo_field_item(attentions, i);
-    if (item != NULL) MO_TRY(check_field(model, "attentions", item, dtype, weights, 4));
+    if (item != NULL) MO_TRY(check_field(model, name, item, dtype, weights, 4));
   }
+  return MO_STATUS_OK;
+}
+
+/* The field itself is put in by the run. */
+static mo_status_t check_cache(const mo_model_t *model, const mo_output *output, const mo_request *request) {
+  const bool wanted =
+      request->use_cache && model->stack.config.decoder && mo_class_field_index(model->output_class, "past_key_values") >= 0;
+  MO_CHECK(mo_output_contains(output, "past_key_values") == wanted, MO_STATUS_INVALID_ARGUMENT,
+           "%s: the output was made %s past_key_values, this request asks for %s", model->architecture.name,
+           wanted ? "without" : "with", wanted ? "them" : "none");
   return MO_STATUS_OK;
 }
 
 static mo_status_t check_layers(const mo_model_t *model, const mo_output *output, const mo_request *request,
                                 const mo_run_shape *shape) {
-  const int64_t layer_count = model->encoder.config.layer_count;
-  const int64_t state[3] = {shape->batch_size, shape->sequence_length, model->encoder.config.hidden_size};
+  const mo_stack_config *config = &model->stack.config;
+  const int64_t layer_count = config->layer_count;
+  const int64_t state[3] = {shape->batch_size, shape->sequence_length, config->hidden_size};
+  const int64_t last[3] = {shape->batch_size, shape->sequence_length, config->output_size};
   const mo_field *states = mo_output_get(output, "hidden_states");
   MO_TRY(check_tuple(model, "hidden_states", states, request->output_hidden_states, request->hidden_state_layers,
                      layer_count + 1));
   for (int64_t i = 0; i < mo_field_length(states); i++) {
     const mo_field *item = mo_field_item(states, i);
-    if (item != NULL) MO_TRY(check_field(model, "hidden_states", item, model->dtype, state, 3));
+    const int64_t *extents = i == layer_count ? last : state;
+    if (item != NULL) MO_TRY(check_field(model, "hidden_states", item, model->dtype, extents, 3));
   }
-  MO_TRY(check_attentions(model, mo_output_get(output, "attentions"), request, shape));
+  const bool crosses = request->output_attentions && shape->encoder_length > 0 &&
+                       mo_class_field_index(model->output_class, "cross_attentions") >= 0;
+  MO_TRY(check_attentions(model, "attentions", output, request, shape, request->output_attentions, shape->cache.key_length));
+  MO_TRY(check_attentions(model, "cross_attentions", output, request, shape, crosses, shape->encoder_length));
+  MO_TRY(check_cache(model, output, request));
   if (model->architecture.head != MO_HEAD_NONE) return MO_STATUS_OK;
-  return check_field(model, "last_hidden_state", mo_output_get(output, "last_hidden_state"), model->dtype, state, 3);
+  return check_field(model, "last_hidden_state", mo_output_get(output, "last_hidden_state"), model->dtype, last, 3);
 }
 
 /* (0 dimensions, or 1) and as many elements as the class and the labels give. */
@@ -108,16 +125,17 @@ static mo_status_t check_heads(const mo_model_t *model, const mo_output *output,
   const mo_field *pooled = mo_output_get(output, "pooler_output");
   if (head == MO_HEAD_NONE) {
     if (pooled == NULL) return MO_STATUS_OK;
-    return check_field(model, "pooler_output", pooled, model->dtype, (int64_t[]){count, model->encoder.config.hidden_size}, 2);
+    return check_field(model, "pooler_output", pooled, model->dtype, (int64_t[]){count, model->stack.config.hidden_size}, 2);
   }
   const int64_t classes = model->head.classifier.rows;
   const bool decoder = model->architecture.decoder.decoder != NULL;
   const bool fewer = mo_head_takes_last_positions(model) && request->last_logit_positions > 0;
   const int64_t per_token[3] = {count, fewer ? request->last_logit_positions : shape->sequence_length,
-                                decoder ? model->encoder.config.vocab_size : classes};
+                                decoder ? model->stack.config.vocab_size : classes};
   const int64_t per_example[2] = {count, head == MO_HEAD_MULTIPLE_CHOICE ? shape->choice_count : classes};
   const bool flat = head == MO_HEAD_QUESTION_ANSWERING || head == MO_HEAD_REPLACED_TOKEN;
-  const bool tokens = flat || head == MO_HEAD_MASKED_LM || head == MO_HEAD_TOKEN_CLASSIFICATION || head == MO_HEAD_PRETRAINING;
+  const bool tokens = flat || head == MO_HEAD_MASKED_LM || head == MO_HEAD_CAUSAL_LM || head == MO_HEAD_TOKEN_CLASSIFICATION ||
+                      head == MO_HEAD_PRETRAINING;
   const char *name = mo_head_logits_name(model);
   MO_TRY(check_field(model, name, mo_output_get(output, name), model->dtype, tokens ? per_token : per_example,
                      tokens && !flat ? 3 : 2));

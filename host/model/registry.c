@@ -1,4 +1,4 @@
-/* host/model/registry.c - every architecture this build knows, and what all families' configurations share.
+/* host/model/registry.c - every architecture this build knows.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/model/registry.h"
@@ -9,8 +9,9 @@
 
 #include "modelout/model.h"
 
-static const mo_family *const families[] = {&mo_bert_family, &mo_distilbert_family, &mo_roberta_family, &mo_electra_family,
-                                            &mo_albert_family};
+static const mo_family *const families[] = {&mo_bert_family,    &mo_distilbert_family, &mo_roberta_family,  &mo_electra_family,
+                                            &mo_albert_family,  &mo_gpt2_family,       &mo_gpt_neox_family, &mo_llama_family,
+                                            &mo_mistral_family, &mo_opt_family,        &mo_qwen2_family};
 enum { FAMILY_COUNT = sizeof families / sizeof families[0] };
 
 const char *mo_model_known_architecture(int32_t index) {
@@ -83,7 +84,7 @@ mo_status_t mo_architecture_find(const char *name, const mo_family **family, con
       return MO_STATUS_OK;
     }
   }
-  char known[400];
+  char known[800];
   list_known(known, sizeof known);
   return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known are %s", name, known);
 }
@@ -95,48 +96,5 @@ mo_status_t mo_architecture_class(const mo_architecture *architecture, mo_framew
   if (*output_class == NULL) *output_class = mo_model_class_find(name);
   MO_CHECK(*output_class != NULL, MO_STATUS_INTERNAL, "model load: %s names the output class %s, which does not exist",
            architecture->name, name);
-  return MO_STATUS_OK;
-}
-
-mo_status_t mo_encoder_config_read(const mo_config_t *config, const mo_encoder_keys *keys, mo_encoder_config *encoder) {
-  const mo_encoder_config *defaults = &keys->defaults;
-  const char *activation, *position_type;
-  bool is_decoder, cross_attention;
-  double epsilon;
-  *encoder = *defaults;
-  MO_TRY(mo_config_integer(config, "vocab_size", 1, INT32_MAX, defaults->vocab_size, &encoder->vocab_size));
-  MO_TRY(mo_config_integer(config, keys->hidden_size, 1, INT32_MAX, defaults->hidden_size, &encoder->hidden_size));
-  MO_TRY(mo_config_integer(config, keys->layer_count, 0, 1 << 16, defaults->layer_count, &encoder->layer_count));
-  MO_TRY(mo_config_integer(config, keys->head_count, 1, INT32_MAX, defaults->head_count, &encoder->head_count));
-  MO_TRY(mo_config_integer(config, keys->intermediate_size, 1, INT32_MAX, defaults->intermediate_size,
-                           &encoder->intermediate_size));
-  MO_TRY(
-      mo_config_integer(config, "max_position_embeddings", 1, INT32_MAX, defaults->position_count, &encoder->position_count));
-  if (defaults->type_count > 0)
-    MO_TRY(mo_config_integer(config, "type_vocab_size", 1, INT32_MAX, defaults->type_count, &encoder->type_count));
-  if (defaults->positions_skip_padding)
-    MO_TRY(mo_config_integer(config, "pad_token_id", 0, INT32_MAX, defaults->padding_id, &encoder->padding_id));
-  encoder->embedding_size = encoder->hidden_size;
-  if (defaults->embedding_size > 0)
-    MO_TRY(mo_config_integer(config, "embedding_size", 1, INT32_MAX, defaults->embedding_size, &encoder->embedding_size));
-  if (keys->has_epsilon) {
-    MO_TRY(mo_config_float(config, "layer_norm_eps", 0.0, 1.0, (double)defaults->epsilon, &epsilon));
-    encoder->epsilon = (float)epsilon;
-  }
-  encoder->layer_group_count = encoder->layer_count;
-
-  MO_TRY(mo_config_string(config, keys->activation, keys->default_activation, &activation));
-  MO_TRY(mo_activation_from_name(activation, &encoder->activation));
-  MO_TRY(mo_config_string(config, "position_embedding_type", "absolute", &position_type));
-  MO_CHECK(strcmp(position_type, "absolute") == 0, MO_STATUS_UNSUPPORTED,
-           "model load: position_embedding_type %s, only absolute is supported", position_type);
-  MO_TRY(mo_config_bool(config, "is_decoder", false, &is_decoder));
-  MO_TRY(mo_config_bool(config, "add_cross_attention", false, &cross_attention));
-  MO_CHECK(!is_decoder && !cross_attention, MO_STATUS_UNSUPPORTED,
-           "model load: %s is true, decoders need key/value caches, which models of this family do not run with",
-           is_decoder ? "is_decoder" : "add_cross_attention");
-  MO_CHECK(encoder->hidden_size % encoder->head_count == 0, MO_STATUS_BAD_FILE,
-           "model load: hidden size %" PRId64 " is not a multiple of %" PRId64 " attention heads", encoder->hidden_size,
-           encoder->head_count);
   return MO_STATUS_OK;
 }

@@ -32,53 +32,112 @@ mo_status_t mo_load_vector(mo_loader *loader, const char *name, int64_t count, m
   return load(loader, name, 1, &count, weight);
 }
 
-/* Biases of layers packed as one stand in one block, in the order of the layers. */
-static mo_status_t load_biases(mo_loader *loader, const char *prefix, const char *const *stems, int32_t count,
-                               int64_t rows_each, mo_weight *bias) {
-  char name[MO_PARAMETER_NAME_BYTES];
-  const size_t bytes_each = (size_t)rows_each * mo_dtype_bytes(loader->dtype);
-  if (loader->context != NULL) {
-    MO_TRY(mo_context_allocate(loader->context, bytes_each * (size_t)count, &bias->memory));
-    bias->context = loader->context;
-    bias->tensor = mo_device_tensor(loader->context, bias->memory, loader->dtype, 1, (int64_t[]){rows_each * count});
-  }
-  for (int32_t i = 0; i < count; i++) {
-    mo_weight part = {0};
-    MO_TRY(mo_parameter_name(name, prefix, stems[i], ".bias"));
-    MO_TRY(mo_load_vector(loader, name, rows_each, &part));
-    if (loader->context == NULL) continue;
-    const mo_backend *backend = mo_context_backend(loader->context);
-    const mo_status_t status =
-        backend->copy(mo_context_backend_state(loader->context), (char *)bias->memory + bytes_each * (size_t)i,
-                      part.tensor.data, bytes_each, MO_COPY_ON_DEVICE, mo_context_stream(loader->context));
-    mo_weight_release(&part);
-    if (status != MO_STATUS_OK) return status;
+/* rows x columns of `source`, which is (columns, rows) and perhaps not aligned, into `target`. In tiles, as one side of a
+ * transposition always strides. */
+static mo_status_t transpose(const mo_tensor *source, mo_dtype_t dtype, int64_t rows, int64_t columns, char *target) {
+  enum { TILE = 64 };
+  const size_t size = mo_dtype_bytes(dtype), source_size = mo_dtype_bytes(source->dtype);
+  uint64_t aligned[TILE], converted[TILE];
+  for (int64_t first_row = 0; first_row < rows; first_row += TILE) {
+    const int64_t count = rows - first_row < TILE ? rows - first_row : TILE;
+    for (int64_t column = 0; column < columns; column++) {
+      memcpy(aligned, (const char *)source->data + (size_t)(column * rows + first_row) * source_size,
+             (size_t)count * source_size);
+      MO_TRY(mo_dtype_convert(converted, dtype, aligned, source->dtype, count));
+      for (int64_t i = 0; i < count; i++)
+        memcpy(target + (size_t)((first_row + i) * columns + column) * size, (const char *)converted + (size_t)i * size, size);
+    }
   }
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_load_dense(mo_loader *loader, const char *prefix, const char *const *stems, int32_t count, int64_t rows_each,
-                          int64_t columns, mo_dense *dense) {
+/* Through host memory where the device's is another. */
+static mo_status_t fill_transposed(mo_context_t *context, const mo_tensor *source, mo_weight *weight) {
+  const mo_tensor *tensor = &weight->tensor;
+  const size_t bytes = (size_t)mo_tensor_bytes(tensor);
+  if (mo_context_backend(context)->memory_is_host)
+    return transpose(source, tensor->dtype, tensor->shape[0], tensor->shape[1], tensor->data);
+  char *stage = mo_host_allocate(context, bytes);
+  if (stage == NULL) return MO_STATUS_OUT_OF_MEMORY;
+  mo_status_t status = transpose(source, tensor->dtype, tensor->shape[0], tensor->shape[1], stage);
+  if (status == MO_STATUS_OK) status = mo_context_copy_to_device(context, tensor->data, stage, bytes);
+  const mo_status_t waited = mo_context_synchronize(context);
+  mo_host_free(context, stage, bytes);
+  return status != MO_STATUS_OK ? status : waited;
+}
+
+/* A weight that is (columns, rows) in the file, as (rows, columns). */
+static mo_status_t load_transposed(mo_loader *loader, const char *name, int64_t rows, int64_t columns, mo_weight *weight) {
+  mo_tensor found;
+  mo_context_t *context = loader->context;
+  if (context == NULL) return load(loader, name, 2, (int64_t[]){columns, rows}, weight);
+  if (!mo_checkpoint_contains(loader->checkpoint, name)) return mo_load_table(loader, name, rows, columns, weight);
+  MO_TRY(mo_checkpoint_find(loader->checkpoint, name, &found));
+  void *memory;
+  MO_TRY(mo_context_allocate(context, (size_t)(rows * columns) * mo_dtype_bytes(loader->dtype), &memory));
+  *weight = (mo_weight){.context = context,
+                        .memory = memory,
+                        .tensor = mo_device_tensor(context, memory, loader->dtype, 2, (int64_t[]){rows, columns})};
+  loader->parameter_count += rows * columns;
+  const mo_status_t status = fill_transposed(context, &found, weight);
+  if (status != MO_STATUS_OK) mo_weight_release(weight);
+  return status;
+}
+
+static int32_t layer_count(const mo_dense_rule *rule) { return rule->rows[1] == 0 ? 1 : rule->rows[2] == 0 ? 2 : 3; }
+
+/* Biases of layers packed as one stand in one block, in the order of the layers. */
+static mo_status_t load_biases(mo_loader *loader, const char *prefix, const char *const *stems, const mo_dense_rule *rule,
+                               mo_dense *dense) {
   char name[MO_PARAMETER_NAME_BYTES];
+  const int32_t count = layer_count(rule);
+  mo_weight *bias = &dense->bias;
+  char *place = NULL;
+  if (count == 1) {
+    MO_TRY(mo_parameter_name(name, prefix, stems[0], ".bias"));
+    return mo_load_vector(loader, name, rule->rows[0], bias);
+  }
+  if (loader->context != NULL) {
+    MO_TRY(mo_context_allocate(loader->context, (size_t)dense->rows * mo_dtype_bytes(loader->dtype), &bias->memory));
+    bias->context = loader->context;
+    bias->tensor = mo_device_tensor(loader->context, bias->memory, loader->dtype, 1, &dense->rows);
+    place = bias->memory;
+  }
+  for (int32_t i = 0; i < count; i++) {
+    mo_weight part = {0};
+    MO_TRY(mo_parameter_name(name, prefix, stems[i], ".bias"));
+    MO_TRY(mo_load_vector(loader, name, rule->rows[i], &part));
+    if (loader->context == NULL) continue;
+    const size_t bytes = (size_t)mo_tensor_bytes(&part.tensor);
+    const mo_backend *backend = mo_context_backend(loader->context);
+    const mo_status_t status = backend->copy(mo_context_backend_state(loader->context), place, part.tensor.data, bytes,
+                                             MO_COPY_ON_DEVICE, mo_context_stream(loader->context));
+    mo_weight_release(&part);
+    if (status != MO_STATUS_OK) return status;
+    place += bytes;
+  }
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_load_dense(mo_loader *loader, const char *prefix, const char *const *stems, const mo_dense_rule *rule,
+                          mo_dense *dense) {
+  char name[MO_PARAMETER_NAME_BYTES];
+  const int32_t count = layer_count(rule);
   mo_weight parts[3] = {{.memory = NULL}};
   const mo_tensor *tensors[3] = {NULL, NULL, NULL};
   mo_status_t status = MO_STATUS_OK;
-  MO_CHECK(count >= 1 && count <= 3, MO_STATUS_INTERNAL, "model: %d layers cannot be packed as one", (int)count);
 
-  dense->rows = rows_each * count;
-  dense->columns = columns;
+  dense->rows = rule->rows[0] + rule->rows[1] + rule->rows[2];
+  dense->columns = rule->columns;
   for (int32_t i = 0; i < count; i++) {
     MO_TRY_GOTO(mo_parameter_name(name, prefix, stems[i], ".weight"), status, done);
-    MO_TRY_GOTO(mo_load_table(loader, name, rows_each, columns, &parts[i]), status, done);
+    MO_TRY_GOTO(rule->transposed ? load_transposed(loader, name, rule->rows[i], rule->columns, &parts[i])
+                                 : mo_load_table(loader, name, rule->rows[i], rule->columns, &parts[i]),
+                status, done);
     tensors[i] = &parts[i].tensor;
   }
   if (loader->context != NULL) MO_TRY_GOTO(mo_linear_pack(loader->context, tensors, count, &dense->packed), status, done);
-  if (count > 1) {
-    status = load_biases(loader, prefix, stems, count, rows_each, &dense->bias);
-  } else {
-    MO_TRY_GOTO(mo_parameter_name(name, prefix, stems[0], ".bias"), status, done);
-    status = mo_load_vector(loader, name, rows_each, &dense->bias);
-  }
+  if (!rule->lacks_bias) status = load_biases(loader, prefix, stems, rule, dense);
 
 done:
   for (int32_t i = 0; i < count; i++) {
@@ -88,21 +147,30 @@ done:
   return status;
 }
 
-mo_status_t mo_load_plain_dense(mo_loader *loader, const char *prefix, const char *stem, int64_t rows, int64_t columns,
+mo_status_t mo_load_simple_dense(mo_loader *loader, const char *stem, int64_t rows, int64_t columns, mo_dense *dense) {
+  const mo_dense_rule rule = {.rows = {rows}, .columns = columns};
+  return mo_load_dense(loader, "", &stem, &rule, dense);
+}
+
+mo_status_t mo_load_plain_dense(mo_loader *loader, const char *stem, int64_t rows, int64_t columns, bool lacks_bias,
                                 mo_dense *dense) {
   char name[MO_PARAMETER_NAME_BYTES];
   dense->rows = rows;
   dense->columns = columns;
-  MO_TRY(mo_parameter_name(name, prefix, stem, ".weight"));
+  MO_TRY(mo_parameter_name(name, stem, ".weight", ""));
   MO_TRY(mo_load_table(loader, name, rows, columns, &dense->weight));
-  MO_TRY(mo_parameter_name(name, prefix, stem, ".bias"));
+  if (lacks_bias) return MO_STATUS_OK;
+  MO_TRY(mo_parameter_name(name, stem, ".bias", ""));
   return mo_load_vector(loader, name, rows, &dense->bias);
 }
 
-mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, int64_t count, mo_norm_weights *norm) {
+mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, int64_t count,
+                         mo_norm_weights *norm) {
   char name[MO_PARAMETER_NAME_BYTES];
+  norm->kind = kind;
   MO_TRY(mo_parameter_name(name, prefix, stem, ".weight"));
   MO_TRY(mo_load_vector(loader, name, count, &norm->weight));
+  if (kind == MO_NORM_RMS) return MO_STATUS_OK;
   MO_TRY(mo_parameter_name(name, prefix, stem, ".bias"));
   return mo_load_vector(loader, name, count, &norm->bias);
 }
@@ -120,13 +188,14 @@ void mo_norm_weights_release(mo_norm_weights *norm) {
 }
 
 mo_status_t mo_dense_apply(mo_context_t *context, const mo_dense *dense, mo_activation_t activation, const mo_tensor *output,
-                           const mo_tensor *input) {
+                           const mo_tensor *input, const mo_tensor *residual) {
   mo_linear_params params = MO_LINEAR_PARAMS_INIT;
   params.output = output;
   params.input = input;
   params.packed_weight = dense->packed;
   if (dense->packed == NULL) params.weight = &dense->weight.tensor;
   params.bias = mo_weight_tensor(&dense->bias);
+  params.residual = residual;
   params.activation = activation;
   return mo_linear(context, &params);
 }
@@ -138,9 +207,9 @@ mo_status_t mo_norm_apply(mo_context_t *context, const mo_norm_weights *norm, fl
   params.input = input;
   params.residual = residual;
   params.weight = &norm->weight.tensor;
-  params.bias = &norm->bias.tensor;
+  params.bias = mo_weight_tensor(&norm->bias);
   params.epsilon = epsilon;
-  return mo_layer_norm(context, &params);
+  return norm->kind == MO_NORM_RMS ? mo_rms_norm(context, &params) : mo_layer_norm(context, &params);
 }
 
 mo_tensor mo_device_tensor(const mo_context_t *context, void *data, mo_dtype_t dtype, int32_t rank, const int64_t *shape) {

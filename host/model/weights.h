@@ -8,6 +8,7 @@
 #define MO_MODEL_WEIGHTS_H
 
 #include "host/model/checkpoint.h"
+#include "host/model/family.h"
 #include "modelout/linear.h"
 
 #define MO_PARAMETER_NAME_BYTES 256
@@ -30,7 +31,8 @@ typedef struct mo_dense {
 } mo_dense;
 
 typedef struct mo_norm_weights {
-  mo_weight weight, bias;
+  mo_norm_kind_t kind;
+  mo_weight weight, bias; /* RMS norms have no bias */
 } mo_norm_weights;
 
 /* "prefix" "name" "suffix" into one name. INTERNAL if it does not fit. */
@@ -39,22 +41,35 @@ mo_status_t mo_parameter_name(char name[MO_PARAMETER_NAME_BYTES], const char *pr
 mo_status_t mo_load_table(mo_loader *loader, const char *name, int64_t rows, int64_t columns, mo_weight *weight);
 mo_status_t mo_load_vector(mo_loader *loader, const char *name, int64_t count, mo_weight *weight);
 
-/* PREFIX STEM.weight and .bias of one to three layers (one under the other) packed as one product; the originals are given
- * back. */
-mo_status_t mo_load_dense(mo_loader *loader, const char *prefix, const char *const *stems, int32_t count, int64_t rows_each,
-                          int64_t columns, mo_dense *dense);
+/* How a dense layer lies in the checkpoint. */
+typedef struct mo_dense_rule {
+  int64_t rows[3]; /* of one to three layers, packed as one product one under the other; 0: no further layer */
+  int64_t columns;
+  bool lacks_bias;
+  bool transposed; /* the weight is (columns, rows) in the file */
+} mo_dense_rule;
+
+/* PREFIX STEM.weight and .bias, packed; the originals are given back. */
+mo_status_t mo_load_dense(mo_loader *loader, const char *prefix, const char *const *stems, const mo_dense_rule *rule,
+                          mo_dense *dense);
+
+/* The same for one layer that has a bias and lies as it is used. */
+mo_status_t mo_load_simple_dense(mo_loader *loader, const char *stem, int64_t rows, int64_t columns, mo_dense *dense);
 
 /* The same for one layer without packing: for layers whose rows are used one by one. */
-mo_status_t mo_load_plain_dense(mo_loader *loader, const char *prefix, const char *stem, int64_t rows, int64_t columns,
+mo_status_t mo_load_plain_dense(mo_loader *loader, const char *stem, int64_t rows, int64_t columns, bool lacks_bias,
                                 mo_dense *dense);
-mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, int64_t count, mo_norm_weights *norm);
+
+/* PREFIX STEM.weight and, of a layer norm, .bias. */
+mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, int64_t count,
+                         mo_norm_weights *norm);
 
 void mo_dense_release(mo_dense *dense);
 void mo_norm_weights_release(mo_norm_weights *norm);
 
-/* output = activation(input * weight^T + bias) */
+/* output = activation(input * weight^T + bias) + residual; residual may be NULL, or output. */
 mo_status_t mo_dense_apply(mo_context_t *context, const mo_dense *dense, mo_activation_t activation, const mo_tensor *output,
-                           const mo_tensor *input);
+                           const mo_tensor *input, const mo_tensor *residual);
 
 /* output = norm(input + residual); residual may be NULL; output may be input. */
 mo_status_t mo_norm_apply(mo_context_t *context, const mo_norm_weights *norm, float epsilon, const mo_tensor *output,

@@ -74,7 +74,8 @@ static mo_field *carve_tuple(mo_carver *carver, const mo_field_plan *plan, mo_fi
     int64_t index = plan->selection != NULL ? plan->selection->indices[i] : i;
     if (index < 0) index += plan->length;
     const bool is_shared = plan->shared_first >= 0 && index == plan->length - 1;
-    put_item(tuple, index, is_shared ? shared : carve_tensor(carver, &plan->tensor));
+    const mo_tensor *tensor = index == plan->length - 1 ? &plan->last : &plan->tensor;
+    put_item(tuple, index, is_shared ? shared : carve_tensor(carver, tensor));
   }
   return tuple;
 }
@@ -153,7 +154,7 @@ static void carve_output(mo_carver *carver, const mo_plan *plan, mo_field **made
     const mo_field_plan *field = &plan->fields[i];
     const mo_class_field_kind_t kind = output_class->fields[i].kind;
     made[i] = NULL;
-    if (field->absence != MO_ABSENCE_PRESENT) continue;
+    if (field->absence != MO_ABSENCE_PRESENT || field->is_given) continue;
     if (kind == MO_CLASS_FIELD_TENSOR) made[i] = carve_tensor(carver, &field->tensor);
     else if (kind != MO_CLASS_FIELD_TENSOR_TUPLE) made[i] = carve_cache(carver, field, kind);
     else made[i] = carve_tuple(carver, field, field->shared_first >= 0 ? made[field->shared_first] : NULL);
@@ -260,7 +261,7 @@ static mo_status_t fill_output(mo_output *output, const mo_plan *plan, mo_field 
   const mo_class *output_class = plan->output_class;
   for (int32_t i = 0; i < output_class->field_count; ++i) {
     output->state->absences[i] = (uint8_t)plan->fields[i].absence;
-    if (made[i] == NULL) continue;
+    if (made[i] == NULL && !plan->fields[i].is_given) continue;
     MO_TRY(mo_output_append_entry(output, output_class->fields[i].name, made[i]));
     *mo_output_member(output, i) = made[i];
   }

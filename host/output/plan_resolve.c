@@ -80,6 +80,11 @@ static mo_status_t head_extent(const mo_scope *scope, int64_t *extent) {
   return given(scope, "num_heads", d->num_heads, 0, extent);
 }
 
+static mo_status_t hidden_extent(const mo_scope *scope, bool last, int64_t *extent) {
+  const mo_dimensions *d = scope->dimensions;
+  return given(scope, "hidden_size", last && d->last_hidden_size != 0 ? d->last_hidden_size : d->hidden_size, 0, extent);
+}
+
 static mo_status_t batch_extent(const mo_scope *scope, int64_t *extent) {
   const mo_dimensions *d = scope->dimensions;
   MO_TRY(given(scope, "batch_size", d->batch_size, 0, extent));
@@ -99,7 +104,7 @@ static mo_status_t extent_of(const mo_scope *scope, const char *symbol, int64_t 
   }
   if (is(symbol, "batch_size")) return batch_extent(scope, extent);
   if (is(symbol, "sequence_length")) return sequence_extent(scope, scope->encoder, extent);
-  if (is(symbol, "hidden_size")) return given(scope, symbol, d->hidden_size, 0, extent);
+  if (is(symbol, "hidden_size")) return hidden_extent(scope, is(scope->field->name, "last_hidden_state"), extent);
   if (is(symbol, "num_heads")) return head_extent(scope, extent);
   if (is(symbol, "n")) return given(scope, symbol, d->loss_count, 1, extent);
   if (is(symbol, "config.vocab_size")) return given(scope, "vocab_size", d->vocab_size, 0, extent);
@@ -149,7 +154,7 @@ static mo_absence_t provided(bool there) { return there ? MO_ABSENCE_PRESENT : M
 static mo_absence_t absence_of(const mo_scope *scope) {
   const mo_class_field *field = scope->field;
   const mo_dimensions *d = scope->dimensions;
-  if (is_cache(field->kind)) return requested(scope->request->use_cache);
+  if (is_cache(field->kind)) return d->no_cache ? MO_ABSENCE_NOT_IN_MODEL : requested(scope->request->use_cache);
   if (is(field->name, "cross_attentions") && !scope->encoder_decoder && !d->add_cross_attention) return MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->name, "pooler_output") && d->no_pooler) return MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->name, "loss")) return provided(d->has_loss);
@@ -238,7 +243,9 @@ static mo_status_t plan_tuple(const mo_scope *scope, mo_field_plan *plan) {
   MO_TRY(table_shape(scope, &plan->tensor));
   if (is(field->name, "params")) {
     plan->length = 1;
-    return set_strides(scope, &plan->tensor);
+    MO_TRY(set_strides(scope, &plan->tensor));
+    plan->last = plan->tensor;
+    return MO_STATUS_OK;
   }
   MO_TRY(layer_extent(scope, &plan->length));
   if (strncmp(field->when, "output_attentions", 17) == 0) {
@@ -250,7 +257,11 @@ static mo_status_t plan_tuple(const mo_scope *scope, mo_field_plan *plan) {
     MO_TRY(check_selection(scope, "hidden_state_layers", request->hidden_state_layers, plan->length));
     if (request->hidden_state_layers.count > 0) plan->selection = &request->hidden_state_layers;
   }
-  return set_strides(scope, &plan->tensor);
+  MO_TRY(set_strides(scope, &plan->tensor));
+  plan->last = plan->tensor;
+  if (!is(field->name, "hidden_states") || plan->tensor.rank != 3) return MO_STATUS_OK;
+  MO_TRY(hidden_extent(scope, true, &plan->last.shape[2]));
+  return set_strides(scope, &plan->last);
 }
 
 static mo_status_t head_dim_extent(const mo_scope *scope, int64_t *extent) {
@@ -276,6 +287,7 @@ static mo_status_t plan_cache(const mo_scope *scope, mo_field_plan *plan) {
   const mo_class_field_kind_t kind = scope->field->kind;
   mo_tensor *tensor = &plan->tensor;
   MO_TRY(layer_extent(scope, &plan->length));
+  plan->is_given = d->cache_is_given;
   tensor->rank = 4;
   MO_TRY(batch_extent(scope, &tensor->shape[0]));
   MO_TRY(given(scope, "num_key_value_heads", d->num_key_value_heads, d->num_heads, &tensor->shape[1]));

@@ -6,6 +6,7 @@
 #ifndef MODELOUT_MODEL_H
 #define MODELOUT_MODEL_H
 
+#include "modelout/cache.h"
 #include "modelout/output.h"
 
 #ifdef __cplusplus
@@ -49,9 +50,9 @@ MO_API const char *mo_model_missing_tensor(const mo_model_t *model, int64_t inde
 /* The architectures this build knows. NULL out of range. */
 MO_API const char *mo_model_known_architecture(int32_t index);
 
-/* Outputs of the pretraining architectures: classes that Transformers defines beside the models, so mo_class_find() does not list
- * them. The loss needs labels and next_sentence_label (ALBERT: its sentence_order_label goes there) or, for ELECTRA, labels; the
- * TensorFlow class of ELECTRA and all Flax classes have none. */
+/* Outputs of the pretraining architectures: classes that Transformers defines beside the models, so mo_class_find() does not
+ * list them. The loss needs labels and next_sentence_label (ALBERT: its sentence_order_label goes there) or, for ELECTRA,
+ * labels; the TensorFlow class of ELECTRA and all Flax classes have none. */
 typedef struct mo_bert_for_pre_training_output {
   mo_output base;
   mo_field *loss;                    /* one number */
@@ -78,6 +79,16 @@ typedef struct mo_electra_for_pre_training_output {
   mo_field *attentions;
 } mo_electra_for_pre_training_output;
 
+/* What decoders that classify sequences answer (TensorFlow's form too); another class that the shared table does not have. */
+typedef struct mo_sequence_classifier_output_with_past {
+  mo_output base;
+  mo_field *loss;
+  mo_field *logits; /* (batch_size, config.num_labels): of each sequence's last token that is not padding */
+  mo_field *past_key_values;
+  mo_field *hidden_states;
+  mo_field *attentions;
+} mo_sequence_classifier_output_with_past;
+
 /* Inputs, named as the forward() arguments of the original. Tensors on the CPU or on the context's device; NULL: not given. B,
  * S are batch and sequence length; multiple choice models take (B, num_choices, S). */
 typedef struct mo_model_inputs {
@@ -91,6 +102,14 @@ typedef struct mo_model_inputs {
   const mo_tensor *next_sentence_label; /* BertForPreTraining: (B) */
   const mo_tensor *start_positions;     /* question answering: (B) */
   const mo_tensor *end_positions;
+
+  /* Decoders. A cache holds `past` tokens of each sequence; attention_mask then has past + S keys, and positions go on from
+   * there unless position_ids say otherwise (padding on the left: give them, as generate() of the original does). */
+  mo_cache_t *past_key_values; /* the S tokens are appended to it; NULL with request.use_cache: the run makes one (growing;
+                                  sliding in the layers whose attention slides), which the output's past_key_values holds */
+  const mo_tensor *encoder_hidden_states;  /* (B, T, width), for cross attention. Not needed once the cache (an encoder-decoder
+                                              one) holds its keys and values */
+  const mo_tensor *encoder_attention_mask; /* (B, T) */
 } mo_model_inputs;
 
 #define MO_MODEL_INPUTS_INIT MO_STRUCT_INIT(mo_model_inputs)
@@ -100,11 +119,24 @@ typedef struct mo_model_inputs {
 MO_API mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
                                           mo_output **output);
 
+/* An empty cache that fits the model; what `options` leave open (NULL: all) is filled in: layers, heads, head_dim, dtype,
+ * windows of sliding layers. kind 0: growing, and sliding in the layers whose attention slides. batch_size and max_length may
+ * be 0: not known yet; else memory for them is there at once, so that runs up to max_length tokens never allocate. Models with
+ * cross attention get an encoder-decoder cache. INVALID_ARGUMENT: the model is no decoder; and the statuses of mo_cache_create.
+ */
+MO_API mo_status_t mo_model_create_cache(mo_model_t *model, const mo_cache_options *options, int64_t batch_size,
+                                         int64_t max_length, mo_cache_t **cache);
+
 /* Runs the forward pass into an output of mo_model_create_output (or an earlier run) of inputs of the same shapes and the same
- * request, and marks it as written. Does not allocate once the shapes have been seen.
+ * request, and marks it as written. Does not allocate once the shapes have been seen (growing caches aside, and the views of
+ * the cache that the output holds with request.use_cache).
  *
- * While the context's stream is being captured into a CUDA graph, the inputs must lie on the device (WRONG_STATE), in the dtypes
- * the ops take, and nothing is marked: call mo_output_mark_written after each launch of the graph. */
+ * past_key_values in the output are views of the cache as it is after the run, without a copy; quantised and paged caches have
+ * no such views: UNSUPPORTED with request.use_cache. attentions have past + S keys; where a sliding layer has dropped tokens,
+ * their weights are 0. A run that fails leaves the cache as it was.
+ *
+ * While the context's stream is being captured into a CUDA graph, the inputs must lie on the device (WRONG_STATE), in the
+ * dtypes the ops take, and nothing is marked: call mo_output_mark_written after each launch of the graph. */
 MO_API mo_status_t mo_model_run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output);
 
 /* Both in one. request NULL: no optional field. */

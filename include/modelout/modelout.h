@@ -22,6 +22,7 @@
 #include "modelout/attention_merge.h"
 #include "modelout/decode_attention.h"
 #include "modelout/embedding.h"
+#include "modelout/gate.h"
 #include "modelout/kv_update.h"
 #include "modelout/linear.h"
 #include "modelout/loss.h"

@@ -73,6 +73,9 @@ typedef struct mo_dimensions {
   bool has_loss;            /* labels (or what the class needs) are given */
   bool add_cross_attention; /* the model has cross attention */
   bool no_pooler;           /* pooler_output is absent */
+  int64_t last_hidden_size; /* of the last hidden state; 0: hidden_size (models that project it) */
+  bool no_cache;            /* the model has none: past_key_values is absent */
+  bool cache_is_given; /* past_key_values gets no memory: it is None until its field (mo_cache_field) is put in after the run */
 } mo_dimensions;
 
 #define MO_DIMENSIONS_INIT MO_STRUCT_INIT(mo_dimensions)

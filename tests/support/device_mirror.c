@@ -57,6 +57,7 @@ static void probe_close(void *state) { (void)state; }
 PROBE_OP(attention, mo_attention_params)
 PROBE_OP(softmax, mo_softmax_params)
 PROBE_OP(norm, mo_norm_params)
+PROBE_OP(gate, mo_gate_params)
 PROBE_OP(embedding, mo_embedding_params)
 PROBE_OP(linear, mo_linear_params)
 PROBE_OP(pooling, mo_pooling_params)
@@ -92,6 +93,7 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .softmax = probe_softmax,
                                .layer_norm = probe_norm,
                                .rms_norm = probe_norm,
+                               .gate = probe_gate,
                                .embedding = probe_embedding,
                                .linear = probe_linear,
                                .linear_pack = probe_linear_pack,
@@ -277,6 +279,7 @@ MIRRORED_OP(attention, mo_attention_params,
 MIRRORED_OP(softmax, mo_softmax_params, (T(output), T(input), T(mask), T(bias)))
 MIRRORED_OP(layer_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
 MIRRORED_OP(rms_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
+MIRRORED_OP(gate, mo_gate_params, (T(output), T(gate), T(input)))
 MIRRORED_OP(embedding, mo_embedding_params,
             (T(output), T(ids), T(embeds), T(word), T(position), T(type), T(position_ids), T(token_type_ids), T(norm_weight),
              T(norm_bias)))

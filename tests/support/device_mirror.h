@@ -19,6 +19,7 @@ extern "C" {
 
 mo_status_t test_attention(mo_context_t *context, const mo_attention_params *params);
 mo_status_t test_softmax(mo_context_t *context, const mo_softmax_params *params);
+mo_status_t test_gate(mo_context_t *context, const mo_gate_params *params);
 mo_status_t test_layer_norm(mo_context_t *context, const mo_norm_params *params);
 mo_status_t test_rms_norm(mo_context_t *context, const mo_norm_params *params);
 mo_status_t test_embedding(mo_context_t *context, const mo_embedding_params *params);

@@ -1,7 +1,8 @@
-/* host/model/pretraining_classes.c - output classes of the pretraining models.
+/* host/model/model_classes.c - output classes outside the shared table.
  *
- * Transformers defines these beside the models (modeling_bert.py, modeling_albert.py, modeling_electra.py and their TensorFlow
- * and Flax forms), not among the shared outputs, so they are not part of the table of 63. They are described in its terms,
+ * Transformers defines those of the pretraining models beside the models (modeling_bert.py, modeling_albert.py,
+ * modeling_electra.py and their TensorFlow and Flax forms), not among the shared outputs, so they are not part of the table of
+ * 63; nor is SequenceClassifierOutputWithPast. They are described in its terms,
  * which makes them outputs like any other. One struct serves the three frameworks: a member that a framework's class lacks
  * stays NULL.
  *
@@ -90,22 +91,59 @@ static const mo_class_field tf_electra[] = {ELECTRA_LOGITS(TF_ONE), EXPAND_LAYER
 static const mo_class_field flax_electra[] = {ELECTRA_LOGITS(FLAX_ONE), EXPAND_LAYERS(ELECTRA, FLAX_MANY)};
 /* clang-format on */
 
-#define PRETRAINING_CLASS(name_, framework_, module_, fields_, struct_)                                                        \
+/* TensorFlow's loss is one per example, its cache a list. */
+#define PAST_CLASSIFIER(one_, many_, cache_, kind_, cache_annotation_, loss_extent_)                                           \
+  {.name = "loss",                                                                                                             \
+   .kind = MO_CLASS_FIELD_TENSOR,                                                                                              \
+   .optional = true,                                                                                                           \
+   .annotation = "typing.Optional[" one_ "]",                                                                                  \
+   .element = one_,                                                                                                            \
+   .meaning = "classification (or regression) loss",                                                                           \
+   SHAPE(loss_extent_),                                                                                                        \
+   .when = "labels given",                                                                                                     \
+   .when_text = "the inputs named are given",                                                                                  \
+   .struct_offset = offsetof(PAST, loss)},                                                                                     \
+      LOGITS(PAST, logits, one_, one_, "scores of each label before softmax", "batch_size", "config.num_labels"),              \
+      {.name = "past_key_values",                                                                                              \
+       .kind = kind_,                                                                                                          \
+       .optional = true,                                                                                                       \
+       .annotation = cache_annotation_,                                                                                        \
+       .element = cache_,                                                                                                      \
+       .meaning = "keys and values of every layer",                                                                            \
+       .tuple_length = "config.num_layers",                                                                                    \
+       .stack = "model",                                                                                                       \
+       .when = "use_cache",                                                                                                    \
+       .when_text = "use_cache=True is passed, or config.use_cache is true",                                                   \
+       .struct_offset = offsetof(PAST, past_key_values)},                                                                      \
+      LAYERS(PAST, many_, one_)
+#define PAST_PURPOSE "Sequence classification result of a decoder that can carry a cache."
+#define PAST mo_sequence_classifier_output_with_past
+
+static const mo_class_field pt_past[] = {PAST_CLASSIFIER("torch.FloatTensor", "typing.Optional[tuple[torch.FloatTensor, ...]]",
+                                                         "Cache", MO_CLASS_FIELD_CACHE, "typing.Optional[Cache]", "1")};
+static const mo_class_field tf_past[] = {PAST_CLASSIFIER("tf.Tensor", "tuple[tf.Tensor] | None", "tf.Tensor",
+                                                         MO_CLASS_FIELD_TENSOR_LIST, "List[tf.Tensor] | None", "batch_size")};
+
+#define MODEL_CLASS(name_, framework_, module_, purpose_, fields_, struct_)                                                    \
   {                                                                                                                            \
-    .name = name_, .framework = MO_FRAMEWORK_##framework_, .module = module_, .purpose = "Pretraining heads result.",          \
+    .name = name_, .framework = MO_FRAMEWORK_##framework_, .module = module_, .purpose = purpose_,                             \
     .field_count = sizeof fields_ / sizeof fields_[0], .fields = fields_, .struct_bytes = sizeof(struct_)                      \
   }
 
 static const mo_class classes[] = {
-    PRETRAINING_CLASS("BertForPreTrainingOutput", PT, "modeling_bert", pt_bert, BERT),
-    PRETRAINING_CLASS("TFBertForPreTrainingOutput", TF, "modeling_tf_bert", tf_bert, BERT),
-    PRETRAINING_CLASS("FlaxBertForPreTrainingOutput", FLAX, "modeling_flax_bert", flax_bert, BERT),
-    PRETRAINING_CLASS("AlbertForPreTrainingOutput", PT, "modeling_albert", pt_albert, ALBERT),
-    PRETRAINING_CLASS("TFAlbertForPreTrainingOutput", TF, "modeling_tf_albert", tf_albert, ALBERT),
-    PRETRAINING_CLASS("FlaxAlbertForPreTrainingOutput", FLAX, "modeling_flax_albert", flax_albert, ALBERT),
-    PRETRAINING_CLASS("ElectraForPreTrainingOutput", PT, "modeling_electra", pt_electra, ELECTRA),
-    PRETRAINING_CLASS("TFElectraForPreTrainingOutput", TF, "modeling_tf_electra", tf_electra, ELECTRA),
-    PRETRAINING_CLASS("FlaxElectraForPreTrainingOutput", FLAX, "modeling_flax_electra", flax_electra, ELECTRA),
+    MODEL_CLASS("SequenceClassifierOutputWithPast", PT, "modeling_outputs", PAST_PURPOSE, pt_past, PAST),
+    MODEL_CLASS("TFSequenceClassifierOutputWithPast", TF, "modeling_tf_outputs", PAST_PURPOSE, tf_past, PAST),
+    MODEL_CLASS("BertForPreTrainingOutput", PT, "modeling_bert", "Pretraining heads result.", pt_bert, BERT),
+    MODEL_CLASS("TFBertForPreTrainingOutput", TF, "modeling_tf_bert", "Pretraining heads result.", tf_bert, BERT),
+    MODEL_CLASS("FlaxBertForPreTrainingOutput", FLAX, "modeling_flax_bert", "Pretraining heads result.", flax_bert, BERT),
+    MODEL_CLASS("AlbertForPreTrainingOutput", PT, "modeling_albert", "Pretraining heads result.", pt_albert, ALBERT),
+    MODEL_CLASS("TFAlbertForPreTrainingOutput", TF, "modeling_tf_albert", "Pretraining heads result.", tf_albert, ALBERT),
+    MODEL_CLASS("FlaxAlbertForPreTrainingOutput", FLAX, "modeling_flax_albert", "Pretraining heads result.", flax_albert,
+                ALBERT),
+    MODEL_CLASS("ElectraForPreTrainingOutput", PT, "modeling_electra", "Pretraining heads result.", pt_electra, ELECTRA),
+    MODEL_CLASS("TFElectraForPreTrainingOutput", TF, "modeling_tf_electra", "Pretraining heads result.", tf_electra, ELECTRA),
+    MODEL_CLASS("FlaxElectraForPreTrainingOutput", FLAX, "modeling_flax_electra", "Pretraining heads result.", flax_electra,
+                ELECTRA),
 };
 
 const mo_class *mo_model_class_find(const char *name) {

@@ -1,0 +1,258 @@
+/* host/model/stack_attention.c - self and cross attention of a layer stack, with and without caches.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <math.h>
+
+#include "host/model/stack.h"
+#include "modelout/attention.h"
+#include "modelout/position_bias.h"
+
+/* ---- Views -----------------------------------------------------------------------------------------------------------------
+ */
+
+mo_tensor mo_stack_matrix(const mo_stack_run *run, void *data, int64_t rows, int64_t width) {
+  return mo_device_tensor(run->stack->context, data, run->stack->dtype, 2, (int64_t[]){rows, width});
+}
+
+/* Some columns of a (B * length, columns) matrix as (B, heads, length, head size). */
+static mo_tensor head_view(const mo_stack_run *run, const mo_tensor *matrix, int64_t length, int64_t heads,
+                           int64_t first_column, int64_t head_stride) {
+  const int64_t columns = matrix->shape[1], batch_size = run->inputs->batch_size;
+  return (mo_tensor){.data = (char *)matrix->data + (size_t)first_column * mo_dtype_bytes(matrix->dtype),
+                     .dtype = matrix->dtype,
+                     .device = matrix->device,
+                     .rank = 4,
+                     .shape = {batch_size, heads, length, run->stack->config.head_size},
+                     .strides = {length * columns, head_stride, columns, 1}};
+}
+
+/* The last `count` entries of the last dimension. */
+static mo_tensor last_columns(const mo_tensor *tensor, int64_t count) {
+  mo_tensor view = *tensor;
+  const int32_t last = tensor->rank - 1;
+  view.data =
+      (char *)tensor->data + (size_t)((tensor->shape[last] - count) * tensor->strides[last]) * mo_dtype_bytes(tensor->dtype);
+  view.shape[last] = count;
+  return view;
+}
+
+/* The first `count` tokens of keys or values. */
+static mo_tensor first_tokens(const mo_tensor *tensor, int64_t count) {
+  mo_tensor view = *tensor;
+  view.shape[2] = count;
+  return view;
+}
+
+static mo_tensor rotary_table(const mo_stack *stack, bool sine) {
+  const int64_t pairs = stack->config.rotary.rotary_dim / 2;
+  float *const data = (float *)stack->rotary_tables + (sine ? stack->rotary_count * pairs : 0);
+  return mo_device_tensor(stack->context, data, MO_DTYPE_FLOAT32, 2, (int64_t[]){stack->rotary_count, pairs});
+}
+
+/* ---- One attention ---------------------------------------------------------------------------------------------------------
+ */
+
+static float scale_of(const mo_stack_config *config, int64_t index) {
+  const float scale = config->attention_scale != 0.0f ? config->attention_scale : 1.0f / sqrtf((float)config->head_size);
+  return config->scale_by_layer ? scale / (float)(index + 1) : scale;
+}
+
+static int64_t window_of(const mo_stack_config *config, int64_t index) {
+  return index >= config->first_window_layer ? config->window : 0;
+}
+
+/* A layer that no longer holds every token attends over fewer keys than the field has; the weights of the others are 0: a
+ * product of nothing. */
+static mo_status_t clear_columns(const mo_stack_run *run, const mo_tensor *weights, int64_t count) {
+  mo_tensor output = *weights, input = *weights;
+  if (count == 0) return MO_STATUS_OK;
+  output.shape[3] = count;
+  input.shape[3] = 0;
+  const mo_tensor weight = mo_device_tensor(run->stack->context, NULL, weights->dtype, 2, (int64_t[]){count, 0});
+  mo_linear_params params = MO_LINEAR_PARAMS_INIT;
+  params.output = &output;
+  params.input = &input;
+  params.weight = &weight;
+  return mo_linear(run->stack->context, &params);
+}
+
+/* Everything but the masks. `weights` has `weight_view`'s place to live in, as it may be a part of the field. */
+static mo_status_t set_weights(const mo_stack_run *run, const mo_field *field, int64_t index, int64_t key_length,
+                               mo_tensor *weight_view, mo_attention_params *params) {
+  const mo_tensor *weights = mo_field_tensor(mo_field_item(field, index));
+  if (weights == NULL) return MO_STATUS_OK;
+  *weight_view = last_columns(weights, key_length);
+  params->weights = weight_view;
+  if (run->request != NULL) {
+    params->weights_reduction = run->request->attention_reduction;
+    params->weight_heads = run->request->attention_heads;
+    params->weight_last_rows = run->request->last_query_rows;
+  }
+  return clear_columns(run, weights, weights->shape[3] - key_length);
+}
+
+static mo_status_t attend(const mo_stack_run *run, int64_t index, const mo_tensor *query, const mo_tensor *key,
+                          const mo_tensor *value, const mo_tensor *output) {
+  const mo_stack *stack = run->stack;
+  const mo_stack_inputs *inputs = run->inputs;
+  const int64_t key_length = key->shape[2];
+  mo_tensor weight_view, mask, bias;
+  mo_attention_params params = MO_ATTENTION_PARAMS_INIT;
+  params.output = output;
+  params.query = query;
+  params.key = key;
+  params.value = value;
+  params.scale = scale_of(&stack->config, index);
+  params.causal = stack->config.decoder;
+  params.sliding_window = window_of(&stack->config, index);
+  if (inputs->mask.dtype != MO_DTYPE_NONE) {
+    mask = last_columns(&inputs->mask, key_length);
+    params.mask = &mask;
+  }
+  if (stack->config.relative_buckets > 0) {
+    const int64_t shape[4] = {1, stack->config.head_count, inputs->sequence_length, inputs->key_length};
+    const mo_tensor whole = mo_device_tensor(stack->context, run->workspace->bias, stack->dtype, 4, shape);
+    bias = last_columns(&whole, key_length);
+    params.bias = &bias;
+  }
+  MO_TRY(set_weights(run, run->outputs->attentions, index, key_length, &weight_view, &params));
+  return mo_attention(stack->context, &params);
+}
+
+mo_status_t mo_stack_relative_bias(const mo_stack_run *run) {
+  const mo_stack *stack = run->stack;
+  if (stack->config.relative_buckets == 0) return MO_STATUS_OK;
+  const int64_t shape[4] = {1, stack->config.head_count, run->inputs->sequence_length, run->inputs->key_length};
+  const mo_tensor output = mo_device_tensor(stack->context, run->workspace->bias, stack->dtype, 4, shape);
+  mo_position_bias_params params = MO_POSITION_BIAS_PARAMS_INIT;
+  params.kind = MO_POSITION_BIAS_T5;
+  params.output = &output;
+  params.table = &stack->relative_bias.tensor;
+  params.bidirectional = !stack->config.decoder;
+  params.max_distance = stack->config.relative_max_distance;
+  params.query_offset = run->inputs->past_length;
+  return mo_position_bias(stack->context, &params);
+}
+
+/* ---- Keys and values through a cache
+ * ----------------------------------------------------------------------------------------- */
+
+/* The tokens of an entry as plain tensors: views of the cache, or (quantised, paged) gathered copies. */
+static mo_status_t read_entry(const mo_stack_run *run, const mo_cache_entry *entry, mo_tensor *key, mo_tensor *value) {
+  const mo_stack *stack = run->stack;
+  if (entry->key.dtype != MO_DTYPE_NONE) {
+    *key = first_tokens(&entry->key, entry->token_count);
+    *value = first_tokens(&entry->value, entry->token_count);
+    return MO_STATUS_OK;
+  }
+  const int64_t shape[4] = {run->inputs->batch_size, stack->config.key_value_head_count, entry->token_count,
+                            stack->config.head_size};
+  char *const memory = run->workspace->gathered;
+  *key = mo_device_tensor(stack->context, memory, stack->dtype, 4, shape);
+  *value = mo_device_tensor(stack->context, memory + mo_tensor_bytes(key), stack->dtype, 4, shape);
+  mo_kv_gather_params params = MO_KV_GATHER_PARAMS_INIT;
+  params.source = entry->view;
+  params.destination = (mo_kv_view){.key = key, .value = value};
+  return mo_kv_gather(stack->context, &params);
+}
+
+/* Writes new tokens behind those of a layer and says what the layer then holds. A layer that was never written has no extents
+ * yet: its first update gives them (and counts, which mo_stack_commit leaves alone). */
+static mo_status_t append(const mo_stack_run *run, mo_cache_t *cache, bool is_new, int64_t index, const mo_tensor *key,
+                          const mo_tensor *value, const mo_rotary *rotary, mo_cache_entry *entry) {
+  const mo_tensor *positions = run->inputs->positions.dtype != MO_DTYPE_NONE ? &run->inputs->positions : NULL;
+  if (rotary == NULL) positions = NULL;
+  if (is_new) return mo_cache_update(cache, index, key, value, rotary, positions, entry);
+  mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+  MO_TRY(mo_cache_prepare(cache, index, key->shape[2], entry, &params.offset));
+  const mo_kv_update_layer layer = {.cache = entry->view, .key = key, .value = value};
+  params.layers = &layer;
+  params.layer_count = 1;
+  if (entry->lengths.dtype != MO_DTYPE_NONE) params.offsets = &entry->lengths;
+  params.rotary = rotary;
+  params.position_ids = positions;
+  return mo_kv_update(run->stack->context, &params);
+}
+
+static mo_status_t rotate(const mo_stack_run *run, const mo_rotary *rotary, const mo_tensor *query, const mo_tensor *key) {
+  mo_rotary_params params = MO_ROTARY_PARAMS_INIT;
+  params.rotary = *rotary;
+  params.query_output = params.query = query;
+  params.key_output = params.key = key;
+  if (run->inputs->positions.dtype != MO_DTYPE_NONE) params.position_ids = &run->inputs->positions;
+  params.position_offset = run->inputs->past_length;
+  return mo_rotary_embedding(run->stack->context, &params);
+}
+
+mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, const mo_tensor *product, const mo_tensor *mixed) {
+  const mo_stack *stack = run->stack;
+  const mo_stack_config *config = &stack->config;
+  const int64_t size = config->head_size, heads = config->head_count, shared = config->key_value_head_count;
+  const int64_t length = run->inputs->sequence_length;
+  const bool per_head = config->projections == MO_PROJECTIONS_PER_HEAD;
+  const int64_t stride = per_head ? 3 * size : size;
+  const mo_tensor query = head_view(run, product, length, heads, 0, stride);
+  mo_tensor key = head_view(run, product, length, shared, per_head ? size : heads * size, stride);
+  mo_tensor value = head_view(run, product, length, shared, per_head ? 2 * size : (heads + shared) * size, stride);
+  const mo_tensor output = head_view(run, mixed, length, heads, 0, size);
+  const mo_tensor cosine = rotary_table(stack, false), sine = rotary_table(stack, true);
+  const mo_rotary tables = {.cosine = &cosine, .sine = &sine, .pairing = MO_ROTARY_HALVES};
+  const mo_rotary *rotary = config->rotary.rotary_dim > 0 ? &tables : NULL;
+
+  if (run->inputs->cache == NULL) {
+    if (rotary != NULL) MO_TRY(rotate(run, rotary, &query, &key));
+    return attend(run, index, &query, &key, &value, &output);
+  }
+  mo_cache_entry entry;
+  MO_TRY(append(run, run->inputs->cache, run->inputs->cache_is_new, index, &key, &value, rotary, &entry));
+  if (rotary != NULL) MO_TRY(rotate(run, rotary, &query, NULL));
+  MO_CHECK(entry.lengths.dtype == MO_DTYPE_NONE, MO_STATUS_UNSUPPORTED,
+           "model: rows of different lengths in a paged cache take at most %d new tokens at once", 8);
+  MO_TRY(read_entry(run, &entry, &key, &value));
+  return attend(run, index, &query, &key, &value, &output);
+}
+
+/* ---- Cross attention
+ * ----------------------------------------------------------------------------------------------------------- */
+
+/* Keys and values of the encoder's hidden states: one product, for as long as nothing else is in that memory. */
+static mo_status_t make_cross(const mo_stack_run *run, const mo_stack_layer *layer, mo_tensor *key, mo_tensor *value) {
+  const mo_stack *stack = run->stack;
+  const mo_stack_inputs *inputs = run->inputs;
+  const int64_t rows = inputs->batch_size * inputs->encoder_length;
+  const int64_t width = stack->config.key_value_head_count * stack->config.head_size;
+  const mo_tensor product = mo_stack_matrix(run, run->workspace->cross, rows, 2 * width);
+  MO_TRY(mo_dense_apply(stack->context, &layer->cross_key_value, MO_ACTIVATION_NONE, &product, &inputs->encoder_hidden, NULL));
+  *key = head_view(run, &product, inputs->encoder_length, stack->config.key_value_head_count, 0, stack->config.head_size);
+  *value = head_view(run, &product, inputs->encoder_length, stack->config.key_value_head_count, width, stack->config.head_size);
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_stack_cross_attention(const mo_stack_run *run, int64_t index, const mo_stack_layer *layer,
+                                     const mo_tensor *query_matrix, const mo_tensor *mixed) {
+  const mo_stack *stack = run->stack;
+  const mo_stack_inputs *inputs = run->inputs;
+  const mo_tensor query =
+      head_view(run, query_matrix, inputs->sequence_length, stack->config.head_count, 0, stack->config.head_size);
+  const mo_tensor output = head_view(run, mixed, inputs->sequence_length, stack->config.head_count, 0, stack->config.head_size);
+  mo_tensor key, value, weight_view;
+  mo_cache_entry entry;
+  if (inputs->cross_is_cached) {
+    MO_TRY(mo_cache_read(inputs->cross_cache, index, &entry));
+    MO_TRY(read_entry(run, &entry, &key, &value));
+  } else {
+    MO_TRY(make_cross(run, layer, &key, &value));
+    if (inputs->cross_cache != NULL)
+      MO_TRY(append(run, inputs->cross_cache, inputs->cross_is_new, index, &key, &value, NULL, &entry));
+  }
+  mo_attention_params params = MO_ATTENTION_PARAMS_INIT;
+  params.output = &output;
+  params.query = &query;
+  params.key = &key;
+  params.value = &value;
+  params.scale = scale_of(&stack->config, index);
+  if (inputs->encoder_mask.dtype != MO_DTYPE_NONE) params.mask = &inputs->encoder_mask;
+  MO_TRY(set_weights(run, run->outputs->cross_attentions, index, key.shape[2], &weight_view, &params));
+  return mo_attention(stack->context, &params);
+}
