@@ -137,7 +137,7 @@ mo_status_t mo_run_cache_check(const mo_model_t *model, const mo_model_inputs *i
 /* Encoder hidden states and their mask. */
 mo_status_t mo_run_encoder_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape);
 
-/* Makes the cache that was wanted and not given: of layers that grow, or slide where the model's attention does. */
+/* Makes the cache that was wanted and not given: of layers that grow. */
 mo_status_t mo_run_cache_make(const mo_model_t *model, const mo_run_shape *shape, mo_run_cache *cache);
 
 /* A failed run: what a new cache may have counted is forgotten. */

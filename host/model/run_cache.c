@@ -54,6 +54,15 @@ static mo_status_t check_given(const mo_model_t *model, mo_run_shape *shape) {
   return MO_STATUS_OK;
 }
 
+/* The output can hold it. */
+static mo_status_t check_showable(const mo_model_t *model, mo_cache_t *given) {
+  const mo_cache_kind_t kind = mo_cache_kind(given);
+  MO_CHECK(kind != MO_CACHE_QUANTIZED && kind != MO_CACHE_PAGED, MO_STATUS_UNSUPPORTED,
+           "%s: use_cache with a %s cache, which cannot be shown as tensors: keep the cache, and ask for no past_key_values",
+           model->architecture.name, kind == MO_CACHE_PAGED ? "paged" : "quantised");
+  return MO_STATUS_OK;
+}
+
 mo_status_t mo_run_cache_check(const mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
                                mo_run_shape *shape) {
   const mo_stack_config *config = &model->stack.config;
@@ -62,6 +71,7 @@ mo_status_t mo_run_cache_check(const mo_model_t *model, const mo_model_inputs *i
   cache->wanted = config->decoder && (cache->given != NULL || (request != NULL && request->use_cache));
   MO_CHECK(config->decoder || cache->given == NULL, MO_STATUS_INVALID_ARGUMENT,
            "%s: past_key_values was given, but this model is no decoder", model->architecture.name);
+  if (cache->given != NULL && request != NULL && request->use_cache) MO_TRY(check_showable(model, cache->given));
   return cache->given != NULL ? check_given(model, shape) : MO_STATUS_OK;
 }
 
@@ -150,7 +160,8 @@ static mo_status_t create(const mo_model_t *model, const mo_cache_options *optio
 }
 
 mo_status_t mo_run_cache_make(const mo_model_t *model, const mo_run_shape *shape, mo_run_cache *cache) {
-  const mo_cache_options defaults = MO_CACHE_OPTIONS_INIT;
+  mo_cache_options defaults = MO_CACHE_OPTIONS_INIT;
+  defaults.kind = MO_CACHE_DYNAMIC;
   MO_TRY(create(model, &defaults, model->stack.config.caches_cross_attention && shape->encoder_length > 0, &cache->given));
   cache->self = mo_cache_self(cache->given);
   cache->cross = mo_cache_cross(cache->given);

@@ -109,7 +109,7 @@ static mo_status_t embed(const mo_stack_run *run, const mo_tensor *destination) 
   const mo_stack_config *config = &stack->config;
   void *const data = config->project_embeddings ? run->workspace->wide : destination->data;
   const mo_tensor summed = token_states(run, data, config->embedding_size);
-  const bool late = config->positions_behind_projection;
+  const bool late = config->positions_behind_projection && config->project_embeddings;
   mo_tensor table;
   mo_embedding_params params = MO_EMBEDDING_PARAMS_INIT;
   params.output = &summed;
