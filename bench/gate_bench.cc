@@ -14,34 +14,28 @@ void Gate(benchmark::State &state, const BenchShape &shape, mo_dtype_t dtype) {
   ColdOperand product(dtype, {shape.sizes[0], 2 * columns});
   mo_gate_params params = MO_GATE_PARAMS_INIT;
   params.activation = MO_ACTIVATION_SILU;
-  for (auto _ : state) {
+  Measure(state, [&] {
     mo_tensor gate = *product.Next();
     gate.shape[1] = columns;
     mo_tensor input = gate;
     input.data = static_cast<char *>(gate.data) + columns * static_cast<int64_t>(mo_dtype_bytes(dtype));
     params.output = &gate, params.gate = &gate, params.input = &input;
-    Require(mo_gate(BenchContext(), &params));
-  }
+    return mo_gate(BenchContext(), &params);
+  });
   Report(state, product.bytes() / 2 * 3);
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
+  BenchBegin(&argc, argv);
   const struct {
     const char *name;
     mo_dtype_t dtype;
   } variants[] = {{"gate_silu", MO_DTYPE_FLOAT32}, {"gate_silu_bfloat16", MO_DTYPE_BFLOAT16}};
   for (const BenchShape &shape : ReadShapes("gate.txt", 2)) {
-    std::string name = shape.name;
-    for (const int64_t size : shape.sizes) name += "/" + std::to_string(size);
-    for (const auto &variant : variants) {
-      benchmark::RegisterBenchmark((std::string(variant.name) + "/" + name).c_str(), Gate, shape, variant.dtype)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
-    }
+    const std::string name = ShapeName(shape);
+    for (const auto &variant : variants) RegisterBench(std::string(variant.name) + "/" + name, Gate, shape, variant.dtype);
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return BenchRun(&argc, argv);
 }

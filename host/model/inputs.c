@@ -148,6 +148,8 @@ static mo_status_t check_default_positions(const mo_model_t *model, const mo_mod
   const char *op = model->architecture.name;
   const mo_run_cache *cache = &shape->cache;
   if (config->positions != MO_POSITIONS_SKIP_PADDING) {
+    MO_CHECK(!cache->on_device, MO_STATUS_INVALID_ARGUMENT,
+             "%s: cache_lengths without position_ids, this model looks positions up in a table", op);
     const bool counted = config->positions == MO_POSITIONS_FROM_MASK && inputs->attention_mask != NULL;
     MO_CHECK(!counted || mo_input_is_readable(model, inputs->attention_mask), MO_STATUS_UNSUPPORTED,
              "%s: positions are counted in the attention_mask, which lies on the device: give position_ids", op);
@@ -336,7 +338,7 @@ static void place_positions(const mo_model_t *model, const mo_model_inputs *inpu
     prepared->positions_are_rows = true; /* padding takes a row before that of position 0 */
     make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_VISIBLE, inputs->attention_mask, MO_DTYPE_INT64,
          shape->batch_size, length, arena);
-  } else if (config->rotary.rotary_dim > 0 && shape->cache.slides) {
+  } else if (config->rotary.rotary_dim > 0 && shape->cache.slides && !shape->cache.on_device) {
     make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_ALL, NULL, MO_DTYPE_INT64, 1, length, arena);
   }
 }
@@ -367,6 +369,9 @@ void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, con
     place(model, prepared, MO_INPUT_TYPES, inputs->token_type_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
   place_positions(model, inputs, shape, arena, prepared);
   place_encoder(model, inputs, shape, arena, prepared);
+  if (inputs->cache_lengths != NULL)
+    place(model, prepared, MO_INPUT_LENGTHS, inputs->cache_lengths, MO_DTYPE_INT32, MO_DTYPE_BIT(MO_DTYPE_INT32), 1, tokens,
+          arena);
   if (shape->masked) {
     const int64_t extents[4] = {shape->batch_size, 1, shape->mask_per_query ? length : 1, shape->cache.key_length};
     place(model, prepared, MO_INPUT_MASK, inputs->attention_mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4, extents, arena);

@@ -231,6 +231,7 @@ static mo_stack_inputs stack_inputs(const mo_run_shape *shape, const mo_prepared
                            .past_length = cache->past_length,
                            .key_length = cache->key_length,
 
+                           .cache_lengths = prepared->tensors[MO_INPUT_LENGTHS],
                            .encoder_hidden = prepared->tensors[MO_INPUT_ENCODER_HIDDEN],
                            .encoder_mask = prepared->tensors[MO_INPUT_ENCODER_MASK],
                            .encoder_length = shape->encoder_length};
@@ -293,7 +294,7 @@ static mo_status_t forward(mo_model_t *model, const mo_run_shape *shape, const r
   mo_tensor hidden;
   MO_TRY(mo_stack_forward(&model->stack, &inputs, &memory->stack, request, &outputs, &hidden));
   MO_TRY(mo_head_forward(model, shape, &memory->inputs, &hidden, &memory->stack, &memory->head, output));
-  return mo_stack_commit(&model->stack, &inputs);
+  return shape->cache.on_device ? MO_STATUS_OK : mo_stack_commit(&model->stack, &inputs);
 }
 
 static mo_status_t run_with_cache(mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape,

@@ -62,8 +62,9 @@ typedef struct mo_run_cache {
   mo_cache_t *self, *cross;
   bool self_is_new, cross_is_new, cross_is_cached;
   bool slides;         /* some layer drops old tokens, so that a token's slot is not its position */
-  int64_t past_length; /* tokens */
-  int64_t key_length;  /* past and new ones */
+  bool on_device;      /* cache_lengths says what it holds */
+  int64_t past_length; /* tokens; 0 if on_device */
+  int64_t key_length;  /* past and new ones; if on_device the most there can be */
 } mo_run_cache;
 
 /* What the inputs of a run say of it. */
@@ -89,6 +90,7 @@ typedef enum mo_input_t {
   MO_INPUT_POSITIONS,
   MO_INPUT_EMBEDS,
   MO_INPUT_MASK,
+  MO_INPUT_LENGTHS,
   MO_INPUT_ENCODER_HIDDEN,
   MO_INPUT_ENCODER_MASK,
   MO_INPUT_TOKEN_MASK, /* 1 where a token is not padding; made, not given */

@@ -5,6 +5,7 @@
 
 #include "host/model/model_internal.h"
 #include "host/ops/check.h"
+#include "modelout/decode_attention.h"
 
 /* ---- Checks ----------------------------------------------------------------------------------------------------------------
  */
@@ -20,7 +21,8 @@ static mo_status_t check_layers(const mo_model_t *model, const mo_run_shape *sha
     const int64_t length = mo_cache_length(cache, i), capacity = mo_cache_max_length(cache, i);
     MO_CHECK(length == past, MO_STATUS_INVALID_ARGUMENT,
              "%s: layer %" PRId64 " of past_key_values holds %" PRId64 " tokens, layer 0 holds %" PRId64, op, i, length, past);
-    MO_CHECK(i >= count || capacity < 0 || mo_cache_is_sliding(cache, i) || past + shape->sequence_length <= capacity,
+    MO_CHECK(shape->cache.on_device || i >= count || capacity < 0 || mo_cache_is_sliding(cache, i) ||
+                 past + shape->sequence_length <= capacity,
              MO_STATUS_INDEX_ERROR,
              "%s: past_key_values holds %" PRId64 " tokens and takes %" PRId64 " at most, there is no room for %" PRId64
              " more",
@@ -29,7 +31,34 @@ static mo_status_t check_layers(const mo_model_t *model, const mo_run_shape *sha
   return MO_STATUS_OK;
 }
 
-static mo_status_t check_given(const mo_model_t *model, mo_run_shape *shape) {
+/* The slots of a layer, whatever the host knows of their use. */
+static mo_status_t capacity_of(mo_cache_t *cache, int64_t *capacity) {
+  mo_cache_entry entry;
+  MO_TRY(mo_cache_read(cache, 0, &entry));
+  const mo_kv_view *view = &entry.view;
+  *capacity = view->key->shape[2] * (view->block_table != NULL ? view->block_table->shape[1] : 1);
+  return MO_STATUS_OK;
+}
+
+static mo_status_t check_lengths(const mo_model_t *model, const mo_tensor *lengths, mo_run_shape *shape) {
+  const char *op = model->architecture.name;
+  mo_run_cache *cache = &shape->cache;
+  if (lengths == NULL) return MO_STATUS_OK;
+  MO_CHECK(!cache->self_is_new, MO_STATUS_INVALID_ARGUMENT,
+           "%s: cache_lengths with past_key_values that have no memory yet (mo_cache_initialize, or a run before)", op);
+  MO_CHECK(!cache->slides, MO_STATUS_UNSUPPORTED,
+           "%s: cache_lengths with a sliding cache, whose tokens move; a static cache keeps them where they are", op);
+  MO_CHECK(shape->sequence_length <= MO_DECODE_ATTENTION_MAX_TOKENS, MO_STATUS_UNSUPPORTED,
+           "%s: cache_lengths with %" PRId64 " new tokens, %d at most", op, shape->sequence_length,
+           MO_DECODE_ATTENTION_MAX_TOKENS);
+  MO_CHECK(model->stack.config.rotary.scaling != MO_ROTARY_SCALING_DYNAMIC, MO_STATUS_UNSUPPORTED,
+           "%s: cache_lengths with a dynamic rotary scaling, which depends on lengths that only the device knows", op);
+  MO_TRY(mo_check_input(model, "cache_lengths", lengths, MO_DTYPE_BIT(MO_DTYPE_INT32), 1, &shape->batch_size));
+  cache->on_device = true;
+  return MO_STATUS_OK;
+}
+
+static mo_status_t check_given(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
   const char *op = model->architecture.name;
   mo_run_cache *cache = &shape->cache;
   const int64_t layer_count = model->stack.config.layer_count;
@@ -47,7 +76,9 @@ static mo_status_t check_given(const mo_model_t *model, mo_run_shape *shape) {
     cache->cross_is_cached = layer_count > 0;
     for (int64_t i = 0; i < layer_count; i++) cache->cross_is_cached &= mo_cache_is_updated(cache->given, i);
   }
+  MO_TRY(check_lengths(model, inputs->cache_lengths, shape));
   MO_TRY(check_layers(model, shape));
+  if (cache->on_device) return capacity_of(cache->self, &cache->key_length);
   cache->past_length = mo_cache_length(cache->self, 0);
   MO_CHECK(mo_checked_add(cache->past_length, shape->sequence_length, &cache->key_length), MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " cached tokens are too many", op, cache->past_length);
@@ -71,8 +102,10 @@ mo_status_t mo_run_cache_check(const mo_model_t *model, const mo_model_inputs *i
   cache->wanted = config->decoder && (cache->given != NULL || (request != NULL && request->use_cache));
   MO_CHECK(config->decoder || cache->given == NULL, MO_STATUS_INVALID_ARGUMENT,
            "%s: past_key_values was given, but this model is no decoder", model->architecture.name);
+  MO_CHECK(cache->given != NULL || inputs->cache_lengths == NULL, MO_STATUS_INVALID_ARGUMENT,
+           "%s: cache_lengths without past_key_values", model->architecture.name);
   if (cache->given != NULL && request != NULL && request->use_cache) MO_TRY(check_showable(model, cache->given));
-  return cache->given != NULL ? check_given(model, shape) : MO_STATUS_OK;
+  return cache->given != NULL ? check_given(model, inputs, shape) : MO_STATUS_OK;
 }
 
 mo_status_t mo_run_encoder_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {

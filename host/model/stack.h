@@ -74,7 +74,8 @@ typedef struct mo_stack_inputs {
   bool cross_is_new;
   bool cross_is_cached;     /* the cross cache holds the keys and values already */
   int64_t past_length;      /* tokens in the cache */
-  int64_t key_length;       /* past and new ones */
+  int64_t key_length;       /* past and new ones; with cache_lengths the most there can be */
+  mo_tensor cache_lengths;  /* (B) int32: what each row holds, instead of past_length */
   mo_tensor encoder_hidden; /* (B * T, C), contiguous */
   mo_tensor encoder_mask;   /* (B, 1, 1, T) */
   int64_t encoder_length;   /* T, also where only the cross cache has it; 0: no cross attention */
@@ -129,6 +130,33 @@ mo_status_t mo_stack_relative_bias(const mo_stack_run *run);
 
 /* From the product of query, key and value (B * S, ...) to the mixed values (B * S, heads * head size). */
 mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, const mo_tensor *product, const mo_tensor *mixed);
+
+/* ---- stack_decode.c: the same for a few new tokens over a cache, which is one call ---- */
+
+/* Whether it is: few enough tokens, and a cache whose extents are known. */
+bool mo_stack_decodes(const mo_stack_run *run);
+
+/* Turns and appends the new keys and values, and attends. Views as mo_attention takes them. */
+mo_status_t mo_stack_decode(const mo_stack_run *run, int64_t index, const mo_rotary *rotary, const mo_tensor *query,
+                            const mo_tensor *key, const mo_tensor *value, const mo_tensor *output);
+
+/* Over the keys and values of the encoder that the cross cache holds. */
+mo_status_t mo_stack_decode_cross(const mo_stack_run *run, int64_t index, const mo_tensor *query, const mo_tensor *output);
+
+/* What both ways of a layer's attention share: its scale and window, and the part of a field's weights that belongs to the last
+ * `key_length` keys; what lies before it is cleared. *view is dtype NONE if the weights are not wanted. */
+float mo_stack_attention_scale(const mo_stack_config *config, int64_t index);
+int64_t mo_stack_attention_window(const mo_stack_config *config, int64_t index);
+mo_status_t mo_stack_weights_view(const mo_stack_run *run, const mo_field *field, int64_t index, int64_t key_length,
+                                  mo_tensor *view);
+
+/* The last `count` entries of the last dimension. */
+mo_tensor mo_stack_last_columns(const mo_tensor *tensor, int64_t count);
+
+/* The relative bias of the run as it lies in the workspace. */
+mo_tensor mo_stack_bias(const mo_stack_run *run);
+
+/* ---- stack_attention.c again ---- */
 
 /* From the queries (B * S, heads * head size) to the mixed values. Keys and values are made of encoder_hidden, or are in the
  * cross cache. */

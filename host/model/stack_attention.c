@@ -6,6 +6,7 @@
 
 #include "host/model/stack.h"
 #include "modelout/attention.h"
+#include "modelout/decode_attention.h"
 #include "modelout/position_bias.h"
 
 /* ---- Views -----------------------------------------------------------------------------------------------------------------
@@ -28,7 +29,7 @@ static mo_tensor head_view(const mo_stack_run *run, const mo_tensor *matrix, int
 }
 
 /* The last `count` entries of the last dimension. */
-static mo_tensor last_columns(const mo_tensor *tensor, int64_t count) {
+mo_tensor mo_stack_last_columns(const mo_tensor *tensor, int64_t count) {
   mo_tensor view = *tensor;
   const int32_t last = tensor->rank - 1;
   view.data =
@@ -53,12 +54,12 @@ static mo_tensor rotary_table(const mo_stack *stack, bool sine) {
 /* ---- One attention ---------------------------------------------------------------------------------------------------------
  */
 
-static float scale_of(const mo_stack_config *config, int64_t index) {
+float mo_stack_attention_scale(const mo_stack_config *config, int64_t index) {
   const float scale = config->attention_scale != 0.0f ? config->attention_scale : 1.0f / sqrtf((float)config->head_size);
   return config->scale_by_layer ? scale / (float)(index + 1) : scale;
 }
 
-static int64_t window_of(const mo_stack_config *config, int64_t index) {
+int64_t mo_stack_attention_window(const mo_stack_config *config, int64_t index) {
   return index >= config->first_window_layer ? config->window : 0;
 }
 
@@ -77,19 +78,26 @@ static mo_status_t clear_columns(const mo_stack_run *run, const mo_tensor *weigh
   return mo_linear(run->stack->context, &params);
 }
 
-/* Everything but the masks. `weights` has `weight_view`'s place to live in, as it may be a part of the field. */
-static mo_status_t set_weights(const mo_stack_run *run, const mo_field *field, int64_t index, int64_t key_length,
-                               mo_tensor *weight_view, mo_attention_params *params) {
+mo_status_t mo_stack_weights_view(const mo_stack_run *run, const mo_field *field, int64_t index, int64_t key_length,
+                                  mo_tensor *view) {
   const mo_tensor *weights = mo_field_tensor(mo_field_item(field, index));
+  *view = (mo_tensor){.dtype = MO_DTYPE_NONE};
   if (weights == NULL) return MO_STATUS_OK;
-  *weight_view = last_columns(weights, key_length);
-  params->weights = weight_view;
-  if (run->request != NULL) {
-    params->weights_reduction = run->request->attention_reduction;
-    params->weight_heads = run->request->attention_heads;
-    params->weight_last_rows = run->request->last_query_rows;
-  }
+  *view = mo_stack_last_columns(weights, key_length);
   return clear_columns(run, weights, weights->shape[3] - key_length);
+}
+
+/* `view` is where the descriptor of the weights lives. */
+static mo_status_t set_weights(const mo_stack_run *run, const mo_field *field, int64_t index, int64_t key_length,
+                               mo_tensor *view, mo_attention_params *params) {
+  MO_TRY(mo_stack_weights_view(run, field, index, key_length, view));
+  if (view->dtype == MO_DTYPE_NONE) return MO_STATUS_OK;
+  params->weights = view;
+  if (run->request == NULL) return MO_STATUS_OK;
+  params->weights_reduction = run->request->attention_reduction;
+  params->weight_heads = run->request->attention_heads;
+  params->weight_last_rows = run->request->last_query_rows;
+  return MO_STATUS_OK;
 }
 
 static mo_status_t attend(const mo_stack_run *run, int64_t index, const mo_tensor *query, const mo_tensor *key,
@@ -103,28 +111,31 @@ static mo_status_t attend(const mo_stack_run *run, int64_t index, const mo_tenso
   params.query = query;
   params.key = key;
   params.value = value;
-  params.scale = scale_of(&stack->config, index);
+  params.scale = mo_stack_attention_scale(&stack->config, index);
   params.causal = stack->config.decoder;
-  params.sliding_window = window_of(&stack->config, index);
+  params.sliding_window = mo_stack_attention_window(&stack->config, index);
   if (inputs->mask.dtype != MO_DTYPE_NONE) {
-    mask = last_columns(&inputs->mask, key_length);
+    mask = mo_stack_last_columns(&inputs->mask, key_length);
     params.mask = &mask;
   }
   if (stack->config.relative_buckets > 0) {
-    const int64_t shape[4] = {1, stack->config.head_count, inputs->sequence_length, inputs->key_length};
-    const mo_tensor whole = mo_device_tensor(stack->context, run->workspace->bias, stack->dtype, 4, shape);
-    bias = last_columns(&whole, key_length);
+    const mo_tensor whole = mo_stack_bias(run);
+    bias = mo_stack_last_columns(&whole, key_length);
     params.bias = &bias;
   }
   MO_TRY(set_weights(run, run->outputs->attentions, index, key_length, &weight_view, &params));
   return mo_attention(stack->context, &params);
 }
 
+mo_tensor mo_stack_bias(const mo_stack_run *run) {
+  const int64_t shape[4] = {1, run->stack->config.head_count, run->inputs->sequence_length, run->inputs->key_length};
+  return mo_device_tensor(run->stack->context, run->workspace->bias, run->stack->dtype, 4, shape);
+}
+
 mo_status_t mo_stack_relative_bias(const mo_stack_run *run) {
   const mo_stack *stack = run->stack;
   if (stack->config.relative_buckets == 0) return MO_STATUS_OK;
-  const int64_t shape[4] = {1, stack->config.head_count, run->inputs->sequence_length, run->inputs->key_length};
-  const mo_tensor output = mo_device_tensor(stack->context, run->workspace->bias, stack->dtype, 4, shape);
+  const mo_tensor output = mo_stack_bias(run), *lengths = &run->inputs->cache_lengths;
   mo_position_bias_params params = MO_POSITION_BIAS_PARAMS_INIT;
   params.kind = MO_POSITION_BIAS_T5;
   params.output = &output;
@@ -132,6 +143,9 @@ mo_status_t mo_stack_relative_bias(const mo_stack_run *run) {
   params.bidirectional = !stack->config.decoder;
   params.max_distance = stack->config.relative_max_distance;
   params.query_offset = run->inputs->past_length;
+  mo_tensor first = *lengths; /* every row goes on from the same position */
+  first.shape[0] = 1;
+  if (lengths->dtype != MO_DTYPE_NONE) params.query_offsets = &first;
   return mo_position_bias(stack->context, &params);
 }
 
@@ -204,11 +218,13 @@ mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, cons
     if (rotary != NULL) MO_TRY(rotate(run, rotary, &query, &key));
     return attend(run, index, &query, &key, &value, &output);
   }
+  if (mo_stack_decodes(run)) return mo_stack_decode(run, index, rotary, &query, &key, &value, &output);
   mo_cache_entry entry;
   MO_TRY(append(run, run->inputs->cache, run->inputs->cache_is_new, index, &key, &value, rotary, &entry));
   if (rotary != NULL) MO_TRY(rotate(run, rotary, &query, NULL));
   MO_CHECK(entry.lengths.dtype == MO_DTYPE_NONE, MO_STATUS_UNSUPPORTED,
-           "model: rows of different lengths in a paged cache take at most %d new tokens at once", 8);
+           "model: rows of different lengths in a paged cache take at most %d new tokens at once",
+           MO_DECODE_ATTENTION_MAX_TOKENS);
   MO_TRY(read_entry(run, &entry, &key, &value));
   return attend(run, index, &query, &key, &value, &output);
 }
@@ -238,6 +254,8 @@ mo_status_t mo_stack_cross_attention(const mo_stack_run *run, int64_t index, con
   const mo_tensor output = head_view(run, mixed, inputs->sequence_length, stack->config.head_count, 0, stack->config.head_size);
   mo_tensor key, value, weight_view;
   mo_cache_entry entry;
+  if (inputs->cross_is_cached && inputs->sequence_length <= MO_DECODE_ATTENTION_MAX_TOKENS)
+    return mo_stack_decode_cross(run, index, &query, &output);
   if (inputs->cross_is_cached) {
     MO_TRY(mo_cache_read(inputs->cross_cache, index, &entry));
     MO_TRY(read_entry(run, &entry, &key, &value));
@@ -251,7 +269,7 @@ mo_status_t mo_stack_cross_attention(const mo_stack_run *run, int64_t index, con
   params.query = &query;
   params.key = &key;
   params.value = &value;
-  params.scale = scale_of(&stack->config, index);
+  params.scale = mo_stack_attention_scale(&stack->config, index);
   if (inputs->encoder_mask.dtype != MO_DTYPE_NONE) params.mask = &inputs->encoder_mask;
   MO_TRY(set_weights(run, run->outputs->cross_attentions, index, key.shape[2], &weight_view, &params));
   return mo_attention(stack->context, &params);

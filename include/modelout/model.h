@@ -105,8 +105,12 @@ typedef struct mo_model_inputs {
 
   /* Decoders. A cache holds `past` tokens of each sequence; attention_mask then has past + S keys, and positions go on from
    * there unless position_ids say otherwise (padding on the left: give them, as generate() of the original does). */
-  mo_cache_t *past_key_values; /* the S tokens are appended to it; NULL with request.use_cache: the run makes a dynamic one
-                                  that keeps every token, which the output's past_key_values holds */
+  mo_cache_t *past_key_values;    /* the S tokens are appended to it; NULL with request.use_cache: the run makes a dynamic one
+                                     that keeps every token, which the output's past_key_values holds */
+  const mo_tensor *cache_lengths; /* (B) int32 on the device: what each row of past_key_values holds, instead of the cache's own
+                                     count, so that a captured step can be replayed while they grow. S 1 to 8; the cache must
+                                     have memory, and its count stays: mo_cache_commit tells it. attention_mask and attentions
+                                     have as many keys as the cache has slots; learned positions need position_ids */
   const mo_tensor *encoder_hidden_states;  /* (B, T, width), for cross attention. Not needed once the cache (an encoder-decoder
                                               one) holds its keys and values */
   const mo_tensor *encoder_attention_mask; /* (B, T) */
