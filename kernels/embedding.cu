@@ -1,6 +1,7 @@
 /* kernels/embedding.cu - word + position + token type rows, summed and normalised, one pass over memory.
  *
- *   sum[b,s,:] = (embeds[b,s,:] or word[ids[b,s],:]) + position[p(b,s),:] + type[t(b,s),:];  output = layer_norm(sum)
+ *   sum[b,s,:] = (embeds[b,s,:] or word_scale * word[ids[b,s],:]) + position[p(b,s),:] + type[t(b,s),:];  output =
+ * layer_norm(sum)
  *
  * Shapes: B x S tokens of C columns. Bytes: B S C e read (word rows) and as many written; position and type rows come from the
  * caches, ids are 8 bytes a token.
@@ -35,6 +36,7 @@ constexpr int kScanThreads = 1024;
 template <typename T>
 struct token_rows {
   const T *base, *position, *type;
+  float base_scale;
   bool outside; /* an index outside its table */
 };
 
@@ -62,6 +64,8 @@ __device__ __forceinline__ void load_sum(const token_rows<T> &rows, int64_t colu
   }
   float other[N];
   mo_load_vector(rows.base + column, values);
+#pragma unroll
+  for (int i = 0; i < N; ++i) values[i] *= rows.base_scale;
   if (rows.position != nullptr) {
     mo_load_vector(rows.position + column, other);
 #pragma unroll
@@ -113,7 +117,7 @@ __global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_
   const int64_t b = token / args.length, s = token % args.length;
   float *slots = mo_shared_memory<float>() + threadIdx.y * (kMaxThreads / 32);
 
-  token_rows<T> rows = {nullptr, nullptr, nullptr, false};
+  token_rows<T> rows = {nullptr, nullptr, nullptr, args.base_scale, false};
   if (args.embeds != nullptr) {
     rows.base = static_cast<const T *>(args.embeds) + b * args.embeds_strides[0] + s * args.embeds_strides[1];
   } else {

@@ -40,6 +40,7 @@ typedef struct mo_embedding_kernel_args {
   const void *norm_bias;   /* NULL */
   mo_dtype_t norm_dtype;
   float epsilon;
+  float base_scale; /* of the embeds or the word row */
 } mo_embedding_kernel_args;
 
 /* `positions`: scratch of mo_embedding_scratch_bytes(args) bytes. */

@@ -79,6 +79,7 @@ mo_status_t mo_cpu_embedding(mo_context_t *context, const mo_embedding_params *p
       .affine = {.count = count, .epsilon = p->epsilon},
       .normalises = p->norm_weight != NULL,
       .dtype = output->dtype,
+      .first_scale = p->embeds != NULL || p->word_scale == 0.0f ? 1.0f : p->word_scale,
       .batch = output->shape[0],
       .length = output->shape[1],
       .output = output->data,

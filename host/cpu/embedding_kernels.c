@@ -31,9 +31,10 @@ MO_ROW_INLINE void embedding_rows(const mo_embedding_job *job, mo_dtype_t dtype,
       sources[source_count++] = (const char *)table->data + mo_embedding_id(&table->ids, b, s) * table->stride * element;
     }
     const int64_t output = b * job->output_batch_stride + s * job->output_stride;
+    const mo_vf first_scale = mo_vf_set1(job->first_scale);
     for (int64_t i = 0; i < count; i += MO_VL) {
       const int n = count - i < MO_VL ? (int)(count - i) : MO_VL;
-      mo_vf v = mo_vf_load_any(sources[0], dtype, i, n);
+      mo_vf v = mo_vf_mul(mo_vf_load_any(sources[0], dtype, i, n), first_scale);
       for (int t = 1; t < source_count; ++t) v = mo_vf_add(v, mo_vf_load_any(sources[t], dtype, i, n));
       if (job->normalises) mo_vf_store_any(row, MO_DTYPE_FLOAT32, i, v, n);
       else mo_vf_store_any(job->output, dtype, output + i, v, n);

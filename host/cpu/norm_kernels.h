@@ -48,6 +48,7 @@ typedef struct mo_embedding_job {
   const void *embeds; /* (B, S, C) or NULL */
   int64_t embeds_batch_stride, embeds_stride;
   mo_embedding_table tables[3]; /* word, position, type */
+  float first_scale;            /* of the embeds or the word row */
   void *output;
   int64_t output_batch_stride, output_stride;
 } mo_embedding_job;

@@ -29,6 +29,7 @@ mo_status_t mo_cuda_embedding(mo_context_t *context, const mo_embedding_params *
       .norm_bias = params->norm_bias != NULL ? params->norm_bias->data : NULL,
       .norm_dtype = weight != NULL ? weight->dtype : output->dtype,
       .epsilon = params->epsilon,
+      .base_scale = embeds != NULL || params->word_scale == 0.0f ? 1.0f : params->word_scale,
   };
   if (embeds != NULL) {
     args.embeds = embeds->data;

@@ -43,6 +43,8 @@ static mo_status_t check_norm(const mo_context_t *context, const mo_embedding_pa
     MO_TRY(mo_check_last_stride(op, "norm_bias", p->norm_bias));
     MO_TRY(mo_check_no_overlap(op, "output", p->output, "norm_bias", p->norm_bias, false));
   }
+  MO_CHECK(p->word_scale - p->word_scale == 0.0f, MO_STATUS_INVALID_ARGUMENT, "%s: word_scale %g is not finite", op,
+           (double)p->word_scale);
   MO_CHECK(p->epsilon >= 0.0f, MO_STATUS_INVALID_ARGUMENT, "%s: epsilon %g is not 0 or more", op, (double)p->epsilon);
   return MO_STATUS_OK;
 }

@@ -1,6 +1,6 @@
 /* modelout/embedding.h - word + position + token type embeddings, summed and normalised in one pass.
  *
- *   sum[b,s,:]    = (embeds[b,s,:] or word[ids[b,s],:]) + position[p(b,s),:] + type[t(b,s),:]
+ *   sum[b,s,:]    = (embeds[b,s,:] or word_scale * word[ids[b,s],:]) + position[p(b,s),:] + type[t(b,s),:]
  *   output[b,s,:] = layer_norm(sum[b,s,:])           (plain sum without `norm_weight`)
  *
  * Sums and statistics in float32. Rules of BertEmbeddings, DistilBERT's Embeddings and RobertaEmbeddings.
@@ -33,6 +33,7 @@ typedef struct mo_embedding_params {
   const mo_tensor *norm_weight; /* (C) or NULL: no norm */
   const mo_tensor *norm_bias;   /* (C) or NULL */
   float epsilon;
+  float word_scale; /* 0: 1. Of the word table's rows, not of embeds (BART's scale_embedding: sqrt(C)) */
 } mo_embedding_params;
 
 #define MO_EMBEDDING_PARAMS_INIT MO_STRUCT_INIT(mo_embedding_params)

@@ -27,6 +27,7 @@ struct Case {
   Positions positions = Positions::kCounted;
   Types types = Types::kZero;
   int64_t gap = 0;
+  float word_scale = 0;
 };
 
 class Embedding : public op_test::OpTest {
@@ -78,6 +79,7 @@ class Embedding : public op_test::OpTest {
     if (c.norm) p.norm_weight = &weight;
     if (c.norm && c.norm_bias) p.norm_bias = &bias;
     p.epsilon = 1e-5f;
+    p.word_scale = c.word_scale;
     ASSERT_EQ(test_embedding(context_, &p), MO_STATUS_OK) << mo_last_error();
 
     double ours = 0, plain = 0, largest = 0;
@@ -100,7 +102,8 @@ class Embedding : public op_test::OpTest {
         double mean = 0, variance = 0;
         float mean_single = 0, variance_single = 0;
         for (int64_t i = 0; i < c.width; ++i) {
-          sum[i] = c.embeds ? embeds.get(at * c.width + i) : word.get(id * c.width + i);
+          const double scale = c.word_scale != 0 ? double(c.word_scale) : 1;
+          sum[i] = c.embeds ? embeds.get(at * c.width + i) : scale * word.get(id * c.width + i);
           if (c.positions != Positions::kNone) sum[i] += position.get(where * c.width + i);
           if (c.types != Types::kNone) sum[i] += type.get(kind * c.width + i);
           single[i] = float(sum[i]);
@@ -173,6 +176,10 @@ TEST_F(Embedding, EveryDtype) {
     }
     check({.batch = 2, .length = 9, .width = 75, .dtype = dtype, .norm = false, .types = Types::kGiven, .gap = 5});
     check({.batch = 2, .length = 9, .width = 75, .dtype = dtype, .embeds = true, .gap = 5});
+    for (bool norm : {false, true}) {
+      check({.batch = 2, .length = 9, .width = 80, .dtype = dtype, .norm = norm, .types = Types::kGiven, .word_scale = 5.65f});
+      check({.batch = 2, .length = 9, .width = 75, .dtype = dtype, .embeds = true, .norm = norm, .word_scale = 5.65f});
+    }
   }
 }
 
@@ -345,6 +352,7 @@ TEST_F(Embedding, FrontDoor) {
       {"norm_bias has dtype",
        [](mo_embedding_params &p) { (changed = *p.norm_bias).dtype = MO_DTYPE_FLOAT16, p.norm_bias = &changed; }},
       {"epsilon", [](mo_embedding_params &p) { p.epsilon = NAN; }},
+      {"word_scale", [](mo_embedding_params &p) { p.word_scale = INFINITY; }},
       {"on cuda:0",
        [](mo_embedding_params &p) {
          (changed = *p.ids).device = {MO_DEVICE_KIND_CUDA, 0}, p.ids = &changed;
