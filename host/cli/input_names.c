@@ -20,6 +20,9 @@ static const struct {
     {"end_positions", offsetof(mo_model_inputs, end_positions)},
     {"encoder_hidden_states", offsetof(mo_model_inputs, encoder_hidden_states)},
     {"encoder_attention_mask", offsetof(mo_model_inputs, encoder_attention_mask)},
+    {"decoder_input_ids", offsetof(mo_model_inputs, decoder_input_ids)},
+    {"decoder_inputs_embeds", offsetof(mo_model_inputs, decoder_inputs_embeds)},
+    {"decoder_attention_mask", offsetof(mo_model_inputs, decoder_attention_mask)},
 };
 _Static_assert(sizeof slots / sizeof slots[0] == CLI_INPUT_COUNT, "CLI_INPUT_COUNT is the number of slots");
 

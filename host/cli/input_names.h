@@ -6,7 +6,7 @@
 
 #include "modelout/model.h"
 
-#define CLI_INPUT_COUNT 11
+#define CLI_INPUT_COUNT 14
 
 /* 0 to CLI_INPUT_COUNT - 1; -1 if models take no tensor of that name. */
 int cli_input_find(const char *name);

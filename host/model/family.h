@@ -51,6 +51,9 @@ typedef struct mo_stack_config {
   int64_t position_offset; /* rows of the table before the one of position 0 (OPT, BART: 2) */
   int64_t type_count;      /* 0: the family has no token types */
   int64_t padding_id;      /* -1: none */
+  float word_scale;        /* of the word table's rows; 0: 1 */
+  int64_t start_id;        /* first token of a decoder whose ids are made of others, -1: none */
+  int64_t end_id;          /* end of a sequence; -1: none */
   bool types_are_words;    /* token types are looked up in the word table (GPT-2), and only where they are given */
   bool project_embeddings; /* a dense layer between embedding_size and hidden_size */
   bool project_output;     /* a dense layer from hidden_size to output_size behind the last layer */
@@ -85,6 +88,7 @@ typedef struct mo_stack_config {
 typedef struct mo_stack_names {
   const char *base_prefix; /* "bert" */
   const char *word, *position, *type, *embedding_norm, *projection;
+  const char *const *word_aliases; /* NULL-terminated: other names of the word table, looked for in this order; NULL: none */
   const char *layer_prefix, *layer_infix; /* "encoder.layer." NUMBER "." */
   const char *query, *key, *value;        /* separate layers, or */
   const char *query_key_value;            /* one */
@@ -93,13 +97,14 @@ typedef struct mo_stack_names {
   const char *cross_key_value;
   const char *cross_output, *cross_norm;
   const char *gate, *intermediate, *output, *output_norm;
+  const char *ungated_intermediate; /* where the layers have no gate; NULL: intermediate */
   const char *final_norm, *output_projection;
   const char *relative_bias; /* whole name, of the first layer's table */
 } mo_stack_names;
 
 typedef enum mo_head_kind_t {
-  MO_HEAD_NONE = 0, /* the base model */
-  MO_HEAD_MASKED_LM,
+  MO_HEAD_NONE = 0,  /* the base model */
+  MO_HEAD_MASKED_LM, /* logits of each position's token: labels stand where they belong (Seq2SeqLM too) */
   MO_HEAD_NEXT_SENTENCE,
   MO_HEAD_SEQUENCE_CLASSIFICATION,
   MO_HEAD_MULTIPLE_CHOICE,
@@ -124,10 +129,16 @@ typedef struct mo_decoder_rule {
   const char *bias;             /* whole name; NULL: none */
   bool always_gelu;             /* whatever the stack's activation is */
   bool untied_by_default;       /* where the configuration is silent */
+  bool bias_is_row;             /* (1, rows) in the file, and zero if it is not there */
+  bool scaled_if_tied;          /* T5: hidden states are divided by sqrt(hidden size) */
 } mo_decoder_rule;
+
+/* Which of an encoder-decoder family's two stacks an architecture has. */
+typedef enum mo_part_t { MO_PART_ALL = 0, MO_PART_ENCODER, MO_PART_DECODER } mo_part_t;
 
 typedef struct mo_architecture {
   const char *name;
+  mo_part_t part;
   mo_head_kind_t head;
   const char *output_class[3]; /* pt, tf, flax */
   const char *base_prefix;     /* NULL: the family's */
@@ -136,6 +147,7 @@ typedef struct mo_architecture {
   const char *classifier; /* last dense layer; NULL: none */
   bool classifier_lacks_bias;
   bool classifies_last_token; /* logits per sequence are those of its last token that is not padding */
+  bool summarises_end;        /* the summary is that of the last end_id among input_ids, not of the first token */
   const char *token_dense;    /* replaced tokens: dense + activation before the classifier */
 } mo_architecture;
 
@@ -143,6 +155,11 @@ typedef struct mo_family {
   const char *name;
   const mo_stack_names *names;
   mo_status_t (*configure)(const mo_config_t *config, mo_stack_config *stack);
+  /* Encoder-decoder families: `names` and `configure` are the decoder's, these the encoder's; NULL: one stack. */
+  const mo_stack_names *encoder_names;
+  mo_status_t (*configure_encoder)(const mo_config_t *config, mo_stack_config *stack);
+  const char *encoder_class[3], *decoder_class[3]; /* outputs of a part alone: pt, tf, flax */
+  bool decodes_inputs;                             /* decoder ids, where nothing gives them, are made of input_ids (BART) */
   /* Further checks or changes of an architecture's rules by the configuration; may be NULL. */
   mo_status_t (*adapt)(const mo_config_t *config, mo_architecture *architecture);
   const mo_architecture *architectures;
@@ -212,6 +229,8 @@ extern const mo_family mo_roberta_family;
 extern const mo_family mo_electra_family;
 extern const mo_family mo_albert_family;
 extern const mo_family mo_gpt2_family;
+extern const mo_family mo_bart_family;
+extern const mo_family mo_t5_family;
 extern const mo_family mo_gpt_neox_family;
 extern const mo_family mo_llama_family;
 extern const mo_family mo_mistral_family;
@@ -242,6 +261,9 @@ mo_status_t mo_stack_config_rotary(const mo_config_t *config, double default_fra
 /* Classes of outputs that are models' own in Transformers (BertForPreTrainingOutput, ...), not part of the table of 63. NULL if
  * there is none of that name. */
 const mo_class *mo_model_class_find(const char *name);
+
+/* Makes an architecture's rules those of a part of it ("encoder", "decoder"). INVALID_ARGUMENT names what there is. */
+mo_status_t mo_architecture_part(const mo_family *family, const char *sub_module, mo_architecture *architecture);
 
 /* The class of an architecture's outputs in a framework. INTERNAL if the registry names one that does not exist. */
 mo_status_t mo_architecture_class(const mo_architecture *architecture, mo_framework_t framework, const mo_class **output_class);

@@ -8,8 +8,10 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <math.h>
 
 #include "host/model/model_internal.h"
+#include "modelout/gate.h"
 #include "modelout/pooling.h"
 
 /* ---- Loading ----------------------------------------------------------------------------------------------------------- */
@@ -45,11 +47,42 @@ static mo_status_t load_decoder_weight(mo_model_t *model, mo_loader *loader, con
   return status;
 }
 
+/* BART's final_logits_bias: (1, rows), and zero if it is not there. */
+static mo_status_t load_row_bias(mo_model_t *model, mo_loader *loader) {
+  const char *name = model->architecture.decoder.bias;
+  mo_dense *decoder = &model->head.decoder;
+  if (!mo_checkpoint_contains(loader->checkpoint, name)) return MO_STATUS_OK;
+  MO_TRY(mo_load_table(loader, name, 1, decoder->rows, &decoder->bias));
+  if (loader->context != NULL) decoder->bias.tensor = mo_tensor_reshaped(&decoder->bias.tensor, 1, &decoder->rows);
+  return MO_STATUS_OK;
+}
+
+/* One row of 1 / sqrt(width), which T5's hidden states are multiplied with before a tied head. */
+static mo_status_t make_scale(mo_model_t *model, mo_loader *loader) {
+  mo_context_t *context = loader->context;
+  const int64_t width = model->head.decoder.columns;
+  mo_weight *scale = &model->head.scale;
+  const size_t bytes = (size_t)width * mo_dtype_bytes(model->dtype);
+  if (context == NULL) return MO_STATUS_OK;
+  MO_TRY(mo_context_allocate(context, bytes, &scale->memory));
+  scale->context = context;
+  scale->tensor = mo_device_tensor(context, scale->memory, model->dtype, 1, &width);
+  float *values = mo_host_allocate(context, (size_t)width * sizeof *values);
+  if (values == NULL) return MO_STATUS_OUT_OF_MEMORY;
+  for (int64_t i = 0; i < width; i++) values[i] = 1.0f / sqrtf((float)width);
+  mo_status_t status = mo_dtype_convert(values, model->dtype, values, MO_DTYPE_FLOAT32, width);
+  if (status == MO_STATUS_OK) status = mo_context_copy_to_device(context, scale->memory, values, bytes);
+  const mo_status_t waited = mo_context_synchronize(context);
+  mo_host_free(context, values, (size_t)width * sizeof *values);
+  return status != MO_STATUS_OK ? status : waited;
+}
+
 /* The bias has two names in old files. */
 static mo_status_t load_decoder_bias(mo_model_t *model, mo_loader *loader, const char *own_name, bool tied) {
   const char *bias = model->architecture.decoder.bias;
   if (bias == NULL) return MO_STATUS_OK;
   const bool has_own = mo_checkpoint_contains(loader->checkpoint, own_name);
+  if (model->architecture.decoder.bias_is_row) return load_row_bias(model, loader);
   const char *chosen = has_own && (!tied || !mo_checkpoint_contains(loader->checkpoint, bias)) ? own_name : bias;
   mo_checkpoint_mark_used(loader->checkpoint, own_name);
   mo_checkpoint_mark_used(loader->checkpoint, bias);
@@ -75,6 +108,7 @@ static mo_status_t load_decoder(mo_model_t *model, mo_loader *loader) {
            "%s: config.json ties the word embeddings of width %" PRId64 " to a head of width %" PRId64,
            model->architecture.name, config->embedding_size, head->decoder.columns);
   MO_TRY(load_decoder_weight(model, loader, weight_name, tied));
+  if (tied && rule->scaled_if_tied) MO_TRY(make_scale(model, loader));
   return load_decoder_bias(model, loader, bias_name, tied);
 }
 
@@ -106,6 +140,7 @@ void mo_head_release(mo_head *head) {
   mo_dense_release(&head->decoder);
   mo_dense_release(&head->token_dense);
   mo_dense_release(&head->classifier);
+  mo_weight_release(&head->scale);
 }
 
 /* ---- Names ------------------------------------------------------------------------------------------------------------- */
@@ -159,9 +194,8 @@ static mo_tensor like_rows(const mo_tensor *tensor, const mo_tensor *rows, int64
   return mo_tensor_reshaped(tensor, rows->rank, shape);
 }
 
-static mo_status_t summarise(const mo_model_t *model, const mo_tensor *hidden, const mo_tensor *summary) {
-  const mo_tensor first = first_tokens(hidden);
-  return mo_dense_apply(model->context, &model->head.summary, model->architecture.summary.activation, summary, &first, NULL);
+static mo_status_t summarise(const mo_model_t *model, const mo_tensor *tokens, const mo_tensor *summary) {
+  return mo_dense_apply(model->context, &model->head.summary, model->architecture.summary.activation, summary, tokens, NULL);
 }
 
 /* The last token of every sequence that is not padding, (B, C). `mask` NULL: of each the last. */
@@ -177,25 +211,49 @@ static mo_status_t last_real_tokens(const mo_model_t *model, const mo_tensor *hi
 
 /* Logits per sequence. `logits` may be (B, N) or, for multiple choice, (examples, choices). */
 static mo_status_t classify_sequences(const mo_model_t *model, const mo_tensor *hidden, const mo_prepared_inputs *inputs,
-                                      void *memory, const mo_tensor *logits) {
+                                      const mo_stack_workspace *workspace, const mo_tensor *logits) {
   const int64_t batch_size = hidden->shape[0];
-  const mo_tensor summary =
-      mo_device_tensor(model->context, memory, model->dtype, 2, (int64_t[]){batch_size, hidden->shape[2]});
+  const int64_t extents[2] = {batch_size, hidden->shape[2]};
+  const mo_tensor summary = mo_device_tensor(model->context, workspace->attended, model->dtype, 2, extents);
   const mo_tensor destination = mo_tensor_reshaped(logits, 2, (int64_t[]){batch_size, model->head.classifier.rows});
   const mo_tensor *mask = &inputs->tensors[MO_INPUT_TOKEN_MASK];
-  if (model->architecture.classifies_last_token)
+  if (model->architecture.classifies_last_token) {
     MO_TRY(last_real_tokens(model, hidden, mask->dtype != MO_DTYPE_NONE ? mask : NULL, &summary));
-  else MO_TRY(summarise(model, hidden, &summary));
+  } else if (model->architecture.summarises_end) {
+    const mo_tensor ends = mo_device_tensor(model->context, workspace->wide, model->dtype, 2, extents);
+    MO_TRY(last_real_tokens(model, hidden, mask, &ends));
+    MO_TRY(summarise(model, &ends, &summary));
+  } else {
+    const mo_tensor first = first_tokens(hidden);
+    MO_TRY(summarise(model, &first, &summary));
+  }
   return mo_dense_apply(model->context, &model->head.classifier, MO_ACTIVATION_NONE, &destination, &summary, NULL);
+}
+
+/* output = input times the head's scale, the same row for every token. */
+static mo_status_t scale_rows(const mo_model_t *model, const mo_tensor *output, const mo_tensor *input) {
+  mo_tensor scale = *output;
+  scale.data = model->head.scale.tensor.data;
+  for (int32_t i = 0; i + 1 < scale.rank; i++) scale.strides[i] = 0;
+  mo_gate_params params = MO_GATE_PARAMS_INIT;
+  params.output = output;
+  params.gate = &scale;
+  params.input = input;
+  return mo_gate(model->context, &params);
 }
 
 static mo_status_t decode(const mo_model_t *model, const mo_tensor *hidden, void *memory, const mo_tensor *logits) {
   const mo_stack_config *config = &model->stack.config;
   const mo_activation_t activation = model->architecture.decoder.always_gelu ? MO_ACTIVATION_GELU : config->activation;
-  const mo_tensor rows = last_tokens(hidden, logits->shape[1]);
+  mo_tensor rows = last_tokens(hidden, logits->shape[1]);
   const mo_tensor space = {.data = memory, .dtype = model->dtype, .device = hidden->device};
   const mo_tensor narrow = like_rows(&space, &rows, config->embedding_size);
   const mo_tensor destination = like_rows(logits, &rows, config->vocab_size);
+  if (model->head.scale.tensor.dtype != MO_DTYPE_NONE) {
+    const mo_tensor scaled = like_rows(&space, &rows, config->output_size);
+    MO_TRY(scale_rows(model, &scaled, &rows));
+    rows = scaled;
+  }
   if (model->architecture.decoder.transform == NULL)
     return mo_dense_apply(model->context, &model->head.decoder, MO_ACTIVATION_NONE, &destination, &rows, NULL);
   MO_TRY(mo_dense_apply(model->context, &model->head.transform, activation, &narrow, &rows, NULL));
@@ -238,14 +296,15 @@ mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, 
   const mo_head_kind_t head = model->architecture.head;
   if (head == MO_HEAD_NONE) {
     const mo_tensor *pooled = mo_field_tensor(mo_output_get(output, "pooler_output"));
-    return pooled != NULL ? summarise(model, hidden, pooled) : MO_STATUS_OK;
+    const mo_tensor first = first_tokens(hidden);
+    return pooled != NULL ? summarise(model, &first, pooled) : MO_STATUS_OK;
   }
   const mo_tensor *logits = mo_field_tensor(mo_output_get(output, mo_head_logits_name(model)));
   switch (head) {
     case MO_HEAD_NEXT_SENTENCE:
     case MO_HEAD_SEQUENCE_CLASSIFICATION:
     case MO_HEAD_MULTIPLE_CHOICE:
-      MO_TRY(classify_sequences(model, hidden, inputs, workspace->attended, logits));
+      MO_TRY(classify_sequences(model, hidden, inputs, workspace, logits));
       break;
     case MO_HEAD_MASKED_LM:
     case MO_HEAD_CAUSAL_LM:
@@ -260,7 +319,7 @@ mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, 
       break;
     case MO_HEAD_PRETRAINING:
       MO_TRY(decode(model, hidden, workspace->wide, logits));
-      MO_TRY(classify_sequences(model, hidden, inputs, workspace->attended,
+      MO_TRY(classify_sequences(model, hidden, inputs, workspace,
                                 mo_field_tensor(mo_output_get(output, mo_head_pair_logits_name(model)))));
       break;
     case MO_HEAD_NONE:

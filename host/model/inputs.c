@@ -99,12 +99,15 @@ mo_status_t mo_check_input(const mo_model_t *model, const char *name, const mo_t
 /* Batch, choices and sequence length, from the ids or the embeddings. */
 static mo_status_t check_main_input(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
   const char *op = model->architecture.name;
+  const mo_input_names *names = mo_input_names_of(model);
   const bool choices = model->architecture.head == MO_HEAD_MULTIPLE_CHOICE;
   const bool ids = inputs->input_ids != NULL;
-  MO_CHECK(ids != (inputs->inputs_embeds != NULL), MO_STATUS_INVALID_ARGUMENT,
-           "%s: %s of input_ids and inputs_embeds, give one", op, ids ? "both" : "neither");
+  MO_CHECK(ids != (inputs->inputs_embeds != NULL), MO_STATUS_INVALID_ARGUMENT, "%s: %s of %s and %s, give one", op,
+           ids ? "both" : "neither", names->ids, names->embeds);
   const mo_tensor *tensor = ids ? inputs->input_ids : inputs->inputs_embeds;
-  const char *name = ids ? "input_ids" : "inputs_embeds";
+  const char *name = ids ? names->ids : names->embeds;
+  int64_t ignored = 0;
+  if (shape->shifted != NULL) name = shape->shifted == inputs->labels ? "labels" : "input_ids";
   const int32_t rank = 2 + (choices ? 1 : 0) + (ids ? 0 : 1);
   MO_CHECK(tensor->rank == rank, MO_STATUS_INVALID_ARGUMENT, "%s: %s has %d dimensions, not %d%s", op, name, (int)tensor->rank,
            (int)rank, choices ? " (batch, choices, sequence)" : "");
@@ -130,7 +133,8 @@ static mo_status_t check_main_input(const mo_model_t *model, const mo_model_inpu
            "%s: %" PRId64 " sequences of %" PRId64 " tokens are too many to address", op, shape->batch_size,
            shape->sequence_length);
   if (!ids) return MO_STATUS_OK;
-  return mo_check_values(model, name, tensor, 0, model->stack.config.vocab_size, false, NULL, "the vocabulary's");
+  return mo_check_values(model, name, tensor, 0, model->stack.config.vocab_size, shape->shifted != NULL, &ignored,
+                         "the vocabulary's");
 }
 
 /* Leading extents of an input that goes with the tokens: (B, S), or (B, choices, S). */
@@ -239,7 +243,7 @@ mo_status_t mo_check_mask(const mo_model_t *model, const char *name, const mo_te
 }
 
 static mo_status_t check_mask(const mo_model_t *model, const mo_tensor *mask, mo_run_shape *shape) {
-  const char *op = model->architecture.name;
+  const char *op = model->architecture.name, *name = mo_input_names_of(model)->mask;
   int64_t extents[4];
   int32_t rank = token_extents(model, shape, extents);
   if (mask == NULL) return MO_STATUS_OK;
@@ -250,10 +254,9 @@ static mo_status_t check_mask(const mo_model_t *model, const mo_tensor *mask, mo
   extents[rank - 1] = shape->cache.key_length;
   const int64_t found = mask->rank == rank ? mask->shape[rank - 1] : 0;
   MO_CHECK(mask->rank != rank || found == shape->cache.key_length || !shape->cache.wanted, MO_STATUS_INVALID_ARGUMENT,
-           "%s: attention_mask has %" PRId64 " keys, the cache and the new tokens have %" PRId64, op, found,
-           shape->cache.key_length);
-  MO_TRY(mo_check_input(model, "attention_mask", mask, MO_DTYPES_MASK | MO_DTYPES_FLOAT, rank, extents));
-  return mo_check_mask(model, "attention_mask", mask, &shape->masked);
+           "%s: %s has %" PRId64 " keys, the cache and the new tokens have %" PRId64, op, name, found, shape->cache.key_length);
+  MO_TRY(mo_check_input(model, name, mask, MO_DTYPES_MASK | MO_DTYPES_FLOAT, rank, extents));
+  return mo_check_mask(model, name, mask, &shape->masked);
 }
 
 static mo_status_t check_types(const mo_model_t *model, const mo_tensor *types, const mo_run_shape *shape) {
@@ -282,10 +285,9 @@ static mo_status_t check_last_tokens(const mo_model_t *model, const mo_model_inp
 
 mo_status_t mo_inputs_check(const mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
                             mo_run_shape *shape) {
-  *shape = (mo_run_shape){0};
   MO_TRY(check_main_input(model, inputs, shape));
   MO_TRY(mo_run_cache_check(model, inputs, request, shape));
-  MO_TRY(mo_run_encoder_check(model, inputs, shape));
+  MO_TRY(model->has_encoder ? mo_seq2seq_check(model, shape) : mo_run_encoder_check(model, inputs, shape));
   MO_TRY(check_positions(model, inputs, shape));
   MO_TRY(check_mask(model, inputs->attention_mask, shape));
   MO_TRY(check_types(model, inputs->token_type_ids, shape));
@@ -343,15 +345,29 @@ static void place_positions(const mo_model_t *model, const mo_model_inputs *inpu
   }
 }
 
+/* Of an encoder that runs. */
+static void place_source(const mo_model_t *model, const mo_run_shape *shape, mo_arena *arena, mo_prepared_inputs *prepared) {
+  const mo_model_inputs *source = shape->source;
+  const int64_t tokens[3] = {shape->batch_size, shape->encoder_length, model->encoder.config.embedding_size};
+  if (!shape->encoder_runs) return;
+  if (source->input_ids != NULL)
+    place(model, prepared, MO_INPUT_SOURCE_IDS, source->input_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
+  if (source->inputs_embeds != NULL)
+    place(model, prepared, MO_INPUT_SOURCE_EMBEDS, source->inputs_embeds, model->dtype, MO_DTYPE_BIT(model->dtype), 3, tokens,
+          arena);
+}
+
 static void place_encoder(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
                           mo_prepared_inputs *prepared) {
   const int64_t length = shape->encoder_length, rows = shape->batch_size * length;
+  const mo_tensor *mask = model->has_encoder ? shape->source->attention_mask : inputs->encoder_attention_mask;
   if (length == 0) return;
-  if (!shape->cache.cross_is_cached)
+  if (model->has_encoder) place_source(model, shape, arena, prepared);
+  else if (!shape->cache.cross_is_cached)
     place(model, prepared, MO_INPUT_ENCODER_HIDDEN, inputs->encoder_hidden_states, model->dtype, MO_DTYPE_BIT(model->dtype), 2,
           (int64_t[]){rows, model->stack.config.encoder_hidden_size}, arena);
   if (shape->encoder_masked)
-    place(model, prepared, MO_INPUT_ENCODER_MASK, inputs->encoder_attention_mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4,
+    place(model, prepared, MO_INPUT_ENCODER_MASK, mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4,
           (int64_t[]){shape->batch_size, 1, 1, length}, arena);
 }
 
@@ -361,7 +377,9 @@ void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, con
   const int64_t length = shape->sequence_length;
   const uint32_t own_float = MO_DTYPE_BIT(model->dtype);
   *prepared = (mo_prepared_inputs){.sources = {NULL}};
-  if (inputs->input_ids != NULL)
+  if (shape->shifted != NULL)
+    make(model, prepared, MO_INPUT_IDS, MO_ORIGIN_SHIFTED, shape->shifted, MO_DTYPE_INT64, shape->batch_size, length, arena);
+  else if (inputs->input_ids != NULL)
     place(model, prepared, MO_INPUT_IDS, inputs->input_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
   if (inputs->inputs_embeds != NULL)
     place(model, prepared, MO_INPUT_EMBEDS, inputs->inputs_embeds, model->dtype, own_float, 3, tokens, arena);
@@ -378,6 +396,9 @@ void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, con
   }
   if (model->architecture.classifies_last_token && inputs->input_ids != NULL && model->stack.config.padding_id >= 0)
     make(model, prepared, MO_INPUT_TOKEN_MASK, MO_ORIGIN_NOT_PADDING, inputs->input_ids, MO_DTYPE_BOOL, shape->batch_size,
+         length, arena);
+  if (model->architecture.summarises_end)
+    make(model, prepared, MO_INPUT_TOKEN_MASK, MO_ORIGIN_IS_END, shape->source->input_ids, MO_DTYPE_BOOL, shape->batch_size,
          length, arena);
 
   const mo_tensor *labels = inputs->labels;
@@ -468,6 +489,25 @@ static void find_padding(const mo_model_t *model, const mo_tensor *ids, bool *re
   }
 }
 
+static void find_ends(const mo_model_t *model, const mo_tensor *ids, bool *ends) {
+  const int64_t length = row_length(ids), stride = row_stride(ids);
+  for (int64_t row = 0; row < row_count(ids); row++)
+    for (int64_t i = 0; i < length; i++)
+      ends[row * length + i] = mo_read_integer(ids, row_offset(ids, row) + i * stride) == model->stack.config.end_id;
+}
+
+/* shift_tokens_right: the start token, then the source but its last; ignored labels become padding. */
+static void shift(const mo_model_t *model, const mo_tensor *source, int64_t *ids) {
+  const int64_t length = row_length(source), stride = row_stride(source);
+  for (int64_t row = 0; row < row_count(source); row++, ids += length) {
+    ids[0] = model->stack.config.start_id;
+    for (int64_t i = 1; i < length; i++) {
+      const int64_t id = mo_read_integer(source, row_offset(source, row) + (i - 1) * stride);
+      ids[i] = id == MO_IGNORED_LABEL ? model->stack.config.padding_id : id;
+    }
+  }
+}
+
 static mo_status_t fill_one(const mo_model_t *model, const mo_prepared_inputs *prepared, mo_input_t which, void *destination) {
   const mo_tensor *source = prepared->sources[which], *tensor = &prepared->tensors[which];
   switch (prepared->origins[which]) {
@@ -476,6 +516,12 @@ static mo_status_t fill_one(const mo_model_t *model, const mo_prepared_inputs *p
       return MO_STATUS_OK;
     case MO_ORIGIN_NOT_PADDING:
       find_padding(model, source, destination);
+      return MO_STATUS_OK;
+    case MO_ORIGIN_IS_END:
+      find_ends(model, source, destination);
+      return MO_STATUS_OK;
+    case MO_ORIGIN_SHIFTED:
+      shift(model, source, destination);
       return MO_STATUS_OK;
     case MO_ORIGIN_COUNT_ALL:
       for (int64_t i = 0; i < tensor->shape[1]; i++) ((int64_t *)destination)[i] = prepared->past_length + i;

@@ -22,8 +22,23 @@ static mo_status_t choose_architecture(mo_model_t *model, const mo_model_options
   MO_CHECK(name != NULL, MO_STATUS_BAD_FILE, "model load: config.json has no architectures, and the options name none");
   MO_TRY(mo_architecture_find(name, &model->family, &architecture));
   model->architecture = *architecture;
+  if (options->sub_module != NULL) MO_TRY(mo_architecture_part(model->family, options->sub_module, &model->architecture));
   if (model->family->adapt != NULL) MO_TRY(model->family->adapt(model->config, &model->architecture));
   return mo_architecture_class(&model->architecture, model->framework, &model->output_class);
+}
+
+/* An encoder beside a decoder takes its word table. */
+static mo_status_t load_stacks(mo_model_t *model, mo_loader *loader) {
+  const mo_family *family = model->family;
+  if (!model->has_encoder) {
+    const bool encoder = model->architecture.part == MO_PART_ENCODER;
+    return mo_stack_load(&model->stack, loader, encoder ? family->encoder_names : family->names);
+  }
+  mo_stack_names names = *family->encoder_names;
+  names.word = NULL;
+  MO_TRY(mo_stack_load(&model->stack, loader, family->names));
+  model->encoder.word.tensor = model->stack.word.tensor;
+  return mo_stack_load(&model->encoder, loader, &names);
 }
 
 static mo_status_t load_weights(mo_model_t *model, const char *directory, const mo_model_options *options) {
@@ -33,7 +48,7 @@ static mo_status_t load_weights(mo_model_t *model, const char *directory, const 
   MO_TRY(mo_checkpoint_open(directory, &checkpoint_options, &model->checkpoint));
   mo_loader loader = {.checkpoint = model->checkpoint, .dtype = model->dtype, .allow_missing = options->allow_missing};
   for (int walk = 0; walk < 2; walk++) {
-    MO_TRY(mo_stack_load(&model->stack, &loader, model->family->names));
+    MO_TRY(load_stacks(model, &loader));
     MO_TRY(mo_head_load(model, &loader));
     if (walk == 0 && !options->allow_missing) MO_TRY(mo_checkpoint_check_missing(model->checkpoint));
     loader.context = model->context;
@@ -43,10 +58,22 @@ static mo_status_t load_weights(mo_model_t *model, const char *directory, const 
   return MO_STATUS_OK;
 }
 
+static mo_status_t configure(mo_model_t *model) {
+  const mo_family *family = model->family;
+  const mo_part_t part = model->architecture.part;
+  if (part == MO_PART_ENCODER) return family->configure_encoder(model->config, &model->stack.config);
+  MO_TRY(family->configure(model->config, &model->stack.config));
+  model->has_encoder = part == MO_PART_ALL && family->configure_encoder != NULL;
+  if (!model->has_encoder) return MO_STATUS_OK;
+  MO_TRY(family->configure_encoder(model->config, &model->encoder.config));
+  model->stack.config.encoder_hidden_size = model->encoder.config.output_size;
+  return MO_STATUS_OK;
+}
+
 static mo_status_t load(mo_model_t *model, const char *directory, const mo_model_options *options) {
   MO_TRY(mo_config_load(directory, &model->config));
   MO_TRY(choose_architecture(model, options));
-  MO_TRY(model->family->configure(model->config, &model->stack.config));
+  MO_TRY(configure(model));
   MO_TRY(mo_config_num_labels(model->config, &model->label_count));
   MO_TRY(mo_config_problem_type(model->config, &model->problem_type));
   return load_weights(model, directory, options);
@@ -69,8 +96,8 @@ mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo
   mo_model_t *made = mo_host_allocate(context, sizeof *made);
   if (made == NULL) return mo_context_note(context, MO_STATUS_OUT_OF_MEMORY);
   made->context = mo_context_retain(context);
-  made->dtype = made->stack.dtype = dtype;
-  made->stack.context = context;
+  made->dtype = made->stack.dtype = made->encoder.dtype = dtype;
+  made->stack.context = made->encoder.context = context;
   made->framework = framework;
   const mo_status_t status = load(made, directory, options);
   if (status != MO_STATUS_OK) {
@@ -92,6 +119,7 @@ void mo_model_destroy(mo_model_t *model) {
   if (model == NULL) return;
   mo_context_t *context = model->context;
   mo_head_release(&model->head);
+  mo_stack_release(&model->encoder);
   mo_stack_release(&model->stack);
   mo_context_release(context, model->workspace);
   (void)wait_for_staging(model);
@@ -143,15 +171,18 @@ const char *mo_model_missing_tensor(const mo_model_t *model, int64_t index) {
 
 /* ---- Running ----------------------------------------------------------------------------------------------------------- */
 
+/* `decoder`: the inputs as the stack sees them, for everything that follows. */
 static mo_status_t check_call(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
-                              mo_run_shape *shape) {
+                              mo_model_inputs *decoder, mo_run_shape *shape) {
   const mo_model_inputs known_inputs = MO_MODEL_INPUTS_INIT;
   const mo_request known_request = MO_REQUEST_INIT;
   MO_CHECK(inputs != NULL && inputs->struct_size >= known_inputs.struct_size, MO_STATUS_INVALID_ARGUMENT,
            "%s: inputs without their struct_size, use MO_MODEL_INPUTS_INIT", model->architecture.name);
   MO_CHECK(request == NULL || request->struct_size >= known_request.struct_size, MO_STATUS_INVALID_ARGUMENT,
            "%s: a request without its struct_size, use MO_REQUEST_INIT", model->architecture.name);
-  MO_TRY(mo_inputs_check(model, inputs, request, shape));
+  *shape = (mo_run_shape){0};
+  MO_TRY(mo_seq2seq_decoder_inputs(model, inputs, decoder, shape));
+  MO_TRY(mo_inputs_check(model, decoder, request, shape));
   /* The loss is that of all labels, so its logits must all be there. */
   const bool fewer = mo_head_takes_last_positions(model) && request != NULL && request->last_logit_positions > 0 &&
                      request->last_logit_positions < shape->sequence_length;
@@ -179,6 +210,11 @@ static mo_dimensions dimensions_of(const mo_model_t *model, const mo_run_shape *
   dimensions.has_loss = shape->loss != MO_LOSS_NONE;
   dimensions.key_length = shape->cache.key_length;
   dimensions.encoder_sequence_length = shape->encoder_length;
+  if (model->has_encoder) {
+    dimensions.encoder_num_layers = extent(model->encoder.config.layer_count);
+    dimensions.encoder_num_heads = model->encoder.config.head_count;
+    dimensions.encoder_is_given = !shape->encoder_runs;
+  }
   dimensions.last_hidden_size = config->output_size;
   dimensions.num_key_value_heads = config->key_value_head_count;
   dimensions.embed_size_per_head = config->head_size;
@@ -193,9 +229,10 @@ mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inp
                                    mo_output **output) {
   MO_RANGE(model != NULL ? model->context : NULL, "mo_model_create_output", inputs, inputs->input_ids, inputs->inputs_embeds,
            inputs->attention_mask);
+  mo_model_inputs decoder;
   mo_run_shape shape;
   MO_CHECK(model != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "model create output: NULL model or result");
-  mo_status_t status = check_call(model, inputs, request, &shape);
+  mo_status_t status = check_call(model, inputs, request, &decoder, &shape);
   if (status == MO_STATUS_OK) {
     const mo_dimensions dimensions = dimensions_of(model, &shape);
     status = mo_output_create(model->context, model->output_class, &dimensions, request, NULL, 0, output);
@@ -206,7 +243,7 @@ mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inp
 /* All memory of a run. Measured first (base NULL), then handed out. */
 typedef struct run_memory {
   mo_prepared_inputs inputs;
-  mo_stack_workspace stack;
+  mo_stack_workspace encoder, stack; /* in the same place: what the encoder leaves lies in the output */
   mo_head_workspace head;
   size_t input_bytes;
 } run_memory;
@@ -242,8 +279,13 @@ static void carve(const mo_model_t *model, const mo_model_inputs *inputs, const 
   mo_inputs_carve(model, inputs, shape, arena, &memory->inputs);
   memory->input_bytes = arena->used;
   const mo_stack_inputs sizes = stack_inputs(shape, &memory->inputs);
+  const size_t start = arena->used;
+  mo_seq2seq_carve(model, shape, &memory->inputs, arena, &memory->encoder);
+  const size_t encoder_end = arena->used;
+  arena->used = start;
   mo_stack_carve(&model->stack, &sizes, arena, &memory->stack);
   mo_head_carve(model, shape, arena, &memory->head);
+  if (encoder_end > arena->used) arena->used = encoder_end;
 }
 
 /* Inputs onto the device. A graph would read the staging memory anew at each launch, whatever lies there by then. */
@@ -286,10 +328,13 @@ static mo_status_t reserve(mo_model_t *model, size_t bytes, size_t input_bytes) 
 /* Everything on the device. What it writes to the caches counts only when all of it has been enqueued. */
 static mo_status_t forward(mo_model_t *model, const mo_run_shape *shape, const run_memory *memory, const mo_request *request,
                            mo_output *output) {
-  const mo_stack_inputs inputs = stack_inputs(shape, &memory->inputs);
+  const mo_state_names *names = mo_state_names_of(model);
+  mo_stack_inputs inputs = stack_inputs(shape, &memory->inputs);
+  if (model->has_encoder)
+    MO_TRY(mo_seq2seq_encode(model, shape, &memory->inputs, &memory->encoder, request, output, &inputs.encoder_hidden));
   const mo_stack_outputs outputs = {.last_hidden_state = mo_output_get(output, "last_hidden_state"),
-                                    .hidden_states = mo_output_get(output, "hidden_states"),
-                                    .attentions = mo_output_get(output, "attentions"),
+                                    .hidden_states = mo_output_get(output, names->hidden_states),
+                                    .attentions = mo_output_get(output, names->attentions),
                                     .cross_attentions = mo_output_get(output, "cross_attentions")};
   mo_tensor hidden;
   MO_TRY(mo_stack_forward(&model->stack, &inputs, &memory->stack, request, &outputs, &hidden));
@@ -317,12 +362,13 @@ static mo_status_t run_with_cache(mo_model_t *model, const mo_model_inputs *inpu
 }
 
 static mo_status_t run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output) {
+  mo_model_inputs decoder;
   mo_run_shape shape;
-  MO_TRY(check_call(model, inputs, request, &shape));
+  MO_TRY(check_call(model, inputs, request, &decoder, &shape));
   MO_TRY(mo_run_check_output(model, &shape, request, output));
   const bool makes = shape.cache.wanted && shape.cache.given == NULL;
   if (makes) MO_TRY(mo_run_cache_make(model, &shape, &shape.cache));
-  const mo_status_t status = run_with_cache(model, inputs, &shape, request, output);
+  const mo_status_t status = run_with_cache(model, &decoder, &shape, request, output);
   if (makes) mo_cache_release(shape.cache.given);
   return status;
 }

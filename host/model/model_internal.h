@@ -18,6 +18,7 @@ typedef struct mo_head {
   mo_dense transform, decoder;
   mo_norm_weights transform_norm;
   mo_dense token_dense, classifier;
+  mo_weight scale; /* what the decoder's input is multiplied with, one row; dtype NONE: nothing */
 } mo_head;
 
 struct mo_model {
@@ -29,7 +30,9 @@ struct mo_model {
   const mo_class *output_class;
   mo_framework_t framework;
   mo_dtype_t dtype;
-  mo_stack stack;
+  mo_stack stack;   /* of an encoder-decoder model: the decoder */
+  mo_stack encoder; /* its word table is the decoder's */
+  bool has_encoder;
   mo_head head;
   int64_t label_count;
   const char *problem_type; /* NULL: by the number of labels and their dtype */
@@ -74,6 +77,10 @@ typedef struct mo_run_shape {
   int64_t sequence_length;
   mo_run_cache cache;
   int64_t encoder_length; /* of cross attention; 0: none */
+  /* Encoder-decoder models. */
+  const mo_model_inputs *source; /* the caller's inputs */
+  const mo_tensor *shifted;      /* decoder ids are these, shifted right; NULL: they are given */
+  bool encoder_runs;
   bool encoder_masked;
   int64_t rotary_positions; /* how many positions the tables must have */
   bool masked;              /* there is a mask that hides something, or one that cannot be looked at here */
@@ -93,7 +100,9 @@ typedef enum mo_input_t {
   MO_INPUT_LENGTHS,
   MO_INPUT_ENCODER_HIDDEN,
   MO_INPUT_ENCODER_MASK,
-  MO_INPUT_TOKEN_MASK, /* 1 where a token is not padding; made, not given */
+  MO_INPUT_SOURCE_IDS, /* the encoder's */
+  MO_INPUT_SOURCE_EMBEDS,
+  MO_INPUT_TOKEN_MASK, /* 1 where a token may be the last of its sequence; made, not given */
   MO_INPUT_LABELS,
   MO_INPUT_PAIR_LABELS,
   MO_INPUT_STARTS,
@@ -108,6 +117,8 @@ typedef enum mo_input_origin_t {
   MO_ORIGIN_COUNT_VISIBLE, /* positions: visible tokens so far, of the mask */
   MO_ORIGIN_COUNT_ALL,     /* positions: tokens so far */
   MO_ORIGIN_NOT_PADDING,   /* a mask, of the ids */
+  MO_ORIGIN_IS_END,        /* a mask, of the ids */
+  MO_ORIGIN_SHIFTED,       /* ids, of the source behind the start token */
 } mo_input_origin_t;
 
 /* Inputs as the ops take them; dtype NONE: not given. */
@@ -129,6 +140,34 @@ void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, con
 
 /* Copies and converts; `staging` is host memory that mirrors the arena (NULL where the device's memory is the host's). */
 mo_status_t mo_inputs_fill(const mo_model_t *model, const mo_prepared_inputs *prepared, void *arena_base, void *staging);
+
+/* ---- seq2seq.c ---- */
+
+/* How the inputs of the stack are called, and the outputs. */
+typedef struct mo_input_names {
+  const char *ids, *embeds, *mask;
+} mo_input_names;
+typedef struct mo_state_names {
+  const char *hidden_states, *attentions;
+} mo_state_names;
+const mo_input_names *mo_input_names_of(const mo_model_t *model);
+const mo_state_names *mo_state_names_of(const mo_model_t *model);
+
+/* The inputs as a single stack would get them. Of an encoder-decoder model: the decoder's; shape->source and shape->shifted say
+ * the rest. */
+mo_status_t mo_seq2seq_decoder_inputs(const mo_model_t *model, const mo_model_inputs *inputs, mo_model_inputs *decoder,
+                                      mo_run_shape *shape);
+
+/* The encoder's inputs. `shape` has the decoder's extents and cache already. */
+mo_status_t mo_seq2seq_check(const mo_model_t *model, mo_run_shape *shape);
+
+void mo_seq2seq_carve(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *prepared, mo_arena *arena,
+                      mo_stack_workspace *workspace);
+
+/* Runs the encoder, or puts its earlier work into the output; `states` (B * S, width) is what the decoder attends over. */
+mo_status_t mo_seq2seq_encode(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *prepared,
+                              const mo_stack_workspace *workspace, const mo_request *request, mo_output *output,
+                              mo_tensor *states);
 
 /* ---- run_cache.c ---- */
 

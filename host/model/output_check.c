@@ -47,16 +47,16 @@ static mo_status_t check_tuple(const mo_model_t *model, const char *name, const 
   return MO_STATUS_OK;
 }
 
-static mo_status_t check_attentions(const mo_model_t *model, const char *name, const mo_output *output,
-                                    const mo_request *request, const mo_run_shape *shape, bool wanted, int64_t key_length) {
-  const mo_stack_config *config = &model->stack.config;
+static mo_status_t check_attentions(const mo_model_t *model, const mo_stack_config *config, const char *name,
+                                    const mo_output *output, const mo_request *request, const mo_run_shape *shape, bool wanted,
+                                    int64_t query_length, int64_t key_length) {
   const mo_weights_reduction_t reduction = request->attention_reduction;
   const mo_field *attentions = mo_output_get(output, name);
   MO_TRY(check_tuple(model, name, attentions, wanted, request->attention_layers, config->layer_count));
   if (attentions == NULL) return MO_STATUS_OK;
   MO_TRY(mo_check_index_list(model->architecture.name, "attention_heads", request->attention_heads, config->head_count, NULL));
   const int64_t heads = request->attention_heads.count > 0 ? request->attention_heads.count : config->head_count;
-  const int64_t rows = request->last_query_rows > 0 ? request->last_query_rows : shape->sequence_length;
+  const int64_t rows = request->last_query_rows > 0 ? request->last_query_rows : query_length;
   const mo_dtype_t dtype = request->attention_dtype != MO_DTYPE_NONE ? request->attention_dtype : model->dtype;
   const int64_t weights[4] = {shape->batch_size, reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN ? 1 : heads,
                               reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM ? 1 : rows, key_length};
@@ -77,24 +77,47 @@ static mo_status_t check_cache(const mo_model_t *model, const mo_output *output,
   return MO_STATUS_OK;
 }
 
+/* What the encoder writes; its last hidden state is put in by the run if it comes from an earlier one. */
+static mo_status_t check_encoder(const mo_model_t *model, const mo_output *output, const mo_request *request,
+                                 const mo_run_shape *shape) {
+  static const char last[] = "encoder_last_hidden_state", tuple[] = "encoder_hidden_states";
+  const mo_stack_config *config = &model->encoder.config;
+  const int64_t state[3] = {shape->batch_size, shape->encoder_length, config->hidden_size};
+  const mo_field *states = mo_output_get(output, tuple);
+  const bool runs = shape->encoder_runs;
+  MO_TRY(check_tuple(model, tuple, states, runs && request->output_hidden_states, request->hidden_state_layers,
+                     config->layer_count + 1));
+  for (int64_t i = 0; i < mo_field_length(states); i++) {
+    const mo_field *item = mo_field_item(states, i);
+    if (item != NULL) MO_TRY(check_field(model, tuple, item, model->dtype, state, 3));
+  }
+  MO_TRY(check_attentions(model, config, "encoder_attentions", output, request, shape, runs && request->output_attentions,
+                          shape->encoder_length, shape->encoder_length));
+  return runs ? check_field(model, last, mo_output_get(output, last), model->dtype, state, 3) : MO_STATUS_OK;
+}
+
 static mo_status_t check_layers(const mo_model_t *model, const mo_output *output, const mo_request *request,
                                 const mo_run_shape *shape) {
   const mo_stack_config *config = &model->stack.config;
   const int64_t layer_count = config->layer_count;
   const int64_t state[3] = {shape->batch_size, shape->sequence_length, config->hidden_size};
   const int64_t last[3] = {shape->batch_size, shape->sequence_length, config->output_size};
-  const mo_field *states = mo_output_get(output, "hidden_states");
-  MO_TRY(check_tuple(model, "hidden_states", states, request->output_hidden_states, request->hidden_state_layers,
+  const mo_state_names *names = mo_state_names_of(model);
+  const mo_field *states = mo_output_get(output, names->hidden_states);
+  MO_TRY(check_tuple(model, names->hidden_states, states, request->output_hidden_states, request->hidden_state_layers,
                      layer_count + 1));
   for (int64_t i = 0; i < mo_field_length(states); i++) {
     const mo_field *item = mo_field_item(states, i);
     const int64_t *extents = i == layer_count ? last : state;
-    if (item != NULL) MO_TRY(check_field(model, "hidden_states", item, model->dtype, extents, 3));
+    if (item != NULL) MO_TRY(check_field(model, names->hidden_states, item, model->dtype, extents, 3));
   }
   const bool crosses = request->output_attentions && shape->encoder_length > 0 &&
                        mo_class_field_index(model->output_class, "cross_attentions") >= 0;
-  MO_TRY(check_attentions(model, "attentions", output, request, shape, request->output_attentions, shape->cache.key_length));
-  MO_TRY(check_attentions(model, "cross_attentions", output, request, shape, crosses, shape->encoder_length));
+  MO_TRY(check_attentions(model, config, names->attentions, output, request, shape, request->output_attentions,
+                          shape->sequence_length, shape->cache.key_length));
+  MO_TRY(check_attentions(model, config, "cross_attentions", output, request, shape, crosses, shape->sequence_length,
+                          shape->encoder_length));
+  if (model->has_encoder) MO_TRY(check_encoder(model, output, request, shape));
   MO_TRY(check_cache(model, output, request));
   if (model->architecture.head != MO_HEAD_NONE) return MO_STATUS_OK;
   return check_field(model, "last_hidden_state", mo_output_get(output, "last_hidden_state"), model->dtype, last, 3);

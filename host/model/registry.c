@@ -11,7 +11,8 @@
 
 static const mo_family *const families[] = {&mo_bert_family,    &mo_distilbert_family, &mo_roberta_family,  &mo_electra_family,
                                             &mo_albert_family,  &mo_gpt2_family,       &mo_gpt_neox_family, &mo_llama_family,
-                                            &mo_mistral_family, &mo_opt_family,        &mo_qwen2_family};
+                                            &mo_mistral_family, &mo_opt_family,        &mo_qwen2_family,    &mo_bart_family,
+                                            &mo_t5_family};
 enum { FAMILY_COUNT = sizeof families / sizeof families[0] };
 
 const char *mo_model_known_architecture(int32_t index) {
@@ -87,6 +88,21 @@ mo_status_t mo_architecture_find(const char *name, const mo_family **family, con
   char known[800];
   list_known(known, sizeof known);
   return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known are %s", name, known);
+}
+
+mo_status_t mo_architecture_part(const mo_family *family, const char *sub_module, mo_architecture *architecture) {
+  const bool encoder = strcmp(sub_module, "encoder") == 0;
+  MO_CHECK(encoder || strcmp(sub_module, "decoder") == 0, MO_STATUS_INVALID_ARGUMENT,
+           "model load: sub_module %.64s, the parts of a model are encoder and decoder", sub_module);
+  MO_CHECK(family->encoder_names != NULL && architecture->part == MO_PART_ALL, MO_STATUS_INVALID_ARGUMENT,
+           "model load: sub_module %s, but %s has one part only", sub_module, architecture->name);
+  const char *const *classes = encoder ? family->encoder_class : family->decoder_class;
+  *architecture = (mo_architecture){.name = architecture->name,
+                                    .part = encoder ? MO_PART_ENCODER : MO_PART_DECODER,
+                                    .head = MO_HEAD_NONE,
+                                    .output_class = {classes[0], classes[1], classes[2]},
+                                    .base_prefix = architecture->base_prefix};
+  return MO_STATUS_OK;
 }
 
 mo_status_t mo_architecture_class(const mo_architecture *architecture, mo_framework_t framework,

@@ -17,12 +17,31 @@ static mo_status_t load_table(mo_loader *loader, const char *stem, int64_t rows,
   return mo_load_table(loader, name, rows, columns, weight);
 }
 
+/* The word table, which may have several names in a file that shares it. */
+static mo_status_t load_words(mo_stack *stack, mo_loader *loader, const mo_stack_names *names) {
+  const mo_stack_config *config = &stack->config;
+  char name[MO_PARAMETER_NAME_BYTES];
+  const char *chosen = names->word;
+  if (chosen == NULL) return MO_STATUS_OK; /* another stack's */
+  MO_TRY(mo_parameter_name(name, chosen, ".weight", ""));
+  bool found = mo_checkpoint_contains(loader->checkpoint, name);
+  for (const char *const *alias = names->word_aliases; alias != NULL && *alias != NULL; alias++) {
+    MO_TRY(mo_parameter_name(name, *alias, ".weight", ""));
+    if (!found && mo_checkpoint_contains(loader->checkpoint, name)) {
+      chosen = *alias;
+      found = true;
+    }
+    mo_checkpoint_mark_used(loader->checkpoint, name);
+  }
+  return load_table(loader, chosen, config->vocab_size, config->embedding_size, &stack->word);
+}
+
 static mo_status_t load_embeddings(mo_stack *stack, mo_loader *loader, const mo_stack_names *names) {
   const mo_stack_config *config = &stack->config;
   const int64_t width = config->embedding_size;
   const mo_dense_rule projection = {
       .rows = {config->hidden_size}, .columns = width, .lacks_bias = config->projections_lack_bias};
-  MO_TRY(load_table(loader, names->word, config->vocab_size, width, &stack->word));
+  MO_TRY(load_words(stack, loader, names));
   /* Positions are added before the embeddings are projected, but behind the projection they are as wide as the layers. */
   if (names->position != NULL) {
     const int64_t rows = config->position_count + config->position_offset;
@@ -85,7 +104,8 @@ static mo_status_t load_cross_attention(mo_stack_layer *layer, mo_loader *loader
 
 static mo_status_t load_mlp(mo_stack_layer *layer, mo_loader *loader, const mo_stack_config *config,
                             const mo_stack_names *names, const char *prefix) {
-  const char *const stems[2] = {config->gated ? names->gate : names->intermediate, names->intermediate};
+  const char *single = names->ungated_intermediate != NULL ? names->ungated_intermediate : names->intermediate;
+  const char *const stems[2] = {config->gated ? names->gate : single, names->intermediate};
   mo_dense_rule rule = {.rows = {config->intermediate_size, config->gated ? config->intermediate_size : 0},
                         .columns = config->hidden_size,
                         .lacks_bias = config->mlp_lacks_bias,

@@ -91,6 +91,7 @@ static void set_words(const mo_stack_run *run, mo_embedding_params *params) {
   if (inputs->ids.dtype != MO_DTYPE_NONE) {
     params->ids = &inputs->ids;
     params->word = &stack->word.tensor;
+    params->word_scale = stack->config.word_scale;
   } else {
     params->embeds = &inputs->embeds;
   }

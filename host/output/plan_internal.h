@@ -21,7 +21,7 @@ typedef struct mo_field_plan {
   const mo_index_list *selection; /* which entries are present; NULL: all */
   int32_t shared_first;           /* class field whose tensor is this tuple's last entry; -1: none */
   int32_t tensors_per_layer;      /* caches: 2 or 4 */
-  bool is_given;                  /* caches: the field comes later, no memory is needed for it */
+  bool is_given;                  /* the field comes later, no memory is needed for it */
   mo_tensor tensor; /* descriptor without data; of caches: of one key or value, (batch, heads, length, head_dim) */
   mo_tensor last;   /* tuples: of the last entry */
   mo_tensor cross;  /* caches with four tensors per layer: of one cross key or value */

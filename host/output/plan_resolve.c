@@ -160,6 +160,7 @@ static mo_absence_t absence_of(const mo_scope *scope) {
   if (is(field->name, "loss")) return provided(d->has_loss);
   if (is(field->name, "loc") || is(field->name, "scale")) return provided(d->input_size != 0);
   if (is(field->name, "static_features")) return provided(d->feature_size != 0);
+  if (scope->encoder && d->encoder_is_given && field->kind != MO_CLASS_FIELD_TENSOR) return MO_ABSENCE_NO_INPUT;
   if (strncmp(field->when, "output_hidden_states", 20) == 0) return requested(scope->request->output_hidden_states);
   if (strncmp(field->when, "output_attentions", 17) == 0) return requested(scope->request->output_attentions);
   return MO_ABSENCE_PRESENT;
@@ -221,6 +222,7 @@ static mo_status_t plan_tensor(const mo_scope *scope, mo_field_plan *plan) {
   const mo_class_field *field = scope->field;
   const mo_dimensions *d = scope->dimensions;
   mo_tensor *tensor = &plan->tensor;
+  plan->is_given = scope->encoder && d->encoder_is_given;
   if (is(field->name, "loss")) {
     tensor->dtype = MO_DTYPE_FLOAT32;
     if (scope->output_class->framework == MO_FRAMEWORK_PT) return MO_STATUS_OK; /* a scalar */

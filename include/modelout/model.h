@@ -20,6 +20,7 @@ typedef struct mo_model_options {
   mo_dtype_t dtype;         /* weights and activations; NONE: float32 */
   mo_framework_t framework; /* whose output classes: pt (default when 0), tf, flax */
   const char *architecture; /* instead of the first of config.json's `architectures`; NULL */
+  const char *sub_module;   /* a part of an encoder-decoder model as a model of its own: "encoder" or "decoder"; NULL: all */
   bool allow_missing;       /* missing tensors are zero (and reported) instead of BAD_FILE */
 } mo_model_options;
 
@@ -114,6 +115,16 @@ typedef struct mo_model_inputs {
   const mo_tensor *encoder_hidden_states;  /* (B, T, width), for cross attention. Not needed once the cache (an encoder-decoder
                                               one) holds its keys and values */
   const mo_tensor *encoder_attention_mask; /* (B, T) */
+
+  /* Encoder-decoder models: input_ids, inputs_embeds and attention_mask (B, S) are the encoder's, these the decoder's. Without
+   * ids and embeds the decoder begins with config.decoder_start_token_id and goes on with the labels of a language model, or
+   * (BART) with the input_ids, -100 replaced by config.pad_token_id. */
+  const mo_tensor *decoder_input_ids;      /* (B, T) */
+  const mo_tensor *decoder_inputs_embeds;  /* (B, T, width) */
+  const mo_tensor *decoder_attention_mask; /* (B, past + T) or (B, T, past + T) */
+  mo_field *encoder_outputs;               /* last hidden state of the encoder, (B, S, width), contiguous, of an earlier
+                                              output or wrapped (mo_field_create_tensor): the encoder does not run, and the new
+                                              output holds the same field */
 } mo_model_inputs;
 
 #define MO_MODEL_INPUTS_INIT MO_STRUCT_INIT(mo_model_inputs)
