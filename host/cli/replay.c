@@ -114,22 +114,63 @@ static mo_status_t bind_inputs(const replay_run *run, const char *prefix, mo_mod
   return MO_STATUS_OK;
 }
 
-/* What the step takes from an earlier one. The cache is a copy: several steps may go on from the same one, and `past` is to be
- * released after the call. */
-static mo_status_t bind_earlier(const replay_run *run, int64_t index, mo_model_inputs *inputs, mo_cache_t **past) {
+/* ["reorder", rows] and the like, in the words of the original. */
+static mo_status_t operate(mo_replay *replay, mo_cache_t *cache, const json_t *operation) {
+  enum { MAX_ROWS = 64 };
+  int64_t rows[MAX_ROWS];
+  const char *name = json_string_value(json_array_get(operation, 0));
+  const json_t *argument = json_array_get(operation, 1);
+  const size_t count = json_array_size(argument);
+  const int64_t number = json_integer_value(argument);
+  for (size_t i = 0; i < count && i < MAX_ROWS; i++) rows[i] = json_integer_value(json_array_get(argument, i));
+  const bool known = name != NULL && (json_is_integer(argument) || (count > 0 && count <= MAX_ROWS));
+  if (known && strcmp(name, "repeat") == 0) return mo_replay_told(replay->message, mo_cache_batch_repeat(cache, number), name);
+  if (known && strcmp(name, "crop") == 0) return mo_replay_told(replay->message, mo_cache_crop(cache, -number), name);
+  if (known && (strcmp(name, "reorder") == 0 || strcmp(name, "select") == 0))
+    return mo_replay_told(replay->message, mo_cache_reorder(cache, rows, (int64_t)count), name);
+  return mo_replay_tell(replay->message, MO_STATUS_BAD_FILE, "case.json: an unknown one of cache_operations",
+                        name != NULL ? name : "");
+}
+
+/* A new one, of the kind the step names. */
+static mo_status_t make_cache(const replay_run *run, const json_t *wanted, mo_cache_t **cache) {
+  mo_cache_options options = MO_CACHE_OPTIONS_INIT;
+  const char *kind = json_string_value(json_object_get(wanted, "kind"));
+  options.kind = MO_CACHE_STATIC;
+  options.max_length = json_integer_value(json_object_get(wanted, "max_length"));
+  if (kind == NULL || strcmp(kind, "static") != 0)
+    return mo_replay_tell(run->replay->message, MO_STATUS_BAD_FILE, "case.json: a cache of unknown kind",
+                          kind != NULL ? kind : "");
+  return mo_replay_told(run->replay->message, mo_model_create_cache(run->model, &options, 0, 0, cache), "cache");
+}
+
+/* The cache the step goes on with: a copy, as several steps may go on from the same one. */
+static mo_status_t find_cache(const replay_run *run, int64_t index, mo_cache_t **cache) {
+  static const char key[] = "past_key_values_from";
+  char *message = run->replay->message;
+  const json_t *step = mo_replay_step(run->description, index);
+  const json_t *wanted = json_object_get(step, "cache"), *operations = json_object_get(step, "cache_operations");
+  int64_t earlier;
+  if (wanted != NULL) return make_cache(run, wanted, cache);
+  mo_status_t status = mo_replay_earlier_step(run->description, index, key, &earlier, message);
+  if (status != MO_STATUS_OK || earlier < 0) return status;
+  mo_cache_t *found = mo_field_cache(mo_output_get(run->outputs[earlier], "past_key_values"));
+  if (found == NULL) return mo_replay_tell(message, MO_STATUS_BAD_FILE, "the earlier call has no cache", key);
+  status = mo_replay_told(message, mo_cache_copy(found, cache), key);
+  for (size_t i = 0; status == MO_STATUS_OK && i < json_array_size(operations); i++)
+    status = operate(run->replay, *cache, json_array_get(operations, i));
+  return status;
+}
+
+/* What the step takes from an earlier one. `cache` is to be released after the call. */
+static mo_status_t bind_earlier(const replay_run *run, int64_t index, mo_model_inputs *inputs, mo_cache_t **cache) {
   char *message = run->replay->message;
   int64_t earlier;
   mo_status_t status = mo_replay_earlier_step(run->description, index, "encoder_outputs_from", &earlier, message);
-  if (status != MO_STATUS_OK) return status;
-  if (earlier >= 0)
-    return mo_replay_tell(message, MO_STATUS_UNSUPPORTED, "models take nothing of an earlier call", "encoder_outputs_from");
-  status = mo_replay_earlier_step(run->description, index, "past_key_values_from", &earlier, message);
-  if (status != MO_STATUS_OK || earlier < 0) return status;
-  mo_cache_t *cache = mo_field_cache(mo_output_get(run->outputs[earlier], "past_key_values"));
-  if (cache == NULL)
-    return mo_replay_tell(message, MO_STATUS_BAD_FILE, "the earlier call has no cache", "past_key_values_from");
-  status = mo_replay_told(message, mo_cache_copy(cache, past), "past_key_values_from");
-  inputs->past_key_values = *past;
+  if (status == MO_STATUS_OK && earlier >= 0)
+    inputs->encoder_outputs = mo_output_get(run->outputs[earlier], "encoder_last_hidden_state");
+  if (status == MO_STATUS_OK) status = find_cache(run, index, cache);
+  inputs->past_key_values = *cache;
   return status;
 }
 
@@ -148,9 +189,9 @@ static mo_status_t run_call(replay_run *run, int64_t index) {
 
   mo_status_t status = bind_inputs(run, prefix, &inputs, tensors);
   if (status == MO_STATUS_OK) status = bind_earlier(run, index, &inputs, &past);
-  if (status != MO_STATUS_OK) return status;
   const double start = now_seconds();
-  status = mo_replay_told(replay->message, mo_model_forward(run->model, &inputs, &request, &run->outputs[index]), "run");
+  if (status == MO_STATUS_OK)
+    status = mo_replay_told(replay->message, mo_model_forward(run->model, &inputs, &request, &run->outputs[index]), "run");
   if (status == MO_STATUS_OK) status = mo_replay_told(replay->message, mo_output_synchronize(run->outputs[index]), "run");
   replay->run_seconds += now_seconds() - start;
   mo_cache_release(past); /* the output holds it */
@@ -162,8 +203,7 @@ static mo_status_t load(replay_run *run, mo_context_t *context, const char *dire
   mo_model_options options = MO_MODEL_OPTIONS_INIT;
   options.dtype = dtype;
   options.architecture = json_string_value(json_object_get(run->description, "model_class"));
-  if (json_object_get(run->description, "sub_module") != NULL)
-    return mo_replay_tell(message, MO_STATUS_UNSUPPORTED, "the case calls a part of a model", "");
+  options.sub_module = json_string_value(json_object_get(run->description, "sub_module"));
   const double start = now_seconds();
   const mo_status_t status = mo_replay_told(message, mo_model_load(context, directory, &options, &run->model), "load");
   run->replay->load_seconds = now_seconds() - start;
