@@ -66,11 +66,23 @@ TEST_P(Golden, AgreesWithTheOriginal) {
   mo_replay_destroy(replay);
 }
 
+/* The simulated device is slow at 16-bit products: each of three schedules takes another third of the cases, every second of
+ * them in the other dtype. */
+bool TakesHalfPrecision(const std::string &name, mo_dtype_t dtype) {
+  if (!test_device_is_simulated()) return true;
+  const std::vector<std::string> names = Cases();
+  const auto index = std::find(names.begin(), names.end(), name) - names.begin();
+  const char *seed = std::getenv("MODELOUT_SIMULATED_SEED");
+  if (index % 3 != (seed != nullptr ? std::atoi(seed) : 0) % 3) return false;
+  return (dtype == MO_DTYPE_FLOAT16) == (index / 3 % 2 == 0);
+}
+
 /* Half precision: values of a few units, rounded some ten times on their way, stay within 64 units in the last place of 1. */
 TEST_P(Golden, HalfPrecisionStaysClose) {
   const std::string directory = std::string(MO_TEST_DATA) + "/" + GetParam();
   Context context;
   for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16}) {
+    if (!TakesHalfPrecision(GetParam(), dtype)) continue;
     mo_replay *replay = nullptr;
     const mo_status_t status = mo_replay_case(context.get(), directory.c_str(), dtype, &replay);
     ASSERT_NE(replay, nullptr);
@@ -88,6 +100,46 @@ INSTANTIATE_TEST_SUITE_P(Cases, Golden, ::testing::ValuesIn(Cases()), [](const a
 
 TEST(GoldenSet, HoldsEveryFamilyAndHead) {
   const std::vector<std::string> names = Cases();
+  for (const char *name : {"gpt2_lm",
+                           "gpt2_model",
+                           "gpt2_model_cross",
+                           "gpt2_seqcls",
+                           "gpt2_token_cls",
+                           "gpt2_qa",
+                           "gpt_neox_lm",
+                           "gpt_neox_seqcls",
+                           "gpt_neox_token_cls",
+                           "gpt_neox_qa",
+                           "llama_lm",
+                           "llama_model",
+                           "llama_seqcls",
+                           "llama_token_cls",
+                           "llama_qa",
+                           "mistral_lm_window",
+                           "mistral_seqcls",
+                           "mistral_token_cls",
+                           "mistral_qa",
+                           "opt_lm",
+                           "opt_model",
+                           "opt_seqcls",
+                           "opt_qa",
+                           "qwen2_lm",
+                           "qwen2_model",
+                           "qwen2_seqcls",
+                           "qwen2_token_cls",
+                           "qwen2_qa",
+                           "bert_lm_head_cross",
+                           "bart_model",
+                           "bart_lm",
+                           "bart_seqcls",
+                           "bart_qa_plain",
+                           "bart_causal",
+                           "bart_encoder",
+                           "t5_model",
+                           "t5_lm",
+                           "t5_lm_gated",
+                           "t5_encoder"})
+    EXPECT_TRUE(std::find(names.begin(), names.end(), name) != names.end()) << name;
   for (const char *family : {"bert", "distilbert", "roberta", "electra", "albert"}) {
     for (const char *head : {"model", "masked_lm", "token_cls", "qa", "multiple_choice"}) {
       const std::string name = std::string(family) + "_" + head;
