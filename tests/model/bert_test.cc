@@ -562,7 +562,7 @@ TEST(Looking, NumbersAndNames) {
   EXPECT_EQ(mo_model_config_integer(model, "no_such_number"), -1);
   EXPECT_EQ(mo_model_unexpected_tensor(model, 0), nullptr);
   EXPECT_EQ(mo_model_missing_tensor(model, 0), nullptr);
-  const int72_t layer = 4 * (32 * 32 + 32) + 4 * 32 + 32 * 48 + 48 + 48 * 32 + 32;
+  const int64_t layer = 4 * (32 * 32 + 32) + 4 * 32 + 32 * 48 + 48 + 48 * 32 + 32;
   EXPECT_EQ(mo_model_parameter_count(model), 99 * 32 + 32 * 32 + 2 * 32 + 2 * layer + 32 * 32 + 32 + 3 * 32 + 3);
   int32_t count = 0;
   while (mo_model_known_architecture(count) != nullptr) count++;
