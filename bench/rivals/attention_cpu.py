@@ -13,7 +13,6 @@ Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
 """
 
 import argparse
-import ctypes
 import json
 import math
 import os
@@ -22,73 +21,12 @@ import time
 
 import torch
 
-from modelout_ctypes import DEVICE_CHOICE_CPU, ContextOptions, Device, IndexList, Tensor, load
-
-I64_MIN = -(2**63)
+from modelout_ctypes import CAUSAL_OFFSET_DEFAULT, AttentionParams, Ops
 
 
-TensorPointer = ctypes.POINTER(Tensor)
-
-
-class AttentionParams(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("output", TensorPointer),
-        ("weights", TensorPointer),
-        ("log_sum_exp", TensorPointer),
-        ("query", TensorPointer),
-        ("key", TensorPointer),
-        ("value", TensorPointer),
-        ("mask", TensorPointer),
-        ("bias", TensorPointer),
-        ("key_lengths", TensorPointer),
-        ("causal", ctypes.c_bool),
-        ("causal_offset", ctypes.c_int64),
-        ("sliding_window", ctypes.c_int64),
-        ("scale", ctypes.c_float),
-        ("soft_cap", ctypes.c_float),
-        ("weights_reduction", ctypes.c_int),
-        ("weight_heads", IndexList),
-        ("weight_last_rows", ctypes.c_int64),
-    ]
-
-
-DTYPES = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3}
-
-
-def describe(tensor):
-    t = Tensor(data=tensor.data_ptr(), dtype=DTYPES[tensor.dtype], device=Device(1, 0), rank=tensor.dim())
-    for i in range(tensor.dim()):
-        t.shape[i] = tensor.shape[i]
-        t.strides[i] = tensor.stride(i)
-    return t
-
-
-class Modelout:
-    def __init__(self, path, threads):
-        self.library = load(path)
-        self.context = ctypes.c_void_p()
-        options = ContextOptions(struct_size=ctypes.sizeof(ContextOptions), device=DEVICE_CHOICE_CPU, thread_count=threads)
-        self.check(self.library.mo_context_create(ctypes.byref(options), ctypes.byref(self.context)))
-
-    def check(self, status):
-        if status != 0:
-            raise RuntimeError(self.library.mo_last_error().decode())
-
-    def prepare(self, query, key, value, output, weights):
-        """A call with everything looked up beforehand, as a C caller would hold it."""
-        tensors = {"query": query, "key": key, "value": value, "output": output, "weights": weights}
-        params = AttentionParams(struct_size=ctypes.sizeof(AttentionParams), causal_offset=I64_MIN)
-        for name, tensor in tensors.items():
-            if tensor is not None:
-                setattr(params, name, ctypes.pointer(describe(tensor)))
-        function, context, reference = self.library.mo_attention, self.context, ctypes.byref(params)
-
-        def call(keep=(params, tensors)):
-            if function(context, reference) != 0:
-                self.check(1)
-
-        return call
+def prepare(ops, query, key, value, output, weights):
+    return ops.prepare("mo_attention", AttentionParams, query=query, key=key, value=value, output=output, weights=weights,
+                       causal_offset=CAUSAL_OFFSET_DEFAULT)
 
 
 def eager(query, key, value, scale):
@@ -146,7 +84,7 @@ def main():
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(1)
-    modelout = Modelout(arguments.library, arguments.threads)
+    ops = Ops(arguments.library, "cpu", arguments.threads)
     results = []
     print(f"{'shape':42} {'rival':6} {'modelout us':>12} {'rival us':>10} {'ratio':>6} {'GFLOP/s':>8}")
     with torch.inference_mode():
@@ -159,8 +97,8 @@ def main():
             output = torch.full((batch, queries, hidden), math.nan).view(batch, queries, heads, head_dim).transpose(1, 2)
             weights = torch.full((batch, heads, queries, keys), math.nan)
             scale = head_dim**-0.5
-            with_weights = modelout.prepare(query, key, value, output, weights)
-            without_weights = modelout.prepare(query, key, value, output, None)
+            with_weights = prepare(ops, query, key, value, output, weights)
+            without_weights = prepare(ops, query, key, value, output, None)
             groups = heads // kv_heads
             wide = [t.repeat_interleave(groups, dim=1) if groups > 1 else t for t in (key, value)]
             sdpa = torch.nn.functional.scaled_dot_product_attention

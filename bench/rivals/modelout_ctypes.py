@@ -1,14 +1,17 @@
 """libmodelout.so through ctypes: just what the comparisons with other libraries need.
 
-The structs mirror include/modelout/*.h member by member.
+The structs mirror include/modelout/*.h member by member. Where the library may add members, zeros follow: a longer struct_size is
+that of a newer caller.
 
 Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
 """
 import ctypes
-from ctypes import POINTER, byref, c_bool, c_char_p, c_int32, c_int64, c_size_t, c_uint64, c_void_p, pointer, sizeof
+from ctypes import POINTER, byref, c_bool, c_char_p, c_float, c_int32, c_int64, c_size_t, c_uint64, c_void_p, pointer, sizeof
 
 FLOAT32, INT64 = 1, 7
-DEVICE_CHOICE_CPU = 1
+DTYPES = {"float32": 1, "float16": 2, "bfloat16": 3, "int32": 6, "int64": 7, "uint8": 8, "bool": 9}
+DEVICE_CHOICE_CPU, DEVICE_CHOICE_CUDA = 1, 2
+CAUSAL_OFFSET_DEFAULT = -(2**63)
 
 
 class Device(ctypes.Structure):
@@ -44,7 +47,56 @@ class Request(ctypes.Structure):
 class ModelInputs(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t)] + [(name, POINTER(Tensor)) for name in (
         "input_ids", "attention_mask", "token_type_ids", "position_ids", "inputs_embeds", "labels", "next_sentence_label",
-        "start_positions", "end_positions")]
+        "start_positions", "end_positions")] + [("later", c_void_p * 24)]
+
+
+TensorPointer = POINTER(Tensor)
+
+
+def _params(name, *members):
+    """A parameter struct: struct_size, then (name, type) pairs; a name alone is a tensor."""
+    fields = [("struct_size", c_size_t)]
+    fields += [(member, TensorPointer) if isinstance(member, str) else member for member in members]
+    return type(name, (ctypes.Structure,), {"_fields_": fields})
+
+
+AttentionParams = _params(
+    "AttentionParams", "output", "weights", "log_sum_exp", "query", "key", "value", "mask", "bias", "key_lengths", ("causal", c_bool),
+    ("causal_offset", c_int64), ("sliding_window", c_int64), ("scale", c_float), ("soft_cap", c_float),
+    ("weights_reduction", c_int32), ("weight_heads", IndexList), ("weight_last_rows", c_int64))
+LinearParams = _params("LinearParams", "output", "input", "weight", ("packed_weight", c_void_p), "bias", "residual",
+                       ("activation", c_int32))
+NormParams = _params("NormParams", "output", "sum", "input", "residual", "input_bias", "weight", "bias", ("epsilon", c_float),
+                     ("weight_offset", c_float))
+SoftmaxParams = _params("SoftmaxParams", "output", "input", "mask", "bias", ("scale", c_float), ("causal", c_bool))
+CrossEntropyParams = _params("CrossEntropyParams", "loss", "log_sum_exp", "logits", "labels", ("ignore_index", c_int64),
+                             ("shift", c_bool), ("reduction", c_int32))
+PoolingParams = _params("PoolingParams", ("mode", c_int32), "output", "input", "mask", "weight", "bias", ("l2_normalize", c_bool))
+EmbeddingParams = _params(
+    "EmbeddingParams", "output", "ids", "embeds", "word", "position", "type", "position_ids", "token_type_ids",
+    ("position_skips_padding", c_bool), ("position_offset", c_int64), ("padding_id", c_int64), "norm_weight", "norm_bias",
+    ("epsilon", c_float))
+POOLING_MEAN = 2
+
+
+class ModelOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("dtype", c_int32), ("framework", c_int32), ("architecture", c_char_p),
+                ("allow_missing", c_bool)]
+
+
+class Dimensions(ctypes.Structure):
+    """mo_dimensions; what logits do not need has no name here and is zero."""
+    _fields_ = [("struct_size", c_size_t), ("dtype", c_int32)] + [(name, c_int64) for name in (
+        "batch_size", "sequence_length", "key_length", "encoder_sequence_length", "hidden_size", "num_layers", "encoder_num_layers",
+        "num_heads", "encoder_num_heads", "num_key_value_heads", "embed_size_per_head", "vocab_size")] + [("others", c_int64 * 40)]
+
+
+class Slice(ctypes.Structure):
+    _fields_ = [("start", c_int64), ("stop", c_int64), ("step", c_int64)]
+
+
+class FieldCounters(ctypes.Structure):
+    _fields_ = [("host_copies", c_uint64), ("host_copy_bytes", c_uint64)]
 
 
 class HostView(ctypes.Structure):
@@ -77,6 +129,47 @@ def cpu_tensor(address, dtype, shape):
         tensor.shape[i], tensor.strides[i] = shape[i], stride
         stride *= shape[i]
     return tensor
+
+
+def describe(tensor):
+    """The descriptor of a torch tensor, which must stay alive; on the CPU or a card."""
+    device = Device(1, 0) if tensor.device.type == "cpu" else Device(2, tensor.device.index or 0)
+    result = Tensor(data=tensor.data_ptr(), dtype=DTYPES[str(tensor.dtype).removeprefix("torch.")], device=device,
+                    rank=tensor.dim())
+    for i in range(tensor.dim()):
+        result.shape[i], result.strides[i] = tensor.shape[i], tensor.stride(i)
+    return result
+
+
+class Ops:
+    """The library on a device, for single ops on torch tensors. stream: a cudaStream_t as a number."""
+
+    def __init__(self, library_path, device, threads=0, stream=None):
+        self.library = load(library_path)
+        self.context = c_void_p()
+        choice = DEVICE_CHOICE_CUDA if device == "cuda" else DEVICE_CHOICE_CPU
+        options = ContextOptions(struct_size=sizeof(ContextOptions), device=choice, thread_count=threads, stream=stream)
+        self.check(self.library.mo_context_create(byref(options), byref(self.context)))
+
+    def check(self, status):
+        if status != 0:
+            raise RuntimeError(self.library.mo_last_error().decode())
+
+    def prepare(self, function, kind, **members):
+        """A call with everything looked up beforehand, as a C caller would hold it. Tensors among the members stay alive."""
+        params = kind(struct_size=sizeof(kind))
+        for name, value in members.items():
+            if hasattr(value, "data_ptr"):
+                setattr(params, name, pointer(describe(value)))
+            elif value is not None:
+                setattr(params, name, value)
+        entry, context, reference = getattr(self.library, function), self.context, byref(params)
+
+        def call(keep=(params, members)):
+            if entry(context, reference) != 0:
+                self.check(1)
+
+        return call
 
 
 class Model:
