@@ -75,7 +75,7 @@ PoolingParams = _params("PoolingParams", ("mode", c_int32), "output", "input", "
 EmbeddingParams = _params(
     "EmbeddingParams", "output", "ids", "embeds", "word", "position", "type", "position_ids", "token_type_ids",
     ("position_skips_padding", c_bool), ("position_offset", c_int64), ("padding_id", c_int64), "norm_weight", "norm_bias",
-    ("epsilon", c_float))
+    ("epsilon", c_float), ("word_scale", c_float))
 POOLING_MEAN = 2
 
 

@@ -6,6 +6,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/cache/cache_internal.h"
 #include "host/cache/paged.h"
+#include "host/core/range.h"
 
 typedef struct rows_change {
   mo_cache_t *cache;
@@ -187,11 +188,13 @@ static mo_status_t reorder(const char *op, mo_cache_t *cache, const int64_t *row
 }
 
 mo_status_t mo_cache_reorder(mo_cache_t *cache, const int64_t *rows, int64_t count) {
+  MO_RANGE_NAMED(cache != NULL ? cache->context : NULL, "mo_cache_reorder");
   MO_CHECK(cache != NULL, MO_STATUS_INVALID_ARGUMENT, "cache reorder: the cache is NULL");
   return mo_context_note(cache->context, reorder("cache reorder", cache, rows, count));
 }
 
 mo_status_t mo_cache_batch_select(mo_cache_t *cache, const int64_t *rows, int64_t count) {
+  MO_RANGE_NAMED(cache != NULL ? cache->context : NULL, "mo_cache_batch_select");
   MO_CHECK(cache != NULL, MO_STATUS_INVALID_ARGUMENT, "cache batch_select: the cache is NULL");
   return mo_context_note(cache->context, reorder("cache batch_select", cache, rows, count));
 }
@@ -222,6 +225,7 @@ static mo_status_t repeat(mo_cache_t *cache, int64_t count) {
 }
 
 mo_status_t mo_cache_batch_repeat(mo_cache_t *cache, int64_t count) {
+  MO_RANGE_NAMED(cache != NULL ? cache->context : NULL, "mo_cache_batch_repeat");
   MO_CHECK(cache != NULL, MO_STATUS_INVALID_ARGUMENT, "cache batch_repeat: the cache is NULL");
   return mo_context_note(cache->context, repeat(cache, count));
 }

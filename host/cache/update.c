@@ -5,6 +5,7 @@
 
 #include "host/cache/cache_internal.h"
 #include "host/cache/paged.h"
+#include "host/core/range.h"
 
 #define UPDATE "cache update"
 
@@ -176,6 +177,7 @@ undo:
 
 mo_status_t mo_cache_update(mo_cache_t *cache, int64_t layer, const mo_tensor *key, const mo_tensor *value,
                             const mo_rotary *rotary, const mo_tensor *position_ids, mo_cache_entry *entry) {
+  MO_RANGE_OF(cache != NULL ? cache->context : NULL, "mo_cache_update", "key, value", key, value);
   MO_TRY(mo_cache_check_single(UPDATE, cache));
   return mo_context_note(cache->context, update(cache, layer, key, value, rotary, position_ids, entry));
 }

@@ -4,6 +4,7 @@
 #include "modelout/gate.h"
 
 #include "host/core/context_internal.h"
+#include "host/core/range.h"
 #include "host/ops/check.h"
 
 static const char op[] = "gate";
@@ -29,6 +30,7 @@ static mo_status_t check_gate(const mo_context_t *context, const mo_gate_params 
 }
 
 mo_status_t mo_gate(mo_context_t *context, const mo_gate_params *params) {
+  MO_RANGE(context, "mo_gate", params, params->output, params->gate, params->input);
   mo_status_t status = mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof(mo_gate_params));
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_gate(context, params);
