@@ -58,12 +58,7 @@ class ColdOperand {
         spacing_((bytes_ + 255) / 256 * 256),
         tensors_(Copies(total_bytes)),
         memory_(spacing_ * tensors_.size()) {
-    std::vector<float> values(static_cast<size_t>(count_));
-    std::vector<char> stored(bytes_);
-    std::mt19937 random(20261122);
-    std::normal_distribution<float> normal;
-    for (float &value : values) value = 3 * normal(random);
-    Require(mo_dtype_convert(stored.data(), dtype, values.data(), MO_DTYPE_FLOAT32, count_));
+    const std::vector<char> stored = Values(dtype);
     for (size_t i = 0; i < tensors_.size(); ++i) {
       char *data = memory_.data() + i * spacing_;
       memory_.Fill(i * spacing_, stored.data(), bytes_);
@@ -79,6 +74,20 @@ class ColdOperand {
   size_t copies() const { return tensors_.size(); }
 
  private:
+  // A million of them again and again, a prime number so that rows differ: drawing is slower than everything else here.
+  std::vector<char> Values(mo_dtype_t dtype) const {
+    const size_t drawn = static_cast<size_t>(std::min<int64_t>(count_, 1000003)), element = mo_dtype_bytes(dtype);
+    std::vector<float> values(drawn);
+    std::vector<char> stored(bytes_);
+    std::mt19937 random(20261122);
+    std::normal_distribution<float> normal;
+    for (float &value : values) value = 3 * normal(random);
+    Require(mo_dtype_convert(stored.data(), dtype, values.data(), MO_DTYPE_FLOAT32, static_cast<int64_t>(drawn)));
+    for (size_t done = drawn * element; done < bytes_; done += drawn * element) {
+      memcpy(stored.data() + done, stored.data(), std::min(drawn * element, bytes_ - done));
+    }
+    return stored;
+  }
   size_t Copies(size_t total_bytes) const {
     if (OnSimulatedDevice()) total_bytes = std::min<size_t>(total_bytes, size_t{1} << 16);
     return std::min<size_t>(1 + total_bytes / std::max<size_t>(bytes_, 1), 4096);

@@ -8,8 +8,8 @@ MO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # All of Debian main. The build needs no CUDA toolkit and never looks for one.
 MO_BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libgtest-dev libjansson-dev libutf8proc-dev)
-# Boost.Context is what the simulated CUDA device of the tests runs on.
-MO_TEST_PACKAGES=(python3 libboost-context-dev)
+# Boost.Context is what the simulated CUDA device of the tests runs on; the benchmarks run on it once, as tests.
+MO_TEST_PACKAGES=(python3 libboost-context-dev libbenchmark-dev)
 MO_FUZZ_PACKAGES=(clang libclang-rt-dev libomp-dev)
 MO_BENCH_PACKAGES=(libbenchmark-dev)
 

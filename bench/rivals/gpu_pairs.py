@@ -50,11 +50,11 @@ def import_torch(device):
 
 
 def read_shapes(file):
-    """(name, sizes) of bench/shapes, device-only ones too."""
-    for line in (ROOT / "bench/shapes" / file).read_text().splitlines():
-        words = line.split("#")[0].split()
-        if words:
-            yield words[0].removesuffix("@gpu"), tuple(map(int, words[1:]))
+    """(name, sizes) of bench/shapes. Those for devices only come first: they are what a run that is cut off should have seen."""
+    lines = (ROOT / "bench/shapes" / file).read_text().splitlines()
+    words = [line.split("#")[0].split() for line in lines if line.split("#")[0].strip()]
+    return [(first.removesuffix("@gpu"), tuple(map(int, sizes)))
+            for first, *sizes in sorted(words, key=lambda words: not words[0].endswith("@gpu"))]
 
 
 class Bench:
@@ -170,7 +170,7 @@ class Bench:
                 line = "  " + row["unsupported"][:60]
                 if self.cuda:
                     self.torch.cuda.synchronize()
-            self.rows.append(row)
+            self.add(row)
             print(f"{case:58} {name:22} {line}", flush=True)
 
     # ---- Right before fast ----
@@ -190,8 +190,20 @@ class Bench:
 
     # ---- The report ----
 
+    def add(self, row):
+        """A result, at once in the file: a run may be ended from outside."""
+        self.rows.append(row)
+        self.write({}, finished=False)
+
+    def write(self, summary, **facts):
+        if not self.arguments.json:
+            return
+        device = self.torch.cuda.get_device_name(0) if self.cuda else "cpu, times mean nothing"
+        report = {"torch": self.torch.__version__, "device": device, "command": " ".join(sys.argv), "rounds": self.arguments.rounds,
+                  "cut_off": self.cut_off, **facts, "summary": summary, "rows": self.rows}
+        pathlib.Path(self.arguments.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
     def finish(self, **facts):
-        torch = self.torch
         rivals = sorted({row["rival"] for row in self.rows})
         summary = {}
         for rival in rivals:
@@ -202,11 +214,7 @@ class Bench:
                 print(f"{rival}: geometric mean {mean:.2f}, lowest {min(ratios):.2f} over {len(ratios)} cases")
         if not self.cuda:
             print("on the CPU with tiny shapes: the times mean nothing")
-        report = {"torch": torch.__version__, "device": torch.cuda.get_device_name(0) if self.cuda else "cpu, times mean nothing",
-                  "command": " ".join(sys.argv), "rounds": self.arguments.rounds, "cut_off": self.cut_off, **facts,
-                  "summary": summary, "rows": self.rows}
-        if self.arguments.json:
-            pathlib.Path(self.arguments.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        self.write(summary, finished=True, **facts)
         if not self.rows:
             print("no case was measured")
             return 1

@@ -136,8 +136,8 @@ def compare(bench, label, prepare, ours, rivals, repetitions, copied):
         own, other = statistics.median(own_times), statistics.median(rival_times)
         ratio = statistics.median(theirs / mine for mine, theirs in zip(own_times, rival_times))
         crossed = (copied() - bytes_before) / rounds
-        bench.rows.append({"case": label, "rival": name, "op": "lazy read", "modelout_us": own * 1e6, "rival_us": other * 1e6,
-                           "ratio": ratio, "bytes_copied": crossed})
+        bench.add({"case": label, "rival": name, "op": "lazy read", "modelout_us": own * 1e6, "rival_us": other * 1e6,
+                   "ratio": ratio, "bytes_copied": crossed})
         print(f"{label:44} {name:22} {own * 1e6:12.3f} {other * 1e6:12.1f} {ratio:9.2f} {crossed:14.0f} bytes", flush=True)
 
 

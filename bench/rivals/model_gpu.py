@@ -126,8 +126,8 @@ def compare(bench, label, rival_name, ours, rival, **facts):
             own.append(wall_clock(bench, call))
     mine, other = map(statistics.median, times)
     ratio = statistics.median(theirs / own for own, theirs in zip(*times))
-    bench.rows.append({"case": label, "rival": rival_name, "op": "model", "modelout_us": mine * 1e6, "rival_us": other * 1e6,
-                       "ratio": ratio, "how": ["graph" if bench.cuda else "calls", "calls"], **facts})
+    bench.add({"case": label, "rival": rival_name, "op": "model", "modelout_us": mine * 1e6, "rival_us": other * 1e6,
+               "ratio": ratio, "how": ["graph" if bench.cuda else "calls", "calls"], **facts})
     print(f"{label:44} {rival_name:34} {mine * 1e3:9.3f} ms {other * 1e3:9.3f} ms {ratio:7.2f}", flush=True)
 
 

@@ -41,7 +41,7 @@ class Request(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("output_hidden_states", c_bool), ("output_attentions", c_bool), ("use_cache", c_bool),
                 ("hidden_state_layers", IndexList), ("attention_layers", IndexList), ("attention_heads", IndexList),
                 ("last_query_rows", c_int64), ("last_logit_positions", c_int64), ("attention_reduction", c_int32),
-                ("attention_dtype", c_int32)]
+                ("attention_dtype", c_int32), ("later", c_int64 * 16)]
 
 
 class ModelInputs(ctypes.Structure):
@@ -81,7 +81,7 @@ POOLING_MEAN = 2
 
 class ModelOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("dtype", c_int32), ("framework", c_int32), ("architecture", c_char_p),
-                ("allow_missing", c_bool)]
+                ("sub_module", c_char_p), ("allow_missing", c_bool), ("later", c_int64 * 16)]
 
 
 class Dimensions(ctypes.Structure):
