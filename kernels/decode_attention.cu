@@ -4,6 +4,7 @@
 #include "kernels/decode_attention.h"
 
 #include "kernels/attention_tile.cuh"
+#include "kernels/decode_attention_mma.h"
 #include "kernels/decode_attention_vector.cuh"
 #include "kernels/kv_update.h"
 
@@ -233,6 +234,10 @@ cudaError_t launch_vector(const mo_decode_kernel_args &args, cudaStream_t stream
 }
 
 cudaError_t launch_parts(const mo_decode_kernel_args &args, cudaStream_t stream) {
+  if (args.tensor_cores) {
+    return args.dtype == MO_DTYPE_FLOAT16 ? mo_launch_decode_attention_mma_half(args, stream)
+                                          : mo_launch_decode_attention_mma_bfloat16(args, stream);
+  }
   switch (args.stored_dtype) {
     case MO_DTYPE_FLOAT32:
       return launch_vector<float>(args, stream);
@@ -241,9 +246,9 @@ cudaError_t launch_parts(const mo_decode_kernel_args &args, cudaStream_t stream)
     case MO_DTYPE_BFLOAT16:
       return launch_vector<mo_bfloat16>(args, stream);
     case MO_DTYPE_INT8:
-      return launch_vector<mo_decode_vector::int8_code>(args, stream);
+      return launch_vector<mo_int8_code>(args, stream);
     case MO_DTYPE_FLOAT8_E4M3:
-      return launch_vector<mo_decode_vector::e4m3_code>(args, stream);
+      return launch_vector<mo_e4m3_code>(args, stream);
     default:
       return cudaErrorInvalidValue; /* the front door lets these five through */
   }
@@ -274,14 +279,19 @@ cudaError_t launch_append(const mo_decode_kernel_args &args, cudaStream_t stream
 size_t mo_plan_decode_attention(mo_decode_kernel_args *args, int32_t multiprocessor_count, size_t shared_bytes_limit) {
   const int element = element_bytes(args->stored_dtype);
   args->aligned = heads_are_aligned(args->key, element) && heads_are_aligned(args->value, element);
-  args->tile_keys = mo_decode_vector::tile_keys_of(*args, element);
-  const int rows = vector_rows(*args);
-  args->row_tiles = (args->row_count + rows - 1) / rows;
-  args->shared_bytes = static_cast<size_t>(mo_decode_vector::Layout(*args, rows, element).total);
+  args->tensor_cores = mo_plan_decode_attention_mma(args, shared_bytes_limit);
+  if (!args->tensor_cores) {
+    const int rows = vector_rows(*args);
+    args->tile_keys = mo_decode_vector::tile_keys_of(*args, element);
+    args->stages = mo_decode_vector::kStages;
+    args->blocks_per_multiprocessor = rows <= 2 ? 4 : 3;
+    args->row_tiles = (args->row_count + rows - 1) / rows;
+    args->shared_bytes = static_cast<size_t>(mo_decode_vector::Layout(*args, rows, element).total);
+  }
   const int64_t heads = args->batch * args->key_value_heads;
   int64_t per_multiprocessor = static_cast<int64_t>((shared_bytes_limit + 1024) / (args->shared_bytes + 1024));
   if (per_multiprocessor < 1) per_multiprocessor = 1;
-  if (per_multiprocessor > 4) per_multiprocessor = 4;
+  per_multiprocessor = mo_decode_min(per_multiprocessor, args->blocks_per_multiprocessor);
   int64_t most = (args->rules.key_limit + args->tile_keys - 1) / args->tile_keys;
   most = most < 1 ? 1 : most > kMostParts ? kMostParts : most;
   args->part_count = choose_parts(heads * args->row_tiles, most, multiprocessor_count * per_multiprocessor);

@@ -61,7 +61,8 @@ typedef struct mo_decode_kernel_args {
   int32_t part_count; /* parts that the keys of a row are shared out in */
   int32_t row_tiles;  /* blocks that share the rows of a key/value head */
   int32_t tile_keys, stages;
-  bool tensor_cores, aligned; /* aligned: every head in the cache begins at a multiple of 16 bytes */
+  int32_t blocks_per_multiprocessor; /* that registers allow */
+  bool tensor_cores, aligned;        /* aligned: every head in the cache begins at a multiple of 16 bytes */
   size_t shared_bytes;
   int64_t score_stride;
   float *sums;   /* (B, Hkv, parts, rows, value size): of probabilities times values, relative to the part's maximum */

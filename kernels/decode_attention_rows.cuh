@@ -121,6 +121,92 @@ __device__ __forceinline__ bool mo_decode_is_plain(const mo_decode_kernel_args &
   return args.mask == nullptr && args.bias == nullptr && args.soft_cap <= 0.0f;
 }
 
+/* ---- Keys and values on their way into shared memory ---- */
+
+/* One stored byte. */
+struct mo_int8_code {
+  uint8_t bits;
+};
+struct mo_e4m3_code {
+  uint8_t bits;
+};
+/* An integer in the low bits of 2^23 is itself plus 2^23: one subtraction instead of a conversion. */
+__device__ __forceinline__ float mo_decode_code(mo_int8_code x) {
+  return __uint_as_float(0x4B000000u | (x.bits ^ 0x80u)) - 8388736.0f;
+}
+/* Exponent and fraction in their places are 2^-120 of the value, also where it is subnormal. */
+__device__ __forceinline__ float mo_decode_code(mo_e4m3_code x) {
+  const uint32_t magnitude = x.bits & 0x7Fu, sign = static_cast<uint32_t>(x.bits & 0x80u) << 24;
+  const float value = __uint_as_float(sign | magnitude << 20) * 0x1p120f;
+  return magnitude == 0x7Fu ? __uint_as_float(sign | 0x7FC00000u) : value;
+}
+
+/* Where rows of a tile go: the first one, the bytes from row to row, the chunks of 16 bytes that a row has there. */
+struct mo_decode_rows {
+  char *to;
+  int stride, chunks;
+};
+
+/* Rows of keys or values by one warp. `at`: element offset of each row, in the lane of its number, or -1: zeros. */
+template <typename S>
+__device__ __forceinline__ void mo_decode_start_side(const mo_kv_store &store, int64_t at, const mo_decode_rows &rows,
+                                                     int count, bool aligned, int lane) {
+  constexpr int element = static_cast<int>(sizeof(S));
+  const int bytes = store.size * element;
+  const char *from = static_cast<const char *>(store.stored.data);
+  /* All lanes stay for the shuffles. */
+  for (int i = lane; i - lane < count * rows.chunks; i += 32) {
+    const int row = i / rows.chunks < count ? i / rows.chunks : count - 1, chunk = i % rows.chunks;
+    const int64_t offset = __shfl_sync(mo_full_warp, at, row);
+    if (i >= count * rows.chunks) continue;
+    const int left = bytes - 16 * chunk;
+    const int valid = offset < 0 || left < 0 ? 0 : left < 16 ? left : 16;
+    const char *source = valid > 0 ? from + offset * element + 16 * chunk : from;
+    char *target = rows.to + row * rows.stride + 16 * chunk;
+    if (aligned) {
+      mo_async_copy16(target, source, valid);
+    } else {
+      for (int b = 0; b < 16 / element; ++b) {
+        S value = {};
+        if (b * element < valid) value = reinterpret_cast<const S *>(source)[b];
+        reinterpret_cast<S *>(target)[b] = value;
+      }
+    }
+  }
+}
+
+__device__ __forceinline__ void mo_decode_start_scales(const mo_kv_store &store, int64_t at, float *to, int count, int lane) {
+  const float *from = static_cast<const float *>(store.scale.data);
+  for (int i = lane; i - lane < count * store.groups; i += 32) {
+    const int row = i / store.groups < count ? i / store.groups : count - 1;
+    const int64_t offset = __shfl_sync(mo_full_warp, at, row);
+    if (i >= count * store.groups) continue;
+    mo_async_copy4(to + i, offset < 0 ? from : from + offset + i % store.groups, offset < 0 ? 0 : 4);
+  }
+}
+
+/* Starts the copies of `count` (at most 32) keys and their values from slot `key` on, by one warp. Slots past the block's keys,
+ * and those in no page, become zeros. scales: those of the whole tile's keys, then of its values; the warp's begin at row
+ * `first` of `tile_keys`. */
+template <typename S>
+__device__ __forceinline__ void mo_decode_start_rows(const mo_decode_kernel_args &args, const mo_decode_block &block,
+                                                     int64_t key, int count, bool aligned, const mo_decode_rows &keys,
+                                                     const mo_decode_rows &values, float *scales, int tile_keys, int first,
+                                                     int lane) {
+  mo_kv_place place = {0, 0, false};
+  if (lane < count && key + lane < block.keys.end) place = mo_kv_find_place(args.table, block.batch, key + lane);
+  const auto at = [&](const mo_kv_heads &heads) {
+    return place.is_there ? mo_kv_offset(heads, place.block, block.kv_head, place.slot) : int64_t{-1};
+  };
+  mo_decode_start_side<S>(args.key, at(args.key.stored), keys, count, aligned, lane);
+  mo_decode_start_side<S>(args.value, at(args.value.stored), values, count, aligned, lane);
+  if constexpr (sizeof(S) == 1) {
+    mo_decode_start_scales(args.key, at(args.key.scale), scales + first * args.key.groups, count, lane);
+    mo_decode_start_scales(args.value, at(args.value.scale), scales + tile_keys * args.key.groups + first * args.value.groups,
+                           count, lane);
+  }
+}
+
 /* ---- Which rows have weights ---- */
 
 __host__ __device__ __forceinline__ int mo_decode_slot_count(const mo_decode_kernel_args &args) {

@@ -30,15 +30,6 @@ constexpr int kMostKeys = 32; /* of a tile: a lane each in the softmax */
 constexpr int kStages = 3;
 constexpr size_t kTileBytes = 32 << 10; /* of K and V together, more only where 8 keys are larger */
 
-struct int8_code {
-  uint8_t bits;
-};
-struct e4m3_code {
-  uint8_t bits;
-};
-__device__ __forceinline__ float to_float(int8_code x) { return static_cast<float>(static_cast<int8_t>(x.bits)); }
-__device__ __forceinline__ float to_float(e4m3_code x) { return mo_kv_from_e4m3(x.bits); }
-
 /* Sixteen stored bytes as floats. */
 template <typename S>
 constexpr int per_chunk = 16 / static_cast<int>(sizeof(S));
@@ -49,7 +40,7 @@ __device__ __forceinline__ void unpack(const char *address, float (&values)[per_
     const uint4 raw = mo_load16(address);
     const uint32_t words[4] = {raw.x, raw.y, raw.z, raw.w};
 #pragma unroll
-    for (int i = 0; i < 16; ++i) values[i] = to_float(S{static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)) & 0xFFu)});
+    for (int i = 0; i < 16; ++i) values[i] = mo_decode_code(S{static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)) & 0xFFu)});
   } else {
     mo_load_vector(reinterpret_cast<const S *>(address), values);
   }
@@ -119,58 +110,14 @@ struct Block {
     return shared + static_cast<int>(tile % kStages) * layout.stage_bytes;
   }
 
-  /* Rows of keys or values of this warp's part of a tile. `at`: element offset of each row, in the lane of its number, or -1.
-   */
-  __device__ __forceinline__ void start_side(const mo_kv_store &store, int64_t at, char *to, int row_size, int chunks,
-                                             int first, int count) const {
-    const int bytes = store.size * static_cast<int>(sizeof(S));
-    const char *from = static_cast<const char *>(store.stored.data);
-    /* All lanes stay for the shuffles. */
-    for (int i = lane; i - lane < count * chunks; i += 32) {
-      const int row = i / chunks < count ? i / chunks : count - 1, chunk = i % chunks;
-      const int64_t offset = __shfl_sync(mo_full_warp, at, row);
-      if (i >= count * chunks) continue;
-      const int left = bytes - 16 * chunk, valid = offset < 0 ? 0 : left < 16 ? left : 16;
-      const char *source = valid > 0 ? from + offset * static_cast<int64_t>(sizeof(S)) + 16 * chunk : from;
-      char *target = to + (first + row) * row_size + 16 * chunk;
-      if (args.aligned) {
-        mo_async_copy16(target, source, valid);
-      } else {
-        for (int b = 0; b < 16 / static_cast<int>(sizeof(S)); ++b) {
-          S value = {};
-          if (b * static_cast<int>(sizeof(S)) < valid) value = reinterpret_cast<const S *>(source)[b];
-          reinterpret_cast<S *>(target)[b] = value;
-        }
-      }
-    }
-  }
-  __device__ __forceinline__ void start_scales(const mo_kv_store &store, int64_t at, float *to, int first, int count) const {
-    const float *from = static_cast<const float *>(store.scale.data);
-    for (int i = lane; i - lane < count * store.groups; i += 32) {
-      const int row = i / store.groups < count ? i / store.groups : count - 1;
-      const int64_t offset = __shfl_sync(mo_full_warp, at, row);
-      if (i >= count * store.groups) continue;
-      mo_async_copy4(to + first * store.groups + i, offset < 0 ? from : from + offset + i % store.groups, offset < 0 ? 0 : 4);
-    }
-  }
-
   /* Starts the copies of a tile; each warp has its own rows. */
   __device__ __forceinline__ void start(int64_t tile) const {
     const int count = args.tile_keys / kWarps, first = warp * count;
-    const int64_t key = work.keys.first + tile * args.tile_keys + first + lane;
-    mo_kv_place place = {0, 0, false};
-    if (lane < count && key < work.keys.end) place = mo_kv_find_place(args.table, work.batch, key);
-    const auto at = [&](const mo_kv_heads &heads) {
-      return place.is_there ? mo_kv_offset(heads, place.block, work.kv_head, place.slot) : int64_t{-1};
-    };
     char *to = stage(tile);
-    start_side(args.key, at(args.key.stored), to, layout.key_row, layout.key_chunks, first, count);
-    start_side(args.value, at(args.value.stored), to + layout.values_at, layout.value_row, layout.value_chunks, first, count);
-    if constexpr (sizeof(S) == 1) {
-      float *scales = reinterpret_cast<float *>(to + layout.scales_at);
-      start_scales(args.key, at(args.key.scale), scales, first, count);
-      start_scales(args.value, at(args.value.scale), scales + args.tile_keys * args.key.groups, first, count);
-    }
+    mo_decode_start_rows<S>(args, work, work.keys.first + tile * args.tile_keys + first, count, args.aligned,
+                            {to + first * layout.key_row, layout.key_row, layout.key_chunks},
+                            {to + layout.values_at + first * layout.value_row, layout.value_row, layout.value_chunks},
+                            reinterpret_cast<float *>(to + layout.scales_at), args.tile_keys, first, lane);
   }
 
   /* Products of a tile's keys with all rows. */

@@ -92,16 +92,30 @@ MO_DECODE_INLINE void mo_decode_dot_(const mo_dtype_t dtype, const int rows, con
       MO_UNROLL for (int k = 0; k < keys; ++k) sums[r][k] = mo_vf_fma(q, key[k], sums[r][k]);
     }
   }
+  float products[4][4];
+  if (keys == 4) {
+    MO_UNROLL for (int r = 0; r < rows; ++r) mo_vf_hsum4(sums[r][0], sums[r][1], sums[r][2], sums[r][3], products[r]);
+  } else if (rows == 4) {
+    MO_UNROLL for (int k = 0; k < keys; ++k) {
+      float of_key[4];
+      mo_vf_hsum4(sums[0][k], sums[1][k], sums[2][k], sums[3][k], of_key);
+      for (int r = 0; r < 4; ++r) products[r][k] = of_key[r];
+    }
+  } else {
+    MO_UNROLL for (int r = 0; r < rows; ++r) {
+      MO_UNROLL for (int k = 0; k < keys; ++k) products[r][k] = mo_vf_hsum(sums[r][k]);
+    }
+  }
   MO_UNROLL for (int k = 0; k < keys; ++k) {
     const float factor = run->scale != NULL ? scale * run->scale[(first + k) * run->scale_stride] : scale;
-    MO_UNROLL for (int r = 0; r < rows; ++r) scores[r * score_stride + first + k] = mo_vf_hsum(sums[r][k]) * factor;
+    MO_UNROLL for (int r = 0; r < rows; ++r) scores[r * score_stride + first + k] = products[r][k] * factor;
   }
 }
 
 MO_DECODE_INLINE void mo_decode_score_rows_(const mo_dtype_t dtype, const int rows, const float *query, int64_t query_stride,
                                             const mo_decode_run *run, int64_t size, float scale, float *scores,
                                             int64_t score_stride) {
-  const int keys = rows == 4 ? 2 : 4; /* eight sums at most, or the registers of AVX2 do not hold them */
+  const int keys = rows == 4 && MO_VL < 16 ? 2 : 4; /* more than eight sums only where there are 32 registers */
   int64_t j = 0;
   for (; j + keys <= run->count; j += keys) {
     mo_decode_dot_(dtype, rows, keys, query, query_stride, run, j, size, scale, scores, score_stride);
@@ -181,7 +195,7 @@ MO_DECODE_INLINE void mo_decode_add_(const mo_dtype_t dtype, const int rows, con
 
 MO_DECODE_INLINE void mo_decode_add_rows_(const mo_dtype_t dtype, const int rows, const mo_decode_run *run, int64_t size,
                                           const float *p, int64_t p_stride, float *to, int64_t to_stride) {
-  const int widest = rows == 4 ? 2 : 4; /* eight sums at most */
+  const int widest = rows == 4 && MO_VL < 16 ? 2 : 4; /* as above */
   int64_t d = 0;
   for (; d + widest * MO_VL <= size; d += widest * MO_VL) {
     mo_decode_add_(dtype, rows, widest, run, d, MO_VL, p, p_stride, to, to_stride);

@@ -51,6 +51,14 @@ static inline mo_vf mo_vf_min(mo_vf a, mo_vf b) { return _mm512_min_ps(a, b); }
 static inline mo_vf mo_vf_sqrt(mo_vf a) { return _mm512_sqrt_ps(a); }
 static inline mo_vf mo_vf_abs(mo_vf a) { return _mm512_abs_ps(a); }
 static inline float mo_vf_hsum(mo_vf a) { return _mm512_reduce_add_ps(a); }
+/* The sums of four vectors in a third of the instructions of four sums. */
+static inline void mo_vf_hsum4(mo_vf a, mo_vf b, mo_vf c, mo_vf d, float sums[4]) {
+  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+  const __m512 all = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xEE));
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+}
 static inline float mo_vf_hmax(mo_vf a) { return _mm512_reduce_max_ps(a); }
 static inline mo_vf mo_vf_round(mo_vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 /* x * 2^n for integral n in float form, |n| <= 252 */
@@ -110,6 +118,13 @@ static inline float mo_vf_hsum(mo_vf a) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   s = _mm_add_ps(s, _mm_movehl_ps(s, s));
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+/* The sums of four vectors in a third of the instructions of four sums. */
+static inline void mo_vf_hsum4(mo_vf a, mo_vf b, mo_vf c, mo_vf d, float sums[4]) {
+  const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+  const __m256 cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+  const __m256 all = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xEE));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
 }
 static inline float mo_vf_hmax(mo_vf a) {
   __m128 s = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
@@ -186,6 +201,9 @@ static inline mo_vf mo_vf_min(mo_vf a, mo_vf b) { return mo_vf_blend_(a < b, a, 
 static inline mo_vf mo_vf_sqrt(mo_vf a) { return (mo_vf){sqrtf(a[0]), sqrtf(a[1]), sqrtf(a[2]), sqrtf(a[3])}; }
 static inline mo_vf mo_vf_abs(mo_vf a) { return (mo_vf)((mo_vi_)a & 0x7FFFFFFF); }
 static inline float mo_vf_hsum(mo_vf a) { return (a[0] + a[2]) + (a[1] + a[3]); }
+static inline void mo_vf_hsum4(mo_vf a, mo_vf b, mo_vf c, mo_vf d, float sums[4]) {
+  sums[0] = mo_vf_hsum(a), sums[1] = mo_vf_hsum(b), sums[2] = mo_vf_hsum(c), sums[3] = mo_vf_hsum(d);
+}
 static inline float mo_vf_hmax(mo_vf a) { return fmaxf(fmaxf(a[0], a[2]), fmaxf(a[1], a[3])); }
 static inline mo_vf mo_vf_round(mo_vf a) { return (mo_vf){rintf(a[0]), rintf(a[1]), rintf(a[2]), rintf(a[3])}; }
 static inline mo_vf mo_vf_scale2(mo_vf x, mo_vf n) {

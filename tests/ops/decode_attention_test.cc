@@ -466,12 +466,13 @@ TEST_F(DecodeAttention, GroupsAndTokens) {
 TEST_F(DecodeAttention, PagesScalesAndRaggedRows) {
   for (const mo_dtype_t stored : {MO_DTYPE_FLOAT16, MO_DTYPE_INT8, MO_DTYPE_FLOAT8_E4M3}) {
     for (const int64_t page_size : {0, 16, 64}) {
-      for (const int64_t scale_groups : {1, 4}) {
+      for (const int64_t scale_groups : {1, 2, 8}) {
         if (stored == MO_DTYPE_FLOAT16 && scale_groups > 1) continue;
         Case c;
         c.dtype = MO_DTYPE_FLOAT16, c.stored = stored;
         c.heads = 6, c.tokens = 3;
-        c.cache = {4, 2, 32, 64, 140, page_size, scale_groups, page_size == 64, page_size == 16 ? 8 : 0};
+        c.cache = {
+            4, 2, page_size == 16 ? 128 : 64, 64, 140, page_size, scale_groups, page_size == 64, page_size == 16 ? 8 : 0};
         c.lengths = {0, 130, 15, 64};
         c.lengths_on_device = true;
         c.starts = {0, 40, 17, 3};
