@@ -140,6 +140,11 @@ mo_status_t mo_cache_fill_zeros(mo_cache_t *cache, const mo_cache_layer *layer, 
 /* Makes sure that mo_cache_fill_zeros will need no memory. */
 mo_status_t mo_cache_need_zeros(mo_cache_t *cache, const mo_cache_layer *layer);
 
+/* The CPU's gather works in scratch memory: makes sure that a change which has begun needs none. */
+mo_status_t mo_cache_need_scratch(mo_cache_t *cache);
+/* A change of several layers stopped in the middle: the cache is empty afterwards, and good for use. */
+void mo_cache_abandon(mo_cache_t *cache);
+
 /* Room for `count` tokens behind those held, in place, by moving or by growing: the layer holds what it held. */
 mo_status_t mo_cache_layer_make_room(mo_cache_t *cache, mo_cache_layer *layer, int64_t count);
 

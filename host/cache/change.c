@@ -20,7 +20,7 @@ static mo_status_t check_crop(mo_cache_t *cache, int64_t count) {
              i, count, layer->seen, layer->stored);
     if (layer->block != NULL && mo_cache_kind_is_static(layer->kind)) MO_TRY(mo_cache_need_zeros(cache, layer));
   }
-  return MO_STATUS_OK;
+  return mo_cache_kind_is_static(cache->kind) ? mo_cache_need_scratch(cache) : MO_STATUS_OK;
 }
 
 static mo_status_t crop_layer(mo_cache_t *cache, mo_cache_layer *layer, int64_t count) {
@@ -35,14 +35,20 @@ static mo_status_t crop_layer(mo_cache_t *cache, mo_cache_layer *layer, int64_t 
   return MO_STATUS_OK;
 }
 
+/* Of a checked cache. */
+static mo_status_t crop_layers(mo_cache_t *cache, int64_t count) {
+  mo_status_t status = MO_STATUS_OK;
+  if (cache->paged != NULL) mo_paged_crop(cache, count);
+  else
+    for (int64_t i = 0; i < cache->layer_count && status == MO_STATUS_OK; i++)
+      status = crop_layer(cache, cache->layers[i], count);
+  if (status != MO_STATUS_OK) mo_cache_abandon(cache);
+  return status;
+}
+
 static mo_status_t crop(mo_cache_t *cache, int64_t count) {
   MO_TRY(check_crop(cache, count));
-  if (cache->paged != NULL) {
-    mo_paged_crop(cache, count);
-    return MO_STATUS_OK;
-  }
-  for (int64_t i = 0; i < cache->layer_count; i++) MO_TRY(crop_layer(cache, cache->layers[i], count));
-  return MO_STATUS_OK;
+  return crop_layers(cache, count);
 }
 
 mo_status_t mo_cache_crop(mo_cache_t *cache, int64_t count) {
@@ -53,17 +59,13 @@ mo_status_t mo_cache_crop(mo_cache_t *cache, int64_t count) {
 /* ---- Reset ---- */
 
 static mo_status_t reset(mo_cache_t *cache) {
-  if (cache->self != NULL) {
-    MO_TRY(reset(cache->self));
-    MO_TRY(reset(cache->cross));
-    if (cache->updated != NULL) memset(cache->updated, 0, (size_t)cache->updated_count);
-    return MO_STATUS_OK;
-  }
-  if (cache->paged != NULL) {
-    mo_paged_reset(cache);
-    return MO_STATUS_OK;
-  }
-  return crop(cache, INT64_MAX);
+  if (cache->self == NULL) return crop(cache, INT64_MAX);
+  MO_TRY(check_crop(cache->self, INT64_MAX));
+  MO_TRY(check_crop(cache->cross, INT64_MAX));
+  MO_TRY(crop_layers(cache->self, INT64_MAX));
+  MO_TRY(crop_layers(cache->cross, INT64_MAX));
+  if (cache->updated != NULL) memset(cache->updated, 0, (size_t)cache->updated_count);
+  return MO_STATUS_OK;
 }
 
 mo_status_t mo_cache_reset(mo_cache_t *cache) {

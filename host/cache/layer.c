@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/cache/cache_internal.h"
+#include "host/cache/paged.h"
 
 #define CAPACITY_STEP 16 /* slots; a first token should not be followed by an allocation at the second */
 
@@ -46,6 +47,16 @@ mo_status_t mo_cache_need_zeros(mo_cache_t *cache, const mo_cache_layer *layer) 
   cache->zeros = device;
   cache->zero_bytes = bytes;
   return MO_STATUS_OK;
+}
+
+mo_status_t mo_cache_need_scratch(mo_cache_t *cache) {
+  int64_t size = 0;
+  if (mo_cache_is_capturing(cache)) return MO_STATUS_OK;
+  for (int64_t i = 0; i < cache->layer_count; i++) {
+    const mo_cache_extents *extents = &cache->layers[i]->extents;
+    size = larger(size, larger(extents->key_size, extents->value_size));
+  }
+  return mo_context_reserve(cache->context, (size_t)size * sizeof(float) * (size_t)mo_context_thread_count(cache->context));
 }
 
 /* One head of zeros, written to every head of every token. */
@@ -99,6 +110,12 @@ void mo_cache_layer_clear(mo_cache_layer *layer) {
   layer->block = layer->staging = NULL;
   layer->capacity = layer->start = layer->stored = layer->seen = 0;
   layer->staging_capacity = layer->staged = layer->prepared = layer->reserved = 0;
+}
+
+void mo_cache_abandon(mo_cache_t *cache) {
+  for (int64_t i = 0; i < cache->layer_count; i++) mo_cache_layer_clear(cache->layers[i]);
+  if (cache->paged != NULL) mo_paged_free(cache);
+  if (!cache->batch_given) cache->batch = -1;
 }
 
 /* A block of `capacity` slots with the layer's tokens from slot 0 on takes the place of the present one. */

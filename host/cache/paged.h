@@ -35,7 +35,6 @@ int64_t mo_paged_max_length(const mo_cache_t *cache);
 uint64_t mo_paged_bytes(const mo_cache_t *cache, int64_t layer);
 
 void mo_paged_crop(mo_cache_t *cache, int64_t count);
-void mo_paged_reset(mo_cache_t *cache);
 /* Begin allocates what end needs; end cannot fail; cancel drops what begin made. */
 typedef struct mo_paged_change mo_paged_change;
 mo_status_t mo_paged_rows_begin(mo_cache_t *cache, const int64_t *rows, int64_t count, mo_paged_change **change);

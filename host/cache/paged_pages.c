@@ -126,7 +126,7 @@ void mo_paged_shrink_row(mo_cache_t *cache, int64_t row, int64_t pages) {
   mo_paged_mark_row(cache, row);
 }
 
-/* ---- Crop, reset ---- */
+/* ---- Crop ---- */
 
 void mo_paged_crop(mo_cache_t *cache, int64_t count) {
   mo_paged_lists *lists = &cache->paged->lists;
@@ -137,8 +137,6 @@ void mo_paged_crop(mo_cache_t *cache, int64_t count) {
     mo_paged_shrink_row(cache, b, mo_paged_pages_for(cache, mo_paged_longest(cache, b)));
   mo_paged_count(cache);
 }
-
-void mo_paged_reset(mo_cache_t *cache) { mo_paged_crop(cache, INT64_MAX); }
 
 /* ---- Rows ---- */
 

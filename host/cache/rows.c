@@ -77,22 +77,10 @@ static mo_status_t allocate_blocks(rows_change *change) {
   return MO_STATUS_OK;
 }
 
-/* The CPU's gather works in the scratch memory; it is made before anything changes. */
-static mo_status_t need_scratch(const mo_cache_t *cache) {
-  int64_t size = 0;
-  for (int64_t i = 0; i < cache->layer_count; i++) {
-    const mo_cache_extents *extents = &cache->layers[i]->extents;
-    if (extents->key_size > size) size = extents->key_size;
-    if (extents->value_size > size) size = extents->value_size;
-  }
-  if (mo_cache_is_capturing(cache)) return MO_STATUS_OK;
-  return mo_context_reserve(cache->context, (size_t)size * sizeof(float) * (size_t)mo_context_thread_count(cache->context));
-}
-
 static mo_status_t begin(rows_change *change, const int64_t *rows) {
   mo_cache_t *cache = change->cache;
   if (cache->paged != NULL) return mo_paged_rows_begin(cache, rows, change->count, &change->paged);
-  MO_TRY(need_scratch(cache));
+  MO_TRY(mo_cache_need_scratch(cache));
   MO_TRY(upload_rows(change, rows));
   return allocate_blocks(change);
 }
@@ -173,7 +161,9 @@ static mo_status_t change_rows(const char *op, mo_cache_t *const *caches, int32_
     if (has_rows(caches[i])) status = begin(&changes[i], rows[i]);
   }
   for (int32_t i = 0; i < cache_count && status == MO_STATUS_OK; i++) {
-    if (has_rows(caches[i])) status = end(&changes[i]);
+    if (!has_rows(caches[i])) continue;
+    status = end(&changes[i]);
+    for (int32_t k = 0; k < cache_count && status != MO_STATUS_OK; k++) mo_cache_abandon(caches[k]);
   }
   for (int32_t i = 0; i < cache_count; i++) cancel(&changes[i]);
   return status;

@@ -37,8 +37,8 @@
  *   - quantised layers are stored as int8 or float8 with a scale per token, head and group from the first token on (the
  *     original keeps a residue of recent tokens unquantised, and packs 1 to 8 bits).
  *
- * A failed call leaves the cache as it was: its content, its counts and what it holds of a pool. After a DEVICE_ERROR the
- * content of static layers that were being changed is undefined.
+ * A failed call leaves the cache as it was: its content, its counts and what it holds of a pool. Where the device itself fails
+ * (DEVICE_ERROR) while crop, reset or a change of rows is under way, the cache is empty afterwards.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MODELOUT_CACHE_H
@@ -144,7 +144,8 @@ MO_API mo_status_t mo_cache_update(mo_cache_t *cache, int64_t layer, const mo_te
  * tokens of every row in a layer, with the layer's entry as it will be after them; entry->view is where to write: the tokens
  * belong to slots *slot .. *slot + count - 1 of the view, or of rows of different lengths to slots entry->lengths[b] on (*slot
  * is then that of the longest). The extents must be known (options or an earlier update): WRONG_STATE. Nothing is counted
- * before mo_cache_commit; a second prepare replaces the first. Writing into a shared page copies it first. `slot` may be NULL.
+ * before mo_cache_commit; a second prepare replaces the first. The position of the first new token is mo_cache_length, which is
+ * the slot but for sliding layers. Writing into a shared page copies it first. `slot` may be NULL.
  */
 MO_API mo_status_t mo_cache_prepare(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry, int64_t *slot);
 
