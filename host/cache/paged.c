@@ -117,6 +117,7 @@ void mo_paged_free(mo_cache_t *cache) {
 
 void mo_paged_rows_destroy(mo_cache_t *cache) {
   if (cache->paged == NULL) return;
+  mo_paged_forget_forks(cache);
   mo_paged_free(cache);
   mo_page_pool_release(cache->paged->pool);
   mo_host_free(cache->context, cache->paged, sizeof *cache->paged);
@@ -205,15 +206,15 @@ static bool rows_differ(const mo_cache_t *cache, int64_t layer) {
   return false;
 }
 
-/* The lengths of a layer's rows in the buffer `which`; dtype NONE if all rows are alike. */
-static mo_status_t send_lengths(mo_cache_t *cache, int64_t layer, int which, mo_tensor *tensor) {
+/* The lengths of a layer's rows and `more` in the buffer `which`; dtype NONE if all rows are alike. */
+static mo_status_t send_lengths(mo_cache_t *cache, int64_t layer, int which, int64_t more, mo_tensor *tensor) {
   mo_paged_mirror *mirror = &cache->paged->mirror;
   int32_t *known = mirror->lengths_host[which];
   bool changed = !mirror->lengths_sent[which];
   *tensor = (mo_tensor){.dtype = MO_DTYPE_NONE};
   if (!rows_differ(cache, layer)) return MO_STATUS_OK;
   for (int64_t b = 0; b < mirror->batch; b++) {
-    const int32_t length = (int32_t)mo_paged_length(cache, layer, b);
+    const int32_t length = (int32_t)(mo_paged_length(cache, layer, b) + more);
     changed |= known[b] != length;
     known[b] = length;
   }
@@ -239,7 +240,7 @@ static mo_status_t fill_entry(mo_cache_t *cache, int64_t index, int which, int64
   MO_TRY(mo_paged_table(cache, &layer->tensors[4]));
   *entry = (mo_cache_entry){.view = mo_cache_view_of(layer->tensors), .length = layer->stored + count};
   entry->token_count = entry->length;
-  return send_lengths(cache, index, which, &entry->lengths);
+  return send_lengths(cache, index, which, 0, &entry->lengths);
 }
 
 mo_status_t mo_paged_read(mo_cache_t *cache, int64_t layer, mo_cache_entry *entry) {
@@ -248,6 +249,10 @@ mo_status_t mo_paged_read(mo_cache_t *cache, int64_t layer, mo_cache_entry *entr
 }
 
 /* ---- Prepare and commit ---- */
+
+mo_status_t mo_paged_written(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry) {
+  return send_lengths(cache, layer, 1, count, &entry->lengths);
+}
 
 mo_status_t mo_paged_prepare(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry, int64_t *slot) {
   MO_TRY(mo_paged_make_room(cache, layer, count));
@@ -259,11 +264,6 @@ mo_status_t mo_paged_prepare(mo_cache_t *cache, int64_t layer, int64_t count, mo
 
 const mo_tensor *mo_paged_offsets(const mo_cache_entry *entry) {
   return entry->lengths.dtype == MO_DTYPE_NONE ? NULL : &entry->lengths;
-}
-
-void mo_paged_cancel(mo_cache_t *cache) {
-  mo_paged_lists *lists = &cache->paged->lists;
-  for (int64_t b = 0; b < lists->batch; b++) mo_paged_shrink_row(cache, b, lists->page_counts_before[b]);
 }
 
 mo_status_t mo_paged_check_commit(const mo_cache_t *cache, int64_t layer, int64_t count) {
@@ -282,6 +282,7 @@ void mo_paged_commit(mo_cache_t *cache, int64_t layer, int64_t count) {
     lists->lengths[layer * lists->batch + b] += count;
     lists->page_counts_before[b] = lists->page_counts[b];
   }
+  mo_paged_forget_forks(cache);
   count_layer(cache, layer);
 }
 

@@ -22,6 +22,8 @@ void mo_paged_free(mo_cache_t *cache);
 mo_status_t mo_paged_prepare(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry, int64_t *slot);
 /* The new tokens of mo_paged_prepare go to the slots after each row's tokens: NULL if *slot holds for all rows. */
 const mo_tensor *mo_paged_offsets(const mo_cache_entry *entry);
+/* The tokens of a prepared entry are written: its lengths count them from here on. Before the commit, as it may fail. */
+mo_status_t mo_paged_written(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry);
 /* The write failed: pages that mo_paged_prepare took go back to the pool. */
 void mo_paged_cancel(mo_cache_t *cache);
 mo_status_t mo_paged_check_commit(const mo_cache_t *cache, int64_t layer, int64_t count);

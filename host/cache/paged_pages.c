@@ -5,12 +5,6 @@
 
 #include "host/cache/paged_rows.h"
 
-/* A shared page that is about to be written to. */
-typedef struct fork {
-  int64_t row, index;
-  int32_t old_page, new_page;
-} fork;
-
 static int32_t *page_at(const mo_cache_t *cache, int64_t row, int64_t index) {
   return &cache->paged->lists.table[row * cache->paged->max_pages + index];
 }
@@ -24,7 +18,7 @@ static void touched(const mo_cache_t *cache, int64_t layer, int64_t row, int64_t
 
 /* Walks over the shared pages that would be written to. Each one met counts as let go, as it will be: where two rows share a
  * page and nobody else does, one of them may keep it. `forks` NULL only counts. */
-static int64_t find_forks(const mo_cache_t *cache, int64_t layer, int64_t count, fork *forks) {
+static int64_t find_forks(const mo_cache_t *cache, int64_t layer, int64_t count, mo_paged_fork *forks) {
   mo_page_pool_t *pool = cache->paged->pool;
   int64_t found = 0;
   for (int64_t b = 0; b < cache->paged->lists.batch; b++) {
@@ -34,7 +28,7 @@ static int64_t find_forks(const mo_cache_t *cache, int64_t layer, int64_t count,
       const int32_t page = *page_at(cache, b, i);
       if (pool->page_references[page] <= 1) continue;
       if (forks != NULL) {
-        forks[found] = (fork){.row = b, .index = i, .old_page = page};
+        forks[found] = (mo_paged_fork){.row = b, .index = i, .old_page = page};
         pool->page_references[page]--;
       }
       found++;
@@ -44,7 +38,7 @@ static int64_t find_forks(const mo_cache_t *cache, int64_t layer, int64_t count,
 }
 
 /* References that find_forks took come back. */
-static void undo_forks(mo_page_pool_t *pool, const fork *forks, int64_t count) {
+static void undo_forks(mo_page_pool_t *pool, const mo_paged_fork *forks, int64_t count) {
   for (int64_t i = 0; i < count; i++) pool->page_references[forks[i].old_page]++;
 }
 
@@ -62,7 +56,7 @@ static mo_status_t check_room(const mo_cache_t *cache, int64_t layer, int64_t co
   return MO_STATUS_OK;
 }
 
-static mo_status_t copy_forks(mo_page_pool_t *pool, fork *forks, int64_t count) {
+static mo_status_t copy_forks(mo_page_pool_t *pool, mo_paged_fork *forks, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     forks[i].new_page = mo_page_pool_take_page(pool);
     const mo_status_t status = mo_page_pool_copy_page(pool, forks[i].old_page, forks[i].new_page);
@@ -73,7 +67,8 @@ static mo_status_t copy_forks(mo_page_pool_t *pool, fork *forks, int64_t count) 
   return MO_STATUS_OK;
 }
 
-static mo_status_t take_pages(mo_cache_t *cache, int64_t layer, int64_t count, int64_t fresh, fork *forks, int64_t fork_count) {
+static mo_status_t take_pages(mo_cache_t *cache, int64_t layer, int64_t count, int64_t fresh, mo_paged_fork *forks,
+                              int64_t fork_count) {
   mo_paged_lists *lists = &cache->paged->lists;
   mo_page_pool_t *pool = cache->paged->pool;
   MO_CHECK(fresh + fork_count <= pool->free_count, MO_STATUS_OUT_OF_MEMORY,
@@ -98,21 +93,47 @@ static mo_status_t take_pages(mo_cache_t *cache, int64_t layer, int64_t count, i
 mo_status_t mo_paged_make_room(mo_cache_t *cache, int64_t layer, int64_t count) {
   mo_paged_lists *lists = &cache->paged->lists;
   int64_t fresh;
-  fork *forks = NULL;
   MO_TRY(check_room(cache, layer, count, &fresh));
   const int64_t most_forks = find_forks(cache, layer, count, NULL);
   MO_CHECK(fresh + most_forks == 0 || !mo_cache_is_capturing(cache), MO_STATUS_WRONG_STATE,
            "cache update: pages are needed while the stream is captured (mo_cache_reserve before takes them)");
+  mo_paged_forget_forks(cache);
   memcpy(lists->page_counts_before, lists->page_counts, (size_t)lists->batch * sizeof *lists->page_counts);
   if (fresh + most_forks == 0) return MO_STATUS_OK;
-  const size_t bytes = (size_t)(most_forks + 1) * sizeof *forks;
-  forks = mo_host_allocate(cache->context, bytes);
+  const size_t bytes = (size_t)(most_forks + 1) * sizeof(mo_paged_fork);
+  mo_paged_fork *forks = mo_host_allocate(cache->context, bytes);
   if (forks == NULL) return MO_STATUS_OUT_OF_MEMORY;
   const int64_t fork_count = find_forks(cache, layer, count, forks);
   const mo_status_t status = take_pages(cache, layer, count, fresh, forks, fork_count);
-  if (status != MO_STATUS_OK) undo_forks(cache->paged->pool, forks, fork_count);
-  mo_host_free(cache->context, forks, bytes);
-  return status;
+  if (status != MO_STATUS_OK) {
+    undo_forks(cache->paged->pool, forks, fork_count);
+    mo_host_free(cache->context, forks, bytes);
+    return status;
+  }
+  cache->paged->forks = forks;
+  cache->paged->fork_count = fork_count;
+  cache->paged->fork_bytes = bytes;
+  return MO_STATUS_OK;
+}
+
+void mo_paged_forget_forks(mo_cache_t *cache) {
+  mo_host_free(cache->context, cache->paged->forks, cache->paged->fork_bytes);
+  cache->paged->forks = NULL;
+  cache->paged->fork_count = 0;
+}
+
+/* The old pages of forks are still held by those who shared them. */
+void mo_paged_cancel(mo_cache_t *cache) {
+  mo_paged_rows *rows = cache->paged;
+  for (int64_t b = 0; b < rows->lists.batch; b++) mo_paged_shrink_row(cache, b, rows->lists.page_counts_before[b]);
+  for (int64_t i = 0; i < rows->fork_count; i++) {
+    const mo_paged_fork *fork = &rows->forks[i];
+    mo_page_pool_retain_page(rows->pool, fork->old_page);
+    mo_page_pool_release_page(rows->pool, fork->new_page);
+    *page_at(cache, fork->row, fork->index) = fork->old_page;
+    mo_paged_mark_row(cache, fork->row);
+  }
+  mo_paged_forget_forks(cache);
 }
 
 void mo_paged_shrink_row(mo_cache_t *cache, int64_t row, int64_t pages) {

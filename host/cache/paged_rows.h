@@ -32,11 +32,20 @@ typedef struct mo_paged_mirror {
   bool lengths_sent[2];
 } mo_paged_mirror;
 
+/* A shared page of a row that was copied to be written to. */
+typedef struct mo_paged_fork {
+  int64_t row, index;
+  int32_t old_page, new_page;
+} mo_paged_fork;
+
 struct mo_paged_rows {
   mo_page_pool_t *pool;
   int64_t max_pages; /* of a row */
   mo_paged_lists lists;
   mo_paged_mirror mirror;
+  mo_paged_fork *forks; /* of the last prepare, until its tokens are counted */
+  int64_t fork_count;
+  size_t fork_bytes;
 };
 
 /* Lists without pages. Freeing gives the pages back. */
@@ -58,6 +67,7 @@ mo_status_t mo_paged_table(mo_cache_t *cache, mo_tensor *table);
 /* Pages of its own for the next `count` tokens of every row: new ones, and copies of shared ones that would be written to.
  * OUT_OF_MEMORY, INDEX_ERROR and WRONG_STATE (captured) leave all as it was. */
 mo_status_t mo_paged_make_room(mo_cache_t *cache, int64_t layer, int64_t count);
+void mo_paged_forget_forks(mo_cache_t *cache);
 /* Gives back the pages after the first `pages`. */
 void mo_paged_shrink_row(mo_cache_t *cache, int64_t row, int64_t pages);
 

@@ -158,6 +158,7 @@ static mo_status_t update(mo_cache_t *cache, int64_t index, const mo_tensor *key
   status = prepare(cache, index, count, &made, &slot);
   if (status != MO_STATUS_OK) goto undo;
   status = write_tokens(cache, layer, &made, slot, key, value, rotary, position_ids);
+  if (status == MO_STATUS_OK && cache->paged != NULL) status = mo_paged_written(cache, index, count, &made);
   if (status != MO_STATUS_OK) {
     if (cache->paged != NULL) mo_paged_cancel(cache);
     layer->prepared = layer->staged = 0;
@@ -165,8 +166,7 @@ static mo_status_t update(mo_cache_t *cache, int64_t index, const mo_tensor *key
   }
   const bool back_in_place = layer->staged == layer->capacity;
   MO_TRY(commit(cache, index, count));
-  if (cache->paged != NULL) MO_TRY(mo_paged_read(cache, index, &made));
-  else if (back_in_place) mo_cache_layer_read(cache, layer, &made);
+  if (cache->paged == NULL && back_in_place) mo_cache_layer_read(cache, layer, &made);
   if (entry != NULL) *entry = made;
   return MO_STATUS_OK;
 
