@@ -212,9 +212,11 @@ static const mo_cache_t *answering(const mo_cache_t *cache) { return cache->self
 
 mo_status_t mo_cache_check_single(const char *op, const mo_cache_t *cache) {
   MO_CHECK(cache != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the cache is NULL", op);
-  MO_CHECK(cache->self == NULL, MO_STATUS_INVALID_ARGUMENT,
-           "%s: an encoder-decoder cache has no layers of its own, ask mo_cache_self or mo_cache_cross", op);
-  return MO_STATUS_OK;
+  if (cache->self == NULL) return MO_STATUS_OK;
+  return mo_context_note(
+      cache->context,
+      mo_fail(MO_STATUS_INVALID_ARGUMENT,
+              "%s: an encoder-decoder cache has no layers of its own, ask mo_cache_self or mo_cache_cross", op));
 }
 
 mo_cache_layer *mo_cache_find_layer(const mo_cache_t *cache, int64_t layer) {
