@@ -17,6 +17,17 @@ namespace {
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
 
+/* The sequence that a packed token belongs to: the last one that begins at or before it (or the first, if none does). */
+__device__ __forceinline__ int mo_find_sequence(const int32_t *cumulative, int count, int token) {
+  int low = 0, high = count;
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    if (cumulative[middle] <= token) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
 /* grid: warps over (layer, key or value, row, head, token) */
 __global__ void __launch_bounds__(kThreads)
     kv_update_kernel(const __grid_constant__ mo_kv_update_kernel_args args, int64_t count, int floats_per_warp) {
@@ -27,23 +38,29 @@ __global__ void __launch_bounds__(kThreads)
   index /= args.length;
   const int head = static_cast<int>(index % args.heads);
   index /= args.heads;
-  const int row = static_cast<int>(index % args.batch);
+  const int source_row = static_cast<int>(index % args.batch);
   index /= args.batch;
   const bool is_value = index % 2 != 0;
   const int layer = static_cast<int>(index / 2);
   const mo_kv_update_side &side = args.layers[layer][is_value ? 1 : 0];
 
+  int row = source_row, begin = 0;
+  if (args.cumulative != nullptr) {
+    row = mo_find_sequence(args.cumulative, args.rows, token);
+    begin = args.cumulative[row];
+    if (token < begin || token >= args.cumulative[row + 1]) return;
+  }
   const int64_t first = args.offsets != nullptr ? args.offsets[row * args.offset_stride] : args.offset;
-  const int64_t slot = first + token;
+  const int64_t slot = first + token - begin;
   if (args.counts != nullptr && token >= args.counts[row * args.count_stride]) return;
   if (first < 0 || slot >= args.capacity) return;
   const mo_kv_place to = mo_kv_find_place(args.tables[layer], row, slot);
   if (!to.is_there) return;
   float *values = mo_shared_memory<float>() + warp * floats_per_warp;
   const bool turns = !is_value && args.turn.cosine != nullptr;
-  mo_kv_write_head(side.source.data, args.source_dtype, mo_kv_offset(side.source, row, head, token), side.cache,
+  mo_kv_write_head(side.source.data, args.source_dtype, mo_kv_offset(side.source, source_row, head, token), side.cache,
                    args.stored_dtype, to, head, turns ? &args.turn : nullptr,
-                   turns ? mo_kv_position(args.turn, row, token, slot) : 0, values, lane);
+                   turns ? mo_kv_position(args.turn, source_row, token, slot) : 0, values, lane);
 }
 
 /* grid: warps over (key or value, row, head, token) */
@@ -97,7 +114,7 @@ dim3 warps(int64_t count) { return dim3(static_cast<unsigned>((count + kWarps - 
 
 cudaError_t mo_launch_kv_update(const mo_kv_update_kernel_args *args, cudaStream_t stream) {
   const int64_t count = int64_t{2} * args->layer_count * args->batch * args->heads * args->length;
-  if (count == 0) return cudaSuccess;
+  if (count == 0 || (args->cumulative != nullptr && args->rows == 0)) return cudaSuccess;
   const mo_kv_update_side *first = args->layers[0];
   const int size = first[0].cache.size > first[1].cache.size ? first[0].cache.size : first[1].cache.size;
   const bool staged = args->turn.cosine != nullptr || first[0].cache.scale.data != nullptr;

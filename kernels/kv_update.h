@@ -27,6 +27,8 @@ typedef struct mo_kv_update_kernel_args {
   mo_dtype_t source_dtype, stored_dtype;
   int64_t offset;
   const int32_t *offsets, *counts; /* NULL */
+  const int32_t *cumulative;       /* NULL; else the sources hold the new tokens of `rows` rows packed, and batch is 1 */
+  int32_t rows;
   int64_t offset_stride, count_stride;
   mo_kv_turn turn; /* of keys */
 } mo_kv_update_kernel_args;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/core/arena.h"
+#include "host/core/attention_shape.h"
 #include "host/core/checked_math.h"
 #include "host/cpu/attention_kernels.h"
 #include "host/cpu/cpu_ops.h"
@@ -51,53 +52,52 @@ static void plan_blocks(mo_attention_plan *plan, bool has_weights) {
   plan->value_stride = round_up(plan->value_dim);
   const int64_t fitting = MO_ATTENTION_SCORE_BYTES / (plan->score_stride * (int64_t)sizeof(float)) / 8 * 8;
   plan->block_rows = clamp(fitting, 8, MO_ATTENTION_ROWS);
-  if (plan->block_rows > plan->query_count) plan->block_rows = plan->query_count;
+  if (plan->block_rows > plan->query_count) plan->block_rows = plan->query_count > 0 ? plan->query_count : 1;
 
   /* A value row is read where it lies if it is whole vectors of float32 and the block is not so long that rows far apart evict
    * each other (48 rows of a fused projection 3 KiB wide fill the sets of a first-level cache that they fall into). */
   const bool whole_vectors = plan->value_dim % MO_ATTENTION_LANES == 0;
   const bool float_values = plan->value.dtype == MO_DTYPE_FLOAT32;
   const bool near = plan->value.row == plan->value_stride || plan->key_count <= 32 || plan->query_count < 8;
-  plan->pack_values = !(whole_vectors && float_values && near);
+  plan->pack_values = !(whole_vectors && float_values && near) || plan->cache != NULL;
   plan->direct_output = whole_vectors && plan->output.dtype == MO_DTYPE_FLOAT32;
 }
 
 static void plan_call(const mo_attention_params *params, mo_attention_plan *plan) {
-  const mo_tensor *query = params->query, *key = params->key;
+  const mo_attention_shape shape = mo_attention_shape_of(params);
+  const mo_kv_view *cache = params->cache;
   *plan = (mo_attention_plan){
-      .batch_count = query->shape[0],
-      .head_count = query->shape[1],
-      .kv_head_count = key->shape[1],
-      .query_count = query->shape[2],
-      .key_count = key->shape[2],
-      .head_dim = query->shape[3],
-      .value_dim = params->value->shape[3],
-      .query = view_of(query),
-      .key = view_of(key),
-      .value = view_of(params->value),
+      .batch_count = shape.sequences,
+      .head_count = shape.heads,
+      .kv_head_count = shape.key_value_heads,
+      .query_count = shape.rows,
+      .key_count = shape.keys,
+      .head_dim = shape.head_dim,
+      .value_dim = shape.value_dim,
+      .cache = cache != NULL && (cache->block_table != NULL || cache->key_scale != NULL) ? cache : NULL,
+      .query = view_of(params->query),
+      .key = view_of(shape.key),
+      .value = view_of(shape.value),
       .output = view_of(params->output),
       .weights = view_of(params->weights),
       .mask = view_of(params->mask),
       .bias = view_of(params->bias),
       .causal = params->causal,
       .sliding_window = clamp(params->sliding_window, 0, MO_ATTENTION_POSITION_LIMIT),
-      .scale = params->scale != 0.0f ? params->scale : 1.0f / sqrtf((float)query->shape[3]),
+      .scale = params->scale != 0.0f ? params->scale : 1.0f / sqrtf((float)shape.head_dim),
       .soft_cap = params->soft_cap,
       .reduction = params->weights_reduction,
   };
   plan->heads_per_kv = plan->kv_head_count > 0 ? plan->head_count / plan->kv_head_count : 1;
-  plan->position = params->causal_offset == MO_CAUSAL_OFFSET_DEFAULT
-                       ? plan->key_count - plan->query_count
-                       : clamp(params->causal_offset, -MO_ATTENTION_POSITION_LIMIT, MO_ATTENTION_POSITION_LIMIT);
   if (params->log_sum_exp != NULL) {
     plan->log_sum_exp = params->log_sum_exp->data;
-    plan->lse_batch = params->log_sum_exp->strides[0];
+    plan->lse_batch = params->log_sum_exp->shape[0] == 1 ? 0 : params->log_sum_exp->strides[0];
     plan->lse_head = params->log_sum_exp->strides[1];
     plan->lse_row = params->log_sum_exp->strides[2];
   }
   if (params->weights != NULL) {
     plan->weight_slot_count = params->weight_heads.count > 0 ? params->weight_heads.count : (int32_t)plan->head_count;
-    plan->first_weight_row = params->weight_last_rows > 0 ? plan->query_count - params->weight_last_rows : 0;
+    plan->weight_rows = params->weight_last_rows;
   }
   plan_blocks(plan, params->weights != NULL);
 }
@@ -119,6 +119,8 @@ static void carve_thread(mo_arena *arena, const mo_attention_plan *plan, mo_atte
   thread->scores = mo_arena_carve(arena, float_bytes(rows, plan->score_stride));
   thread->accumulator = mo_arena_carve(arena, float_bytes(rows, plan->value_stride));
   thread->additive = mo_arena_carve(arena, float_bytes(1, plan->block_keys));
+  const int64_t width = plan->head_dim > plan->value_dim ? plan->head_dim : plan->value_dim;
+  thread->cached = mo_arena_carve(arena, plan->cache != NULL ? float_bytes(MO_ATTENTION_LANES, width) : 0);
   thread->uniform = mo_arena_carve(arena, float_bytes(1, plan->value_stride));
   thread->row_state = mo_arena_carve(arena, float_bytes(4, rows));
   thread->row_range = mo_arena_carve(arena, 2 * (size_t)rows * sizeof(int64_t));
@@ -128,17 +130,50 @@ static void carve_thread(mo_arena *arena, const mo_attention_plan *plan, mo_atte
   thread->reduced = mo_arena_carve(arena, plan->weights.data != NULL ? reduced : 0);
 }
 
-/* Checks key_lengths, which only the data can tell, and widens them. `lengths` NULL: checks only. */
-static mo_status_t read_lengths(const mo_attention_params *params, int64_t *lengths) {
-  const mo_tensor *tensor = params->key_lengths;
-  const int64_t key_count = params->key->shape[2];
-  for (int64_t b = 0; tensor != NULL && b < tensor->shape[0]; ++b) {
-    const int64_t at = b * tensor->strides[0];
+/* Sequence `n` of packed tokens: checks what only the data can tell. */
+static mo_status_t read_packed(const char *name, const mo_tensor *cumulative, int64_t n, int64_t tokens, int64_t bound,
+                               int64_t *first, int64_t *count) {
+  const int32_t *ends = cumulative->data;
+  MO_CHECK(ends[n] >= 0 && ends[n + 1] >= ends[n] && ends[n + 1] <= tokens, MO_STATUS_INVALID_ARGUMENT,
+           "attention: %s goes from %d to %d (sequence %lld), it must not fall nor leave 0..%lld", name, (int)ends[n],
+           (int)ends[n + 1], (long long)n, (long long)tokens);
+  MO_CHECK(ends[n + 1] - ends[n] <= bound, MO_STATUS_INVALID_ARGUMENT,
+           "attention: %s gives sequence %lld a length of %d, above the bound of %lld", name, (long long)n,
+           (int)(ends[n + 1] - ends[n]), (long long)bound);
+  *first = ends[n];
+  *count = ends[n + 1] - ends[n];
+  return MO_STATUS_OK;
+}
+
+static mo_status_t read_sequence(const mo_attention_params *params, const mo_attention_shape *shape, int64_t n,
+                                 mo_attention_sequence *sequence) {
+  *sequence = (mo_attention_sequence){.query_count = shape->rows, .key_count = shape->keys};
+  if (params->cumulative_query_lengths != NULL) {
+    MO_TRY(read_packed("cumulative_query_lengths", params->cumulative_query_lengths, n, params->query->shape[2], shape->rows,
+                       &sequence->query_first, &sequence->query_count));
+  }
+  if (params->cumulative_key_lengths != NULL) {
+    MO_TRY(read_packed("cumulative_key_lengths", params->cumulative_key_lengths, n, params->key->shape[2], shape->keys,
+                       &sequence->key_first, &sequence->key_count));
+  }
+  sequence->key_limit = sequence->key_count;
+  if (params->key_lengths != NULL) {
+    const mo_tensor *lengths = params->key_lengths;
+    const int64_t at = n * lengths->strides[0];
     const int64_t length =
-        tensor->dtype == MO_DTYPE_INT64 ? ((const int64_t *)tensor->data)[at] : ((const int32_t *)tensor->data)[at];
-    MO_CHECK(length >= 0 && length <= key_count, MO_STATUS_INVALID_ARGUMENT,
-             "attention: key_lengths[%lld] is %lld, outside 0..%lld", (long long)b, (long long)length, (long long)key_count);
-    if (lengths != NULL) lengths[b] = length;
+        lengths->dtype == MO_DTYPE_INT64 ? ((const int64_t *)lengths->data)[at] : ((const int32_t *)lengths->data)[at];
+    MO_CHECK(length >= 0 && length <= sequence->key_count, MO_STATUS_INVALID_ARGUMENT,
+             "attention: key_lengths[%lld] is %lld, outside 0..%lld", (long long)n, (long long)length,
+             (long long)sequence->key_count);
+    sequence->key_limit = length;
+    if (params->cache != NULL) sequence->key_count = length;
+  }
+  if (params->causal_offsets != NULL) {
+    sequence->position = ((const int32_t *)params->causal_offsets->data)[n];
+  } else if (params->causal_offset == MO_CAUSAL_OFFSET_DEFAULT) {
+    sequence->position = sequence->key_count - sequence->query_count;
+  } else {
+    sequence->position = clamp(params->causal_offset, -MO_ATTENTION_POSITION_LIMIT, MO_ATTENTION_POSITION_LIMIT);
   }
   return MO_STATUS_OK;
 }
@@ -167,8 +202,9 @@ static mo_attention_tasks plan_tasks(const mo_context_t *context, const mo_atten
   return tasks;
 }
 
-static bool selects(const mo_attention_plan *plan, int64_t head, int64_t first, int64_t count) {
-  return plan->weight_slots != NULL && plan->weight_slots[head] >= 0 && first + count > plan->first_weight_row;
+static bool selects(const mo_attention_plan *plan, int64_t batch, int64_t head, int64_t first, int64_t count) {
+  return plan->weight_slots != NULL && plan->weight_slots[head] >= 0 &&
+         first + count > mo_attention_first_weight_row(plan, batch);
 }
 
 static void run_task(const mo_attention_plan *plan, const mo_attention_tasks *tasks, mo_attention_thread *thread,
@@ -187,8 +223,9 @@ static void run_task(const mo_attention_plan *plan, const mo_attention_tasks *ta
   for (int64_t head = task_head; head < head_end; ++head) {
     for (int64_t block = task_block; block < block_end; ++block) {
       const int64_t first = block * plan->block_rows;
-      count = clamp(plan->query_count - first, 0, plan->block_rows);
-      const bool weights = selects(plan, head, first, count);
+      count = clamp(plan->sequences[batch].query_count - first, 0, plan->block_rows);
+      if (count == 0) break;
+      const bool weights = selects(plan, batch, head, first, count);
       selected = selected || weights;
       MO_CPU_SELECT(mo_attention_block)(plan, thread, batch, head, first, count, weights);
     }
@@ -211,22 +248,41 @@ static void run_tasks(const mo_attention_plan *plan, const mo_attention_tasks *t
   for (int64_t task = 0; task < tasks->count; ++task) run_task(plan, tasks, &threads[omp_get_thread_num()], task);
 }
 
+/* Rows of the weights that no row of their sequence belongs to become zeros: the tasks write the others. */
+static void clear_missing_rows(const mo_attention_params *params, const mo_attention_plan *plan, int32_t thread_count) {
+  const mo_tensor *weights = params->weights;
+  const int64_t slots = weights->shape[1], rows = weights->shape[2];
+  const size_t element = mo_dtype_bytes(weights->dtype), row_bytes = (size_t)weights->shape[3] * element;
+#pragma omp parallel for num_threads(thread_count) schedule(dynamic)
+  for (int64_t batch = 0; batch < plan->batch_count; ++batch) {
+    const int64_t count = plan->sequences[batch].query_count;
+    const bool column_sum = plan->reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM;
+    for (int64_t slot = 0; slot < slots; ++slot) {
+      for (int64_t row = 0; row < rows; ++row) {
+        const int64_t query_row = mo_attention_first_weight_row(plan, batch) + row;
+        if (column_sum ? count > 0 : query_row >= 0 && query_row < count) continue;
+        const int64_t at = batch * weights->strides[0] + slot * weights->strides[1] + row * weights->strides[2];
+        memset((char *)weights->data + (size_t)at * element, 0, row_bytes);
+      }
+    }
+  }
+}
+
 mo_status_t mo_cpu_attention(mo_context_t *context, const mo_attention_params *params) {
-  MO_TRY(read_lengths(params, NULL));
   mo_attention_plan plan;
   plan_call(params, &plan);
-  if (plan.batch_count == 0 || plan.head_count == 0 || plan.query_count == 0) return MO_STATUS_OK;
+  if (plan.batch_count == 0 || plan.head_count == 0) return MO_STATUS_OK;
   const mo_attention_tasks tasks = plan_tasks(context, &plan);
 
   /* Measure, ask, carve: the same code twice. */
-  int64_t *lengths = NULL;
+  mo_attention_sequence *sequences = NULL;
   int32_t *slots = NULL;
   mo_attention_thread *threads = NULL;
   mo_arena arena = {.base = NULL};
   for (int pass = 0; pass < 2; ++pass) {
     arena.used = 0;
     threads = mo_arena_carve(&arena, (size_t)tasks.thread_count * sizeof *threads);
-    lengths = mo_arena_carve(&arena, params->key_lengths != NULL ? (size_t)plan.batch_count * sizeof *lengths : 0);
+    sequences = mo_arena_carve(&arena, (size_t)plan.batch_count * sizeof *sequences);
     slots = mo_arena_carve(&arena, (size_t)plan.head_count * sizeof *slots);
     for (int32_t i = 0; i < tasks.thread_count; ++i) {
       mo_attention_thread measured;
@@ -240,13 +296,13 @@ mo_status_t mo_cpu_attention(mo_context_t *context, const mo_attention_params *p
       arena = (mo_arena){.base = memory, .capacity = arena.used};
     }
   }
-  if (params->key_lengths != NULL) {
-    MO_TRY(read_lengths(params, lengths));
-    plan.lengths = lengths;
-  }
+  const mo_attention_shape shape = mo_attention_shape_of(params);
+  for (int64_t n = 0; n < plan.batch_count; ++n) MO_TRY(read_sequence(params, &shape, n, &sequences[n]));
+  plan.sequences = sequences;
   if (params->weights != NULL) {
     fill_slots(params, &plan, slots);
     plan.weight_slots = slots;
+    clear_missing_rows(params, &plan, tasks.thread_count);
   }
   run_tasks(&plan, &tasks, threads);
   return MO_STATUS_OK;

@@ -11,6 +11,8 @@
 #include "host/cpu/attention_kernels.h"
 
 #include "host/cpu/attention_tile.h"
+#include "host/cpu/kv_dequantise.h"
+#include "host/cpu/kv_place.h"
 #include "host/cpu/softmax_rows.h"
 
 /* 64 rows in tiles of four, and the odd ones as two and one. */
@@ -25,6 +27,7 @@ typedef struct mo_row_tile {
 /* The work on one row block. */
 typedef struct mo_row_block {
   const mo_attention_plan *plan;
+  const mo_attention_sequence *sequence;
   mo_attention_thread *thread;
   int64_t batch, head, first, count;
   mo_row_tile tiles[MO_MAX_TILES];
@@ -45,7 +48,7 @@ static inline int64_t mo_max_(int64_t a, int64_t b) { return a > b ? a : b; }
 static void mo_find_ranges_(mo_row_block *block) {
   const mo_attention_plan *plan = block->plan;
   int64_t *range = block->thread->row_range;
-  const int64_t length = plan->lengths == NULL ? plan->key_count : plan->lengths[block->batch];
+  const int64_t length = block->sequence->key_limit;
   int64_t key_first = plan->key_count, key_end = 0;
   int tile_count = 0;
   for (int64_t row = 0; row < block->count; ++tile_count) {
@@ -54,7 +57,7 @@ static void mo_find_ranges_(mo_row_block *block) {
     tile->rows = mo_tile_rows_(block->count - row);
     int64_t low = plan->key_count, high_start = 0, low_end = plan->key_count, high = 0;
     for (const int64_t end = row + tile->rows; row < end; ++row) {
-      const int64_t position = plan->position + block->first + row;
+      const int64_t position = block->sequence->position + block->first + row;
       int64_t first_key = 0, end_key = length;
       if (plan->causal) end_key = mo_min_(end_key, position + 1);
       if (plan->sliding_window > 0) {
@@ -80,18 +83,59 @@ static void mo_find_ranges_(mo_row_block *block) {
   block->key_end = key_end;
 }
 
+/* Some tokens of a key/value head: token i has its elements from `element + i * row` of `data` on. */
+typedef struct mo_token_rows {
+  const void *data;
+  mo_dtype_t dtype;
+  int64_t element, row;
+} mo_token_rows;
+
+/* Up to MO_VL keys or values of a sequence, from `first` on, a multiple of MO_VL: they lie in one page. */
+static mo_token_rows mo_cached_rows_(const mo_attention_plan *plan, mo_attention_thread *thread, int64_t batch, int64_t kv_head,
+                                     bool values, int64_t first, int64_t count) {
+  const mo_tensor *stored = values ? plan->cache->value : plan->cache->key;
+  const mo_tensor *scale = values ? plan->cache->value_scale : plan->cache->key_scale;
+  const mo_kv_place place = mo_kv_find_place(plan->cache, batch, first);
+  const int64_t width = stored->shape[3];
+  mo_token_rows rows = {.data = thread->cached, .dtype = plan->query.dtype, .row = width};
+  if (!place.is_there) {
+    memset(thread->cached, 0, (size_t)(count * width) * sizeof *thread->cached);
+    return rows;
+  }
+  const uint8_t *from = (const uint8_t *)mo_kv_address(stored, place.block, kv_head, place.slot);
+  if (scale == NULL) return (mo_token_rows){.data = from, .dtype = stored->dtype, .row = stored->strides[2]};
+  const int64_t groups = scale->shape[3];
+  for (int64_t i = 0; i < count; ++i) {
+    mo_dequantise_head(thread->cached, rows.dtype, i * width, from + i * stored->strides[2],
+                       (const float *)mo_kv_address(scale, place.block, kv_head, place.slot + i), groups,
+                       groups > 0 ? width / groups : 0, stored->dtype == MO_DTYPE_INT8);
+  }
+  return rows;
+}
+
+static inline mo_token_rows mo_rows_(const mo_attention_plan *plan, mo_attention_thread *thread, int64_t batch, int64_t kv_head,
+                                     bool values, int64_t first, int64_t count) {
+  if (plan->cache != NULL) return mo_cached_rows_(plan, thread, batch, kv_head, values, first, count);
+  const mo_attention_view *view = values ? &plan->value : &plan->key;
+  const int64_t token = plan->sequences[batch].key_first + first;
+  return (mo_token_rows){.data = view->data,
+                         .dtype = view->dtype,
+                         .element = batch * view->batch + kv_head * view->head + token * view->row,
+                         .row = view->row};
+}
+
 static void mo_pack_range_(const mo_attention_plan *plan, mo_attention_thread *thread, int64_t batch, int64_t kv_head,
                            int64_t first, int64_t end) {
-  const mo_attention_view *key = &plan->key, *value = &plan->value;
-  const int64_t base = batch * key->batch + kv_head * key->head;
   for (int64_t j = first; j < end; j += MO_VL) {
-    mo_pack_panel_(thread->key_panels + j * plan->head_dim, key->data, key->dtype, base + j * key->row, key->row,
-                   (int)mo_min_(MO_VL, end - j), plan->head_dim);
+    const int64_t count = mo_min_(MO_VL, end - j);
+    const mo_token_rows keys = mo_rows_(plan, thread, batch, kv_head, false, j, count);
+    mo_pack_panel_(thread->key_panels + j * plan->head_dim, keys.data, keys.dtype, keys.element, keys.row, (int)count,
+                   plan->head_dim);
+    if (!plan->pack_values) continue;
+    const mo_token_rows values = mo_rows_(plan, thread, batch, kv_head, true, j, count);
+    mo_pack_rows_(thread->values + j * plan->value_stride, plan->value_stride, values.data, values.dtype, values.element,
+                  values.row, count, plan->value_dim, true);
   }
-  if (!plan->pack_values) return;
-  mo_pack_rows_(thread->values + first * plan->value_stride, plan->value_stride, value->data, value->dtype,
-                batch * value->batch + kv_head * value->head + first * value->row, value->row, end - first, plan->value_dim,
-                true);
 }
 
 /* Makes keys (and values) of the block's range ready; what the thread packed for an earlier block of the same head is kept. */
@@ -99,7 +143,7 @@ static void mo_pack_(const mo_row_block *block, int64_t kv_head) {
   const mo_attention_plan *plan = block->plan;
   mo_attention_thread *thread = block->thread;
   const int64_t group = block->batch * plan->kv_head_count + kv_head;
-  const int64_t length = plan->lengths == NULL ? plan->key_count : plan->lengths[block->batch];
+  const int64_t length = block->sequence->key_limit;
   const int64_t first = block->key_first, end = mo_round_up_vector_(block->key_end);
   if (thread->packed_group != group || first > thread->packed_end || end < thread->packed_first) {
     thread->packed_group = group;
@@ -304,19 +348,22 @@ static void mo_accumulate_(const mo_row_block *block, int64_t first, int64_t end
 static const float *mo_uniform_output_(const mo_row_block *block, int64_t kv_head) {
   const mo_attention_plan *plan = block->plan;
   mo_attention_thread *thread = block->thread;
-  const int64_t group = block->batch * plan->kv_head_count + kv_head;
+  const int64_t group = block->batch * plan->kv_head_count + kv_head, key_count = block->sequence->key_count;
   if (thread->uniform_group == group) return thread->uniform;
   thread->uniform_group = group;
-  const mo_attention_view *value = &plan->value;
-  const mo_vf share = mo_vf_set1(plan->key_count > 0 ? 1.0f / (float)plan->key_count : 0.0f);
-  for (int64_t d = 0; d < plan->value_dim; d += MO_VL) {
-    const int n = (int)mo_min_(MO_VL, plan->value_dim - d);
-    int64_t element = block->batch * value->batch + kv_head * value->head + d;
-    mo_vf sum = mo_vf_zero();
-    for (int64_t j = 0; j < plan->key_count; ++j, element += value->row) {
-      sum = mo_vf_fma(share, mo_vf_load_any(value->data, value->dtype, element, n), sum);
+  const mo_vf share = mo_vf_set1(key_count > 0 ? 1.0f / (float)key_count : 0.0f);
+  memset(thread->uniform, 0, (size_t)plan->value_stride * sizeof *thread->uniform);
+  for (int64_t j = 0; j < key_count; j += MO_VL) {
+    const int64_t count = mo_min_(MO_VL, key_count - j);
+    const mo_token_rows values = mo_rows_(plan, thread, block->batch, kv_head, true, j, count);
+    for (int64_t d = 0; d < plan->value_dim; d += MO_VL) {
+      const int n = (int)mo_min_(MO_VL, plan->value_dim - d);
+      mo_vf sum = mo_vf_load(thread->uniform + d);
+      for (int64_t i = 0; i < count; ++i) {
+        sum = mo_vf_fma(share, mo_vf_load_any(values.data, values.dtype, values.element + i * values.row + d, n), sum);
+      }
+      mo_vf_store(thread->uniform + d, sum);
     }
-    mo_vf_store(thread->uniform + d, sum);
   }
   return thread->uniform;
 }
@@ -329,7 +376,8 @@ static void mo_store_output_(const mo_row_block *block, int64_t kv_head, bool di
     if (direct && !nothing_visible) continue;
     const float *from = nothing_visible ? mo_uniform_output_(block, kv_head) : block->to + row * block->to_row;
     const mo_vf factor = mo_vf_set1(nothing_visible ? 1.0f : block->inverse[row]);
-    const int64_t element = block->batch * output->batch + block->head * output->head + (block->first + row) * output->row;
+    const int64_t token = block->sequence->query_first + block->first + row;
+    const int64_t element = block->batch * output->batch + block->head * output->head + token * output->row;
     for (int64_t d = 0; d < plan->value_dim; d += MO_VL) {
       const int n = (int)mo_min_(MO_VL, plan->value_dim - d);
       mo_vf_store_any(output->data, output->dtype, element + d, mo_vf_mul(mo_vf_load(from + d), factor), n);
@@ -339,10 +387,11 @@ static void mo_store_output_(const mo_row_block *block, int64_t kv_head, bool di
 
 static void mo_store_log_sum_exp_(const mo_row_block *block) {
   const mo_attention_plan *plan = block->plan;
+  const int64_t key_count = block->sequence->key_count;
   for (int64_t row = 0; row < block->count; ++row) {
     float *to = plan->log_sum_exp + block->batch * plan->lse_batch + block->head * plan->lse_head +
-                (block->first + row) * plan->lse_row;
-    if (block->maximum[row] == -INFINITY) *to = plan->key_count > 0 ? logf((float)plan->key_count) - FLT_MAX : -INFINITY;
+                (block->sequence->query_first + block->first + row) * plan->lse_row;
+    if (block->maximum[row] == -INFINITY) *to = key_count > 0 ? logf((float)key_count) - FLT_MAX : -INFINITY;
     else *to = block->maximum[row] + logf(block->sum[row]);
   }
 }
@@ -361,7 +410,8 @@ static inline void mo_add_weights_(float *to, const float *from, int64_t count, 
   const mo_vf f = mo_vf_set1(factor);
   for (int64_t j = 0; j < count; j += MO_VL) {
     const mo_vf p = from == NULL ? f : mo_vf_mul(mo_vf_load(from + j), f);
-    mo_vf_store(to + j, mo_vf_add(mo_vf_load(to + j), p));
+    /* what lies behind the keys of the sequence stays 0 */
+    mo_vf_store_partial(to + j, mo_vf_add(mo_vf_load(to + j), p), (int)mo_min_(MO_VL, count - j));
   }
 }
 
@@ -369,9 +419,10 @@ static inline void mo_add_weights_(float *to, const float *from, int64_t count, 
 static void mo_emit_row_(const mo_row_block *block, int64_t row, int64_t first, int64_t end, const float *scores) {
   const mo_attention_plan *plan = block->plan;
   const bool nothing_visible = block->maximum[row] == -INFINITY;
-  const float factor = nothing_visible ? 1.0f / (float)plan->key_count : block->inverse[row];
-  if (nothing_visible) first = 0, end = plan->key_count, scores = NULL;
-  end = mo_min_(end, plan->key_count);
+  const int64_t key_count = block->sequence->key_count;
+  const float factor = nothing_visible ? 1.0f / (float)key_count : block->inverse[row];
+  if (nothing_visible) first = 0, end = key_count, scores = NULL;
+  end = mo_min_(end, key_count);
   if (plan->reduction != MO_WEIGHTS_REDUCTION_NONE) {
     const int64_t padded = mo_round_up_vector_(plan->key_count);
     float *to =
@@ -381,7 +432,7 @@ static void mo_emit_row_(const mo_row_block *block, int64_t row, int64_t first, 
   }
   const mo_attention_view *weights = &plan->weights;
   const int64_t element = block->batch * weights->batch + plan->weight_slots[block->head] * weights->head +
-                          (block->first + row - plan->first_weight_row) * weights->row;
+                          (block->first + row - mo_attention_first_weight_row(plan, block->batch)) * weights->row;
 #define MO_STORE_ROW(dtype)                                                                                                    \
   do {                                                                                                                         \
     mo_store_weights_(weights->data, dtype, element, NULL, first, 0.0f);                                                       \
@@ -398,13 +449,14 @@ static void mo_emit_weights_(const mo_row_block *block) {
   const mo_attention_plan *plan = block->plan;
   const bool column_sum = plan->reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM;
   const int64_t padded = mo_round_up_vector_(plan->key_count);
+  const int64_t first_weight_row = mo_attention_first_weight_row(plan, block->batch);
   /* A block's sum first, then the total: the error grows with the number of blocks, not of rows. */
   float *total = block->thread->reduced, *part = total + padded;
   if (column_sum) mo_clear_(part, 0, padded);
   for (int i = 0; i < block->tile_count; ++i) {
     const mo_row_tile *tile = &block->tiles[i];
     for (int64_t row = tile->row; row < tile->row + tile->rows; ++row) {
-      if (block->first + row < plan->first_weight_row) continue;
+      if (block->first + row < first_weight_row) continue;
       const int64_t column = tile->end > 0 ? tile->first - block->key_first : 0;
       mo_emit_row_(block, row, tile->first, mo_round_up_vector_(tile->end),
                    block->thread->scores + row * plan->score_stride + column);
@@ -418,6 +470,7 @@ void MO_SIMD(mo_attention_block)(const mo_attention_plan *plan, mo_attention_thr
   const int64_t kv_head = head / plan->heads_per_kv;
   mo_row_block block; /* the tiles are many, and written one by one */
   block.plan = plan;
+  block.sequence = &plan->sequences[batch];
   block.thread = thread;
   block.batch = batch;
   block.head = head;
@@ -427,7 +480,8 @@ void MO_SIMD(mo_attention_block)(const mo_attention_plan *plan, mo_attention_thr
   mo_pack_(&block, kv_head);
 
   const mo_attention_view *query = &plan->query, *value = &plan->value, *output = &plan->output;
-  const int64_t query_element = batch * query->batch + head * query->head + first * query->row;
+  const int64_t token = block.sequence->query_first + first;
+  const int64_t query_element = batch * query->batch + head * query->head + token * query->row;
   if (query->dtype == MO_DTYPE_FLOAT32) {
     block.query = (const float *)query->data + query_element;
     block.query_row = query->row;
@@ -437,7 +491,9 @@ void MO_SIMD(mo_attention_block)(const mo_attention_plan *plan, mo_attention_thr
     block.query = thread->query;
     block.query_row = plan->head_dim;
   }
-  block.values = plan->pack_values ? thread->values : (const float *)value->data + batch * value->batch + kv_head * value->head;
+  block.values = plan->pack_values ? thread->values
+                                   : (const float *)value->data + batch * value->batch + kv_head * value->head +
+                                         block.sequence->key_first * value->row;
   block.value_row = plan->pack_values ? plan->value_stride : value->row;
   block.value_vectors = (plan->value_dim + MO_VL - 1) / MO_VL;
   block.maximum = thread->row_state;
@@ -452,7 +508,7 @@ void MO_SIMD(mo_attention_block)(const mo_attention_plan *plan, mo_attention_thr
   const bool one_pass = block.key_end - block.key_first <= plan->block_keys;
   const bool direct = plan->direct_output && one_pass;
   block.to =
-      direct ? (float *)output->data + batch * output->batch + head * output->head + first * output->row : thread->accumulator;
+      direct ? (float *)output->data + batch * output->batch + head * output->head + token * output->row : thread->accumulator;
   block.to_row = direct ? output->row : plan->value_stride;
   const float one = 1.0f;
   for (int64_t key = block.key_first; key < block.key_end; key += plan->block_keys) {
@@ -473,10 +529,11 @@ void MO_SIMD(mo_attention_store_reduced)(const mo_attention_plan *plan, mo_atten
   const mo_attention_view *weights = &plan->weights;
   const bool head_mean = plan->reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN;
   const float factor = head_mean ? 1.0f / (float)plan->weight_slot_count : 1.0f;
+  const int64_t first_weight_row = mo_attention_first_weight_row(plan, batch);
   for (int64_t row = 0; row < count; ++row) {
-    if (head_mean && first + row < plan->first_weight_row) continue;
+    if (head_mean && first + row < first_weight_row) continue;
     int64_t element = batch * weights->batch + slot * weights->head;
-    if (head_mean) element += (first + row - plan->first_weight_row) * weights->row;
+    if (head_mean) element += (first + row - first_weight_row) * weights->row;
     mo_store_weights_(weights->data, weights->dtype, element, thread->reduced + row * plan->score_stride, plan->key_count,
                       factor);
   }

@@ -24,21 +24,29 @@ typedef struct mo_attention_view {
   int64_t batch, head, row, column;
 } mo_attention_view;
 
+/* Where the tokens of one sequence lie, and what its rows see. */
+typedef struct mo_attention_sequence {
+  int64_t query_first, query_count;
+  int64_t key_first, key_count; /* the weights of a row that sees no key are uniform over these */
+  int64_t key_limit;            /* keys at and past it are masked and never read */
+  int64_t position;             /* of query row 0 */
+} mo_attention_sequence;
+
 typedef struct mo_attention_plan {
-  int64_t batch_count, head_count, kv_head_count, query_count, key_count, head_dim, value_dim;
+  int64_t batch_count, head_count, kv_head_count, query_count, key_count, head_dim, value_dim; /* counts: of the longest */
   int64_t heads_per_kv;
+  const mo_attention_sequence *sequences;                           /* batch_count of them */
+  const mo_kv_view *cache;                                          /* paged or quantised keys and values; NULL: plain */
   mo_attention_view query, key, value, output, weights, mask, bias; /* data NULL: not given */
   float *log_sum_exp;
   int64_t lse_batch, lse_head, lse_row;
-  const int64_t *lengths; /* per batch entry, or NULL */
   bool causal;
-  int64_t position;       /* of query row 0 */
   int64_t sliding_window; /* 0: none */
   float scale, soft_cap;
   mo_weights_reduction_t reduction;
   const int32_t *weight_slots; /* head -> place among the selected heads, or -1; NULL without weights */
   int32_t weight_slot_count;
-  int64_t first_weight_row; /* rows from here on are selected */
+  int64_t weight_rows; /* the last ones of each sequence are selected; 0: all */
 
   int64_t block_rows;
   int64_t block_keys;   /* scores held per row; a multiple of the lanes; all keys when there are weights */
@@ -56,6 +64,7 @@ typedef struct mo_attention_thread {
   float *scores;                    /* (block_rows, score_stride) */
   float *accumulator;               /* (block_rows, value_stride) */
   float *additive;                  /* block_keys: mask and bias of one row */
+  float *cached;                    /* (lanes, head_dim or value_dim): dequantised, or zeros of a page that is not there */
   float *uniform;                   /* value_stride: mean of all values, for rows that see no key */
   float *row_state;                 /* (4, block_rows): maximum, sum, rescaling, 1 / sum */
   int64_t *row_range;               /* (2, block_rows): first visible key and one past the last */
@@ -65,7 +74,12 @@ typedef struct mo_attention_thread {
   int64_t uniform_group;
 } mo_attention_thread;
 
-/* Rows [first, first + count) of one head. `weights`: these rows are selected (as far as they reach first_weight_row). */
+/* The row that the first row of the weights belongs to; below 0 where more rows are selected than there are. */
+static inline int64_t mo_attention_first_weight_row(const mo_attention_plan *plan, int64_t batch) {
+  return plan->weight_rows > 0 ? plan->sequences[batch].query_count - plan->weight_rows : 0;
+}
+
+/* Rows [first, first + count) of one head. `weights`: these rows are selected (as far as they reach the first one that is). */
 MO_CPU_DECLARE(void, mo_attention_block,
                (const mo_attention_plan *plan, mo_attention_thread *thread, int64_t batch, int64_t head, int64_t first,
                 int64_t count, bool weights));

@@ -24,38 +24,84 @@ static mo_status_t reserve_rows(mo_context_t *context, const mo_kv_view *view, i
 
 /* ---- Update ---- */
 
+/* What is written: a new token `token` of the sources becomes token `slot` of `row`. */
+typedef struct new_token {
+  int64_t row, slot, position;
+  bool is_written;
+} new_token;
+
 static int64_t first_slot(const mo_kv_update_params *params, int64_t row) {
   const mo_tensor *offsets = params->offsets;
   return offsets == NULL ? params->offset : ((const int32_t *)offsets->data)[row * offsets->strides[0]];
 }
 
-static int64_t token_count(const mo_kv_update_params *params, int64_t row) {
-  const mo_tensor *counts = params->counts;
+/* New tokens of a row, and the first of them along the token dimension of the sources. */
+static int64_t token_count(const mo_kv_update_params *params, int64_t row, int64_t *first) {
+  const mo_tensor *counts = params->counts, *cumulative = params->cumulative_lengths;
+  *first = 0;
+  if (cumulative != NULL) {
+    const int32_t *ends = cumulative->data;
+    *first = ends[row];
+    return (int64_t)ends[row + 1] - ends[row];
+  }
   return counts == NULL ? params->layers[0].key->shape[2] : ((const int32_t *)counts->data)[row * counts->strides[0]];
 }
 
-static int64_t position_of(const mo_kv_update_params *params, int64_t row, int64_t token) {
+static int64_t position_of(const mo_kv_update_params *params, int64_t row, int64_t token, int64_t slot) {
   const mo_tensor *ids = params->position_ids;
-  if (ids == NULL) return first_slot(params, row) + token;
+  if (ids == NULL) return slot;
   const int64_t at = (ids->shape[0] == 1 ? 0 : row * ids->strides[0]) + token * ids->strides[1];
   return ids->dtype == MO_DTYPE_INT64 ? ((const int64_t *)ids->data)[at] : ((const int32_t *)ids->data)[at];
+}
+
+/* `source_row` and `token` count along the sources' first and third dimension. */
+static new_token find_token(const mo_kv_update_params *params, int64_t rows, int64_t source_row, int64_t token) {
+  new_token found = {.row = source_row};
+  if (params->cumulative_lengths != NULL) { /* the last row that begins at or before the token */
+    const int32_t *ends = params->cumulative_lengths->data;
+    int64_t low = 0, high = rows;
+    while (high - low > 1) {
+      const int64_t middle = low + (high - low) / 2;
+      if (ends[middle] <= token) low = middle;
+      else high = middle;
+    }
+    found.row = low;
+    if (rows == 0) return found;
+  }
+  int64_t first = 0;
+  const int64_t count = token_count(params, found.row, &first);
+  found.is_written = token >= first && token < first + count;
+  found.slot = first_slot(params, found.row) + token - first;
+  found.position = params->rotary != NULL && found.is_written ? position_of(params, found.row, token, found.slot) : 0;
+  return found;
+}
+
+static int64_t row_count(const mo_kv_view *view) {
+  return view->block_table == NULL ? view->key->shape[0] : view->block_table->shape[0];
 }
 
 static mo_status_t check_rows(const mo_kv_update_params *params) {
   const mo_tensor *key = params->layers[0].key;
   const int64_t capacity = mo_kv_capacity(&params->layers[0].cache), length = key->shape[2];
-  for (int64_t row = 0; row < key->shape[0]; row++) {
-    const int64_t count = token_count(params, row), first = first_slot(params, row);
+  for (int64_t row = 0; row < row_count(&params->layers[0].cache); row++) {
+    int64_t begin = 0;
+    const int64_t count = token_count(params, row, &begin), first = first_slot(params, row);
+    MO_CHECK(params->cumulative_lengths == NULL || (begin >= 0 && count >= 0 && count <= length - begin),
+             MO_STATUS_INVALID_ARGUMENT,
+             "cache update: cumulative_lengths goes from %" PRId64 " to %" PRId64 " (row %" PRId64
+             "), it must not fall nor leave 0..%" PRId64,
+             begin, begin + count, row, length);
     MO_CHECK(count >= 0 && count <= length, MO_STATUS_INVALID_ARGUMENT,
              "cache update: counts holds %" PRId64 " (row %" PRId64 "), there are %" PRId64 " new tokens", count, row, length);
     MO_CHECK(first >= 0 && first <= capacity && count <= capacity - first, MO_STATUS_INVALID_ARGUMENT,
              "cache update: %" PRId64 " tokens from slot %" PRId64 " on (row %" PRId64 "), the cache has %" PRId64 " slots",
              count, first, row, capacity);
-    for (int64_t token = 0; params->rotary != NULL && token < count; token++) {
-      const int64_t position = position_of(params, row, token), positions = params->rotary->cosine->shape[0];
+    for (int64_t token = begin; params->rotary != NULL && token < begin + count; token++) {
+      const int64_t position = position_of(params, row, token, first + token - begin);
+      const int64_t positions = params->rotary->cosine->shape[0];
       MO_CHECK(position >= 0 && position < positions, MO_STATUS_INVALID_ARGUMENT,
                "cache update: position %" PRId64 " (row %" PRId64 ", token %" PRId64 "), outside the tables' range 0..%" PRId64,
-               position, row, token, positions - 1);
+               position, row, token - begin, positions - 1);
     }
   }
   return MO_STATUS_OK;
@@ -72,17 +118,17 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
   MO_TRY(reserve_rows(context, &params->layers[0].cache, &size, &scratch));
 #pragma omp parallel for num_threads(mo_context_thread_count(context)) schedule(static) reduction(| : failed)
   for (int64_t index = 0; index < rows; index++) {
-    const int64_t token = index % length, head = index / length % heads, row = index / length / heads % batch;
+    const int64_t token = index % length, head = index / length % heads, source_row = index / length / heads % batch;
     const mo_kv_update_layer *layer = &params->layers[index / length / heads / batch];
-    if (token >= token_count(params, row)) continue;
-    const mo_kv_place to = mo_kv_find_place(&layer->cache, row, first_slot(params, row) + token);
+    const new_token new = find_token(params, row_count(&layer->cache), source_row, token);
+    if (!new.is_written) continue;
+    const mo_kv_place to = mo_kv_find_place(&layer->cache, new.row, new.slot);
     if (!to.is_there) continue;
     float *const wide = scratch + omp_get_thread_num() * size;
-    const int64_t position = params->rotary != NULL ? position_of(params, row, token) : 0;
-    failed |= mo_kv_write_head(layer->key, layer->cache.key, layer->cache.key_scale, params->rotary, position,
-                               mo_kv_address(layer->key, row, head, token), to, head, wide) != MO_STATUS_OK;
+    failed |= mo_kv_write_head(layer->key, layer->cache.key, layer->cache.key_scale, params->rotary, new.position,
+                               mo_kv_address(layer->key, source_row, head, token), to, head, wide) != MO_STATUS_OK;
     failed |= mo_kv_write_head(layer->value, layer->cache.value, layer->cache.value_scale, NULL, 0,
-                               mo_kv_address(layer->value, row, head, token), to, head, wide) != MO_STATUS_OK;
+                               mo_kv_address(layer->value, source_row, head, token), to, head, wide) != MO_STATUS_OK;
   }
   MO_CHECK(!failed, MO_STATUS_INTERNAL, "cache update: a head could not be converted from %s", mo_dtype_name(shape->dtype));
   return MO_STATUS_OK;

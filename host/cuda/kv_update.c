@@ -35,6 +35,10 @@ mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *
     args.offsets = params->offsets->data;
     args.offset_stride = params->offsets->strides[0];
   }
+  if (params->cumulative_lengths != NULL) {
+    args.cumulative = params->cumulative_lengths->data;
+    args.rows = (int32_t)(params->cumulative_lengths->shape[0] - 1);
+  }
   if (params->counts != NULL) {
     args.counts = params->counts->data;
     args.count_stride = params->counts->strides[0];

@@ -4,6 +4,8 @@
 #include "modelout/kv_update.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "host/core/context_internal.h"
 #include "host/core/range.h"
@@ -14,7 +16,10 @@
 
 /* ---- Update ---- */
 
-static mo_status_t check_layer(const mo_context_t *context, const mo_kv_update_layer *layer, mo_kv_shape *shape) {
+/* What callers compiled before cumulative lengths were added pass. */
+#define FIRST_STRUCT_SIZE offsetof(mo_kv_update_params, cumulative_lengths)
+
+static mo_status_t check_layer(const mo_context_t *context, const mo_kv_update_layer *layer, bool packed, mo_kv_shape *shape) {
   const mo_tensor *key = layer->key, *value = layer->value;
   MO_TRY(mo_check_kv_view(UPDATE, context, &layer->cache, shape));
   const uint32_t dtypes = shape->quantised ? MO_DTYPES_FLOAT : MO_DTYPE_BIT(shape->dtype);
@@ -22,9 +27,9 @@ static mo_status_t check_layer(const mo_context_t *context, const mo_kv_update_l
   MO_TRY(mo_check_last_stride(UPDATE, "key", key));
   MO_TRY(mo_check_tensor(UPDATE, "value", context, value, MO_DTYPE_BIT(key->dtype), 4, 4));
   MO_TRY(mo_check_last_stride(UPDATE, "value", value));
-  MO_TRY(mo_check_shape(UPDATE, "key", key, 4, (const int64_t[]){shape->batch, shape->heads, key->shape[2], shape->key_size}));
-  MO_TRY(mo_check_shape(UPDATE, "value", value, 4,
-                        (const int64_t[]){shape->batch, shape->heads, key->shape[2], shape->value_size}));
+  const int64_t batch = packed ? 1 : shape->batch;
+  MO_TRY(mo_check_shape(UPDATE, "key", key, 4, (const int64_t[]){batch, shape->heads, key->shape[2], shape->key_size}));
+  MO_TRY(mo_check_shape(UPDATE, "value", value, 4, (const int64_t[]){batch, shape->heads, key->shape[2], shape->value_size}));
   MO_TRY(mo_check_kv_written(UPDATE, &layer->cache, "key", key));
   return mo_check_kv_written(UPDATE, &layer->cache, "value", value);
 }
@@ -70,9 +75,11 @@ static mo_status_t check_rotary(const mo_context_t *context, const mo_kv_update_
   MO_TRY(mo_check_rotary(UPDATE, context, rotary, shape->key_size));
   if (ids != NULL) {
     MO_TRY(mo_check_tensor(UPDATE, "position_ids", context, ids, MO_DTYPES_INDEX, 2, 2));
-    return mo_check_shape(UPDATE, "position_ids", ids, 2, (const int64_t[]){ids->shape[0] == 1 ? 1 : shape->batch, length});
+    const bool shared = ids->shape[0] == 1 || params->cumulative_lengths != NULL;
+    return mo_check_shape(UPDATE, "position_ids", ids, 2, (const int64_t[]){shared ? 1 : shape->batch, length});
   }
-  MO_CHECK(params->offsets != NULL || length == 0 || params->offset + length <= rotary->cosine->shape[0],
+  MO_CHECK(params->offsets != NULL || params->cumulative_lengths != NULL || length == 0 ||
+               params->offset + length <= rotary->cosine->shape[0],
            MO_STATUS_INVALID_ARGUMENT,
            UPDATE ": %" PRId64 " tokens from slot %" PRId64 " on, the tables have %" PRId64 " positions", length,
            params->offset, rotary->cosine->shape[0]);
@@ -86,21 +93,38 @@ static mo_status_t check_per_row(const mo_context_t *context, const char *name, 
   return mo_check_shape(UPDATE, name, tensor, 1, &batch);
 }
 
-static mo_status_t kv_update(mo_context_t *context, const mo_kv_update_params *params) {
+static mo_status_t check_packing(const mo_context_t *context, const mo_kv_update_params *params, int64_t batch) {
+  const mo_tensor *lengths = params->cumulative_lengths;
+  if (lengths == NULL) return MO_STATUS_OK;
+  MO_TRY(check_per_row(context, "cumulative_lengths", lengths, batch + 1));
+  MO_TRY(mo_check_last_stride(UPDATE, "cumulative_lengths", lengths));
+  MO_CHECK(params->counts == NULL, MO_STATUS_INVALID_ARGUMENT,
+           UPDATE ": counts was given along with cumulative_lengths, which say the same");
+  MO_CHECK(params->layers[0].key->shape[2] <= INT32_MAX, MO_STATUS_INVALID_ARGUMENT,
+           UPDATE ": %" PRId64 " packed tokens, past what cumulative_lengths can say", params->layers[0].key->shape[2]);
+  return MO_STATUS_OK;
+}
+
+static mo_status_t kv_update(mo_context_t *context, const mo_kv_update_params *given) {
   mo_kv_shape shape;
-  MO_TRY(mo_check_params(UPDATE, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
+  MO_TRY(mo_check_params(UPDATE, context, given, given == NULL ? 0 : given->struct_size, FIRST_STRUCT_SIZE));
+  mo_kv_update_params whole = MO_KV_UPDATE_PARAMS_INIT;
+  memcpy(&whole, given, given->struct_size < sizeof whole ? given->struct_size : sizeof whole);
+  const mo_kv_update_params *params = &whole;
   MO_CHECK(params->layer_count >= 0 && (params->layers != NULL || params->layer_count == 0), MO_STATUS_INVALID_ARGUMENT,
            UPDATE ": %d layers, or no list of them", (int)params->layer_count);
   if (params->layer_count == 0) return MO_STATUS_OK;
   for (int32_t i = 0; i < params->layer_count; i++) {
-    MO_TRY(check_layer(context, &params->layers[i], &shape));
+    MO_TRY(check_layer(context, &params->layers[i], params->cumulative_lengths != NULL, &shape));
     MO_TRY(check_alike(params, i));
   }
   const int64_t length = params->layers[0].key->shape[2];
   MO_TRY(check_per_row(context, "offsets", params->offsets, shape.batch));
   MO_TRY(check_per_row(context, "counts", params->counts, shape.batch));
-  MO_CHECK(params->offsets != NULL || (params->offset >= 0 && params->offset <= shape.capacity &&
-                                       (length <= shape.capacity - params->offset || params->counts != NULL)),
+  MO_TRY(check_packing(context, params, shape.batch));
+  MO_CHECK(params->offsets != NULL ||
+               (params->offset >= 0 && params->offset <= shape.capacity &&
+                (length <= shape.capacity - params->offset || params->counts != NULL || params->cumulative_lengths != NULL)),
            MO_STATUS_INVALID_ARGUMENT, UPDATE ": %" PRId64 " tokens from slot %" PRId64 " on, the cache has %" PRId64 " slots",
            length, params->offset, shape.capacity);
   if (params->rotary != NULL) MO_TRY(check_rotary(context, params, &shape));

@@ -44,6 +44,11 @@ typedef struct mo_kv_update_params {
   const mo_tensor *counts;       /* (B) int32: only the first counts[b] new tokens of a row are written; NULL: all */
   const mo_rotary *rotary;       /* keys are rotated on the way; NULL */
   const mo_tensor *position_ids; /* (B|1, T) int32 or int64, for rotary; NULL: the slot */
+
+  /* Rows with different numbers of new tokens, packed: (B + 1) int32, contiguous, not falling, on the device. Then key is
+   * (1, Hkv, T, D), value likewise, position_ids (1, T), row b owns the new tokens cumulative_lengths[b] ..
+   * cumulative_lengths[b + 1] - 1, and counts is NULL. NULL: (B, Hkv, T, D). A struct_size that ends before here is welcome. */
+  const mo_tensor *cumulative_lengths;
 } mo_kv_update_params;
 
 #define MO_KV_UPDATE_PARAMS_INIT MO_STRUCT_INIT(mo_kv_update_params)

@@ -274,8 +274,6 @@ static mo_status_t run_mirrored(mirror *m, run_function run, const void *params)
   }
 #define T(member) p.member = translate(&m, p.member)
 
-MIRRORED_OP(attention, mo_attention_params,
-            (T(output), T(weights), T(log_sum_exp), T(query), T(key), T(value), T(mask), T(bias), T(key_lengths)))
 MIRRORED_OP(softmax, mo_softmax_params, (T(output), T(input), T(mask), T(bias)))
 MIRRORED_OP(layer_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
 MIRRORED_OP(rms_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
@@ -304,6 +302,30 @@ MIRRORED_OP(sample, mo_sampling_params,
 
 MIRRORED_OP(kv_gather, mo_kv_gather_params, (VIEW(source), VIEW(destination), T(rows)))
 
+static mo_status_t run_attention(mo_context_t *context, const void *params) { return mo_attention(context, params); }
+
+mo_status_t test_attention(mo_context_t *context, const mo_attention_params *params) {
+  if (is_cpu_context(context) || params == NULL) return mo_attention(context, params);
+  mirror m = {.context = context};
+  mo_attention_params p = *params;
+  mo_kv_view cache;
+  T(output), T(weights), T(log_sum_exp), T(query), T(key), T(value), T(mask), T(bias), T(key_lengths);
+  if (p.struct_size == sizeof p) {
+    T(cumulative_query_lengths), T(cumulative_key_lengths), T(causal_offsets);
+    if (p.cache != NULL) {
+      cache = *p.cache;
+      cache.key = translate(&m, cache.key);
+      cache.value = translate(&m, cache.value);
+      cache.key_scale = translate(&m, cache.key_scale);
+      cache.value_scale = translate(&m, cache.value_scale);
+      cache.block_table = translate(&m, cache.block_table);
+      p.cache = &cache;
+    }
+  }
+  if (mo_attention(probe_of(context), &p) != MO_STATUS_OK) return mo_attention(context, &p);
+  return run_mirrored(&m, run_attention, &p);
+}
+
 #define MAX_LAYERS 8
 
 static mo_status_t run_kv_update(mo_context_t *context, const void *params) { return mo_kv_update(context, params); }
@@ -328,7 +350,7 @@ mo_status_t test_kv_update(mo_context_t *context, const mo_kv_update_params *par
     rotary.sine = translate(&m, rotary.sine);
     p.rotary = &rotary;
   }
-  T(offsets), T(counts), T(position_ids);
+  T(offsets), T(counts), T(position_ids), T(cumulative_lengths);
   if (mo_kv_update(probe_of(context), &p) != MO_STATUS_OK) return mo_kv_update(context, &p);
   return run_mirrored(&m, run_kv_update, &p);
 }
