@@ -8,8 +8,17 @@
 
 namespace {
 
-bool rows_are_aligned(const void *data, const int64_t (&strides)[3]) {
-  return mo_is_aligned16(data) && strides[0] % 8 == 0 && strides[1] % 8 == 0 && strides[2] % 8 == 0;
+/* width: elements of 16 bytes. */
+bool rows_are_aligned(const void *data, const int64_t (&strides)[3], int width = 8) {
+  return mo_is_aligned16(data) && strides[0] % width == 0 && strides[1] % width == 0 && strides[2] % width == 0;
+}
+
+/* Pieces of 16 bytes everywhere, and eight columns never with two scales. */
+bool keys_are_aligned(const mo_attention_kernel_args &args) {
+  const bool quantised = args.key_scale.data != nullptr;
+  const int width = quantised ? 16 : 8;
+  return rows_are_aligned(args.key, args.key_strides, width) && rows_are_aligned(args.value, args.value_strides, width) &&
+         (!quantised || (args.key_group % 8 == 0 && args.value_group % 8 == 0));
 }
 
 /* Heads are padded to the next of these in shared memory. */
@@ -30,8 +39,7 @@ cudaError_t launch_type(const mo_attention_kernel_args &args, size_t shared_byte
   bool done = false;
   if constexpr (sizeof(T) == 2) {
     if (args.head_dim % 8 == 0 && args.value_dim % 8 == 0 && rows_are_aligned(args.query, args.query_strides) &&
-        rows_are_aligned(args.key, args.key_strides) && rows_are_aligned(args.value, args.value_strides) &&
-        rows_are_aligned(args.output, args.output_strides)) {
+        keys_are_aligned(args) && rows_are_aligned(args.output, args.output_strides)) {
       const cudaError_t error = launch_mma<T>(args, shared_bytes_limit, stream, &done);
       if (error != cudaSuccess) return error;
     }
@@ -46,11 +54,19 @@ cudaError_t launch_type(const mo_attention_kernel_args &args, size_t shared_byte
 }  // namespace
 
 cudaError_t mo_launch_attention(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream) {
+  if (args->weights != nullptr && args->sequences_vary) {
+    const cudaError_t error = mo_launch_attention_outside(args, stream);
+    if (error != cudaSuccess) return error;
+  }
   if (args->batch == 0 || args->heads == 0 || args->query_length == 0) return cudaSuccess;
   switch (args->dtype) {
-    case MO_DTYPE_FLOAT32: return launch_type<float>(*args, shared_bytes_limit, stream);
-    case MO_DTYPE_FLOAT16: return launch_type<mo_half>(*args, shared_bytes_limit, stream);
-    case MO_DTYPE_BFLOAT16: return launch_type<mo_bfloat16>(*args, shared_bytes_limit, stream);
-    default: return cudaErrorInvalidValue; /* the front door lets these three through */
+    case MO_DTYPE_FLOAT32:
+      return launch_type<float>(*args, shared_bytes_limit, stream);
+    case MO_DTYPE_FLOAT16:
+      return launch_type<mo_half>(*args, shared_bytes_limit, stream);
+    case MO_DTYPE_BFLOAT16:
+      return launch_type<mo_bfloat16>(*args, shared_bytes_limit, stream);
+    default:
+      return cudaErrorInvalidValue; /* the front door lets these three through */
   }
 }

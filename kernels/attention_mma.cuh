@@ -18,6 +18,10 @@
  * weights are written as zeros. Keys hidden within a visited tile, and those a mask tensor hides, are computed and come out as
  * exactly 0.
  *
+ * Keys and values may lie in a cache: then every 16-byte copy finds its page in the block table, and codes of quantised storage
+ * arrive as they are, in the second half of their row of the tile, and are widened there before the tile is used (the copies of
+ * the next one are under way meanwhile). One branch a tile, none in the loops over it.
+ *
  * Selected heads and last n rows: in the same launch, a block with no selected row of a selected head runs without weights.
  * Head mean and column sum are made from the rows' statistics by attention_reduced.cu.
  *
@@ -55,6 +59,7 @@ struct Tile {
   static constexpr int staging_stride = kStoreKeys + 4; /* floats */
   static constexpr size_t fixed_bytes = (query_elements + 4 * buffer_elements) * 2;
   static constexpr size_t staging_bytes = kRows * staging_stride * 4;
+  static constexpr int step = stride / 4; /* int64 from padding to padding of the query's rows */
 };
 
 /* Floats per slab row: padded by 4 so that the eight rows of a fragment meet different banks. */
@@ -64,9 +69,9 @@ template <typename T, int Dim>
 struct Block {
   using Shape = Tile<Dim>;
   const mo_attention_kernel_args &args;
-  const mo_score_rules rules;
+  const mo_sequence<Shape::step> sequence; /* in the padding of the query's rows 1 to 4 */
+  const mo_score_rules<Shape::step> rules;
   int64_t batch, head, first_row;
-  const T *query, *key, *value; /* of this (batch, head) */
   T *shared_query, *shared_keys, *shared_values;
   int *shared_flag;
   float *shared_scores; /* slab or staging */
@@ -74,12 +79,12 @@ struct Block {
   float output[Dim / 8][4];
   float maximum[2], sum[2]; /* of rows g and g + 8 of this warp */
 
+  static __device__ __forceinline__ mo_sequence<Shape::step> place_of_sequence() {
+    return {reinterpret_cast<int64_t *>(mo_shared_memory<T>() + Shape::stride + Dim)};
+  }
+
   __device__ __forceinline__ Block(const mo_attention_kernel_args &a, int64_t b, int64_t h, int64_t row)
-      : args(a), rules(a, b, h), batch(b), head(h), first_row(row) {
-    const int64_t kv_head = h / (a.heads / a.key_value_heads);
-    query = static_cast<const T *>(a.query) + b * a.query_strides[0] + h * a.query_strides[1];
-    key = static_cast<const T *>(a.key) + b * a.key_strides[0] + kv_head * a.key_strides[1];
-    value = static_cast<const T *>(a.value) + b * a.value_strides[0] + kv_head * a.value_strides[1];
+      : args(a), sequence(place_of_sequence()), rules(a, sequence, b, h), batch(b), head(h), first_row(row) {
     shared_query = mo_shared_memory<T>();
     shared_keys = shared_query + Shape::query_elements;
     shared_values = shared_keys + 2 * Shape::buffer_elements;
@@ -92,20 +97,50 @@ struct Block {
     t = lane % 4;
   }
 
+  __device__ __forceinline__ int64_t kv_head() const { return head / (args.heads / args.key_value_heads); }
+
   /* Row of the query (not of the block) that fragment element i of this thread belongs to. */
   __device__ __forceinline__ int64_t row_of(int i) const { return first_row + warp * 16 + g + (i >= 2 ? 8 : 0); }
 
   __device__ __forceinline__ void start_query() const {
-    mo_start_tile<kRows, Dim, Shape::stride, kThreads>(shared_query, query, args.query_strides[2], first_row, args.query_length,
-                                                       args.head_dim);
+    const T *query = static_cast<const T *>(args.query) + batch * args.query_strides[0] + head * args.query_strides[1] +
+                     sequence.query_first() * args.query_strides[2];
+    mo_start_tile<kRows, Dim, Shape::stride, kThreads>(shared_query, query, args.query_strides[2], first_row,
+                                                       sequence.query_count(), args.head_dim);
   }
-  __device__ __forceinline__ void start_keys(int64_t tile, int64_t limit) const {
-    mo_start_tile<Shape::keys, Dim, Shape::stride, kThreads>(shared_keys + (tile & 1) * Shape::buffer_elements, key,
-                                                             args.key_strides[2], tile * Shape::keys, limit, args.head_dim);
+  /* Scales of a tile: those of keys, and behind them those of values. */
+  __device__ __forceinline__ float *scales_of(int64_t tile, bool values) const {
+    const int keys = Shape::keys * (args.head_dim / args.key_group),
+              both = keys + Shape::keys * (args.value_dim / args.value_group);
+    return reinterpret_cast<float *>(mo_shared_memory<char>() + args.scales_at) + (tile & 1) * both + (values ? keys : 0);
   }
-  __device__ __forceinline__ void start_values(int64_t tile, int64_t limit) const {
-    mo_start_tile<Shape::keys, Dim, Shape::stride, kThreads>(shared_values + (tile & 1) * Shape::buffer_elements, value,
-                                                             args.value_strides[2], tile * Shape::keys, limit, args.value_dim);
+  __device__ __forceinline__ void start_side(int64_t tile, int64_t limit, bool values) const {
+    T *shared = (values ? shared_values : shared_keys) + (tile & 1) * Shape::buffer_elements;
+    const void *data = values ? args.value : args.key;
+    const int64_t(&strides)[3] = values ? args.value_strides : args.key_strides;
+    const int columns = values ? args.value_dim : args.head_dim;
+    if (!args.cached) {
+      const T *first =
+          static_cast<const T *>(data) + batch * strides[0] + kv_head() * strides[1] + sequence.key_first() * strides[2];
+      mo_start_tile<Shape::keys, Dim, Shape::stride, kThreads>(shared, first, strides[2], tile * Shape::keys, limit, columns);
+      return;
+    }
+    const bool quantised = args.key_scale.data != nullptr;
+    mo_start_cached_tile<Shape::keys, Dim, Shape::stride, kThreads>(shared, args, data, strides, quantised, batch, kv_head(),
+                                                                    tile * Shape::keys, limit, 0, columns);
+    if (quantised) {
+      mo_start_scales<Shape::keys, kThreads>(scales_of(tile, values), args, values ? args.value_scale : args.key_scale,
+                                             columns / (values ? args.value_group : args.key_group), batch, kv_head(),
+                                             tile * Shape::keys, limit);
+    }
+  }
+  __device__ __forceinline__ void start_keys(int64_t tile, int64_t limit) const { start_side(tile, limit, false); }
+  __device__ __forceinline__ void start_values(int64_t tile, int64_t limit) const { start_side(tile, limit, true); }
+  __device__ __forceinline__ void widen_side(int64_t tile, bool values) const {
+    const int columns = values ? args.value_dim : args.head_dim, group = values ? args.value_group : args.key_group;
+    mo_widen_tile<Shape::keys, Dim, Shape::stride, kThreads>(
+        (values ? shared_values : shared_keys) + (tile & 1) * Shape::buffer_elements, scales_of(tile, values), columns / group,
+        group, args.stored_dtype == MO_DTYPE_INT8);
   }
 
   /* Calls use(tile) for every tile, with its keys and / or values in shared memory and the next ones on their way. */
@@ -125,6 +160,11 @@ struct Block {
         if (Values) start_values(tile + 1, limit);
       }
       mo_async_commit();
+      if (args.key_scale.data != nullptr) {
+        if (Keys) widen_side(tile, false);
+        if (Values) widen_side(tile, true);
+        __syncthreads();
+      }
       use(tile);
     }
     mo_async_wait<0>();
@@ -164,7 +204,7 @@ struct Block {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int64_t row = row_of(i);
-        s[n][i] = row < args.query_length ? rules.score(s[n][i], row, first_key + n * 8 + 2 * t + i % 2) : -INFINITY;
+        s[n][i] = rules.score(s[n][i], row, first_key + n * 8 + 2 * t + i % 2);
       }
     }
   }
@@ -248,12 +288,13 @@ struct Block {
     }
     /* which of the 16 rows: every quad knows its own two */
     const unsigned low = __ballot_sync(mo_full_warp, want[0] && t == 0), high = __ballot_sync(mo_full_warp, want[1] && t == 0);
-    T *out = static_cast<T *>(args.output) + batch * args.output_strides[0] + head * args.output_strides[1];
+    T *out = static_cast<T *>(args.output) + batch * args.output_strides[0] + head * args.output_strides[1] +
+             (sequence.query_first() + first_row + warp * 16) * args.output_strides[2];
     const int chunks = (args.value_dim + 7) / 8;
     for (int i = lane; i < 16 * chunks; i += 32) {
       const int row = i / chunks, chunk = i % chunks;
       if (((row < 8 ? low : high) >> (row % 8 * 4) & 1u) == 0) continue;
-      mo_store16(out + (first_row + warp * 16 + row) * args.output_strides[2] + chunk * 8,
+      mo_store16(out + row * args.output_strides[2] + chunk * 8,
                  *reinterpret_cast<const uint4 *>(mine + row * Shape::stride + chunk * 8));
     }
     __syncwarp();
@@ -268,16 +309,17 @@ struct Block {
     __syncthreads();
     if (*shared_flag == 0) return;
     clear_output();
-    for_tiles<false, true>(0, (args.key_length + Shape::keys - 1) / Shape::keys, args.key_length, [&](int64_t tile) {
+    const int64_t count = sequence.key_count();
+    for_tiles<false, true>(0, (count + Shape::keys - 1) / Shape::keys, count, [&](int64_t tile) {
       float ones[Shape::keys / 8][4];
 #pragma unroll
       for (int n = 0; n < Shape::keys / 8; ++n) {
 #pragma unroll
-        for (int i = 0; i < 4; ++i) ones[n][i] = tile * Shape::keys + n * 8 + 2 * t + i % 2 < args.key_length ? 1.0f : 0.0f;
+        for (int i = 0; i < 4; ++i) ones[n][i] = tile * Shape::keys + n * 8 + 2 * t + i % 2 < count ? 1.0f : 0.0f;
       }
       accumulate_output(tile, ones);
     });
-    const float mean = args.key_length > 0 ? 1.0f / static_cast<float>(args.key_length) : 0.0f;
+    const float mean = count > 0 ? 1.0f / static_cast<float>(count) : 0.0f;
     const float scale[2] = {mean, mean};
     store_output(scale, dead);
   }
@@ -287,8 +329,8 @@ struct Block {
     if (t != 0) return;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      if (row_of(2 * half) < args.query_length)
-        mo_store_row_results(args, batch, head, row_of(2 * half), maximum[half], sum[half]);
+      if (row_of(2 * half) < sequence.query_count())
+        mo_store_row_results(args, sequence, batch, head, row_of(2 * half), maximum[half], sum[half]);
     }
   }
 
@@ -297,7 +339,7 @@ struct Block {
                                                    const float *weights) const {
     mo_store_weight_row(args,
                         batch * args.weights_strides[0] + slot * args.weights_strides[1] +
-                            (row - args.first_weight_row) * args.weights_strides[2] + first_key,
+                            (row - sequence.first_weight_row()) * args.weights_strides[2] + first_key,
                         count, weights, lane);
   }
 
@@ -312,7 +354,7 @@ __device__ __forceinline__ void run_without_weights(Block<T, Dim> &block, int64_
   using Shape = Tile<Dim>;
   block.reset_softmax();
   block.clear_output();
-  block.template for_tiles<true, true>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+  block.template for_tiles<true, true>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
     float s[Shape::keys / 8][4], correction[2];
     block.compute_scores(tile, s);
     block.advance_softmax(s, correction);
@@ -331,9 +373,8 @@ template <typename T, int Dim>
 __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t slot, int64_t first_tile, int64_t end_tile,
                                                 const float (&inverse)[2], const float (&fill)[2]) {
   using Shape = Tile<Dim>;
-  const mo_attention_kernel_args &args = block.args;
   float *mine = block.shared_scores + block.warp * 16 * Shape::staging_stride;
-  const int64_t tiles = (args.key_length + Shape::keys - 1) / Shape::keys;
+  const int64_t tiles = (block.sequence.key_count() + Shape::keys - 1) / Shape::keys;
   auto stage = [&](int64_t tile, const float(&p)[Shape::keys / 8][4]) {
     float *part = mine + tile % Shape::tiles_per_store * Shape::keys;
 #pragma unroll
@@ -349,10 +390,10 @@ __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t sl
     if ((tile + 1) % Shape::tiles_per_store != 0 && tile + 1 != tiles) return;
     __syncwarp();
     const int64_t first_key = tile / Shape::tiles_per_store * kStoreKeys;
-    const int64_t count = args.key_length - first_key < kStoreKeys ? args.key_length - first_key : kStoreKeys;
+    const int64_t left = block.sequence.key_count() - first_key, count = left < kStoreKeys ? left : kStoreKeys;
     for (int row = 0; row < 16; ++row) {
       const int64_t query_row = block.first_row + block.warp * 16 + row;
-      if (query_row >= args.first_weight_row && query_row < args.query_length) {
+      if (query_row >= block.sequence.first_weight_row() && query_row < block.sequence.query_count()) {
         block.store_weight_row(slot, query_row, first_key, count, mine + row * Shape::staging_stride);
       }
     }
@@ -374,7 +415,7 @@ __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t sl
   };
   block.clear_output();
   fill_tiles(0, first_tile < tiles ? first_tile : tiles);
-  block.template for_tiles<true, true>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+  block.template for_tiles<true, true>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
     float p[Shape::keys / 8][4];
     block.compute_scores(tile, p);
 #pragma unroll
@@ -403,7 +444,7 @@ __device__ __forceinline__ void run_slab(Block<T, Dim> &block, int64_t slot, int
   const int64_t stride = slab_stride(args.key_length);
   float *mine = block.shared_scores + block.warp * 16 * stride;
   block.reset_softmax();
-  block.template for_tiles<true, false>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+  block.template for_tiles<true, false>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
     float s[Shape::keys / 8][4], correction[2];
     block.compute_scores(tile, s);
 #pragma unroll
@@ -419,7 +460,7 @@ __device__ __forceinline__ void run_slab(Block<T, Dim> &block, int64_t slot, int
   __syncwarp();
   const int64_t first_key = first_tile * Shape::keys;
   const int64_t end_key = first_tile < end_tile ? end_tile * Shape::keys : first_key;
-  const float uniform = 1.0f / static_cast<float>(args.key_length);
+  const float uniform = 1.0f / static_cast<float>(block.sequence.key_count());
   for (int row = 0; row < 16; ++row) {
     const float row_maximum = block.of_row(block.maximum, row), row_sum = block.of_row(block.sum, row);
     const bool dead = row_maximum == -INFINITY;
@@ -431,13 +472,13 @@ __device__ __forceinline__ void run_slab(Block<T, Dim> &block, int64_t slot, int
     }
     __syncwarp();
     const int64_t query_row = block.first_row + block.warp * 16 + row;
-    if (query_row >= args.first_weight_row && query_row < args.query_length) {
-      block.store_weight_row(slot, query_row, 0, args.key_length, mine + row * stride);
+    if (query_row >= block.sequence.first_weight_row() && query_row < block.sequence.query_count()) {
+      block.store_weight_row(slot, query_row, 0, block.sequence.key_count(), mine + row * stride);
     }
   }
   __syncwarp();
   block.clear_output();
-  block.template for_tiles<false, true>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+  block.template for_tiles<false, true>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
     float p[Shape::keys / 8][4];
 #pragma unroll
     for (int n = 0; n < Shape::keys / 8; ++n) {
@@ -463,14 +504,18 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Dim>) attention_kernel(mo
   using Shape = Tile<Dim>;
   /* The last rows first: with a causal mask they are the longest, and short ones then fill the end. */
   const int64_t first_row = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * kRows;
+  if (threadIdx.x == 0) mo_write_sequence(args, blockIdx.z, Block<T, Dim>::place_of_sequence());
+  __syncthreads();
   Block<T, Dim> block(args, blockIdx.z, blockIdx.y, first_row);
-  const int64_t last_row = first_row + kRows < args.query_length ? first_row + kRows - 1 : args.query_length - 1;
+  const int64_t rows = block.sequence.query_count();
+  if (first_row >= rows) return;
+  const int64_t last_row = first_row + kRows < rows ? first_row + kRows - 1 : rows - 1;
   const int64_t first_tile = block.rules.first_key(first_row) / Shape::keys;
   const int64_t end_tile = (block.rules.end_key(last_row) + Shape::keys - 1) / Shape::keys;
   block.start_query();
 
   int64_t slot = -1;
-  if (Mode != Weights::none && last_row >= args.first_weight_row) slot = mo_head_slot(args, block.head);
+  if (Mode != Weights::none && last_row >= block.sequence.first_weight_row()) slot = mo_head_slot(args, block.head);
   bool normalised = false;
   float inverse[2] = {0.0f, 0.0f};
   if (Mode == Weights::slab && slot >= 0) {
@@ -478,7 +523,7 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Dim>) attention_kernel(mo
     normalised = true;
   } else if (Mode == Weights::two_pass && slot >= 0) {
     block.reset_softmax();
-    block.template for_tiles<true, false>(first_tile, end_tile, block.rules.key_limit, [&](int64_t tile) {
+    block.template for_tiles<true, false>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
       float s[Shape::keys / 8][4], correction[2];
       block.compute_scores(tile, s);
       block.advance_softmax(s, correction);
@@ -489,7 +534,7 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Dim>) attention_kernel(mo
     for (int half = 0; half < 2; ++half) {
       const bool dead = block.maximum[half] == -INFINITY;
       inverse[half] = dead ? 0.0f : 1.0f / block.sum[half];
-      fill[half] = dead ? 1.0f / static_cast<float>(args.key_length) : 0.0f;
+      fill[half] = dead ? 1.0f / static_cast<float>(block.sequence.key_count()) : 0.0f;
     }
     run_second_pass(block, slot, first_tile, end_tile, inverse, fill);
     normalised = true;
@@ -501,7 +546,7 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Dim>) attention_kernel(mo
   float scale[2];
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const bool exists = block.row_of(2 * half) < args.query_length;
+    const bool exists = block.row_of(2 * half) < block.sequence.query_count();
     dead[half] = exists && block.maximum[half] == -INFINITY;
     alive[half] = exists && !dead[half];
     scale[half] = normalised ? 1.0f : block.sum[half] > 0.0f ? 1.0f / block.sum[half] : 0.0f;
@@ -512,13 +557,20 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Dim>) attention_kernel(mo
 }
 
 template <typename T, int Dim>
-cudaError_t launch(const mo_attention_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream, bool *fits) {
+cudaError_t launch(const mo_attention_kernel_args &given, size_t shared_bytes_limit, cudaStream_t stream, bool *fits) {
   using Shape = Tile<Dim>;
+  mo_attention_kernel_args args = given;
+  size_t scale_bytes = 0; /* of two tiles of keys and values */
+  if (args.key_scale.data != nullptr) {
+    const int groups = args.head_dim / args.key_group + args.value_dim / args.value_group;
+    scale_bytes = size_t{2} * Shape::keys * groups * sizeof(float);
+  }
   const bool with_weights = args.weights != nullptr && args.weights_reduction == MO_WEIGHTS_REDUCTION_NONE;
   const size_t slab_bytes = Shape::fixed_bytes + static_cast<size_t>(kRows * slab_stride(args.key_length)) * sizeof(float);
   const size_t staged_bytes = Shape::fixed_bytes + Shape::staging_bytes;
-  const bool slab = with_weights && slab_bytes <= shared_bytes_limit;
-  const size_t shared = slab ? slab_bytes : with_weights ? staged_bytes : Shape::fixed_bytes;
+  const bool slab = with_weights && slab_bytes + scale_bytes <= shared_bytes_limit;
+  args.scales_at = slab ? slab_bytes : with_weights ? staged_bytes : Shape::fixed_bytes;
+  const size_t shared = args.scales_at + scale_bytes;
   *fits = shared <= shared_bytes_limit;
   if (!*fits) return cudaSuccess;
   const dim3 grid(static_cast<unsigned>((args.query_length + kRows - 1) / kRows), static_cast<unsigned>(args.heads),

@@ -22,25 +22,36 @@ constexpr int kRowsPerWarp = 4;
 constexpr int kRows = kWarps * kRowsPerWarp;
 constexpr int kKeys = 32;
 
-inline size_t shared_bytes(int head_dim, int value_dim) {
-  return (static_cast<size_t>(kRows + kKeys) * (head_dim + 1) + static_cast<size_t>(kKeys) * (value_dim + 1)) * sizeof(float);
+/* Behind the tiles. */
+constexpr size_t kSequenceBytes = mo_sequence<2>::pairs * 16;
+
+inline size_t tile_bytes(int head_dim, int value_dim) {
+  const size_t bytes =
+      (static_cast<size_t>(kRows + kKeys) * (head_dim + 1) + static_cast<size_t>(kKeys) * (value_dim + 1)) * sizeof(float);
+  return (bytes + 15) / 16 * 16;
+}
+
+__device__ __forceinline__ mo_sequence<2> place_of_sequence(const mo_attention_kernel_args &args) {
+  return {reinterpret_cast<int64_t *>(mo_shared_memory<char>() + args.sequence_at)};
 }
 
 template <typename T>
 struct Block {
   const mo_attention_kernel_args &args;
-  const mo_score_rules rules;
-  int64_t batch, head, first_row;
-  const T *query, *key, *value;
+  const mo_sequence<2> sequence;
+  const mo_score_rules<2> rules;
+  int64_t batch, head, kv_head, first_row;
   float *shared_query, *shared_keys, *shared_values;
   int thread, warp, lane, query_stride, value_stride;
 
   __device__ __forceinline__ Block(const mo_attention_kernel_args &a, int64_t b, int64_t h, int64_t row)
-      : args(a), rules(a, b, h), batch(b), head(h), first_row(row) {
-    const int64_t kv_head = h / (a.heads / a.key_value_heads);
-    query = static_cast<const T *>(a.query) + b * a.query_strides[0] + h * a.query_strides[1];
-    key = static_cast<const T *>(a.key) + b * a.key_strides[0] + kv_head * a.key_strides[1];
-    value = static_cast<const T *>(a.value) + b * a.value_strides[0] + kv_head * a.value_strides[1];
+      : args(a),
+        sequence(place_of_sequence(a)),
+        rules(a, sequence, b, h),
+        batch(b),
+        head(h),
+        kv_head(h / (a.heads / a.key_value_heads)),
+        first_row(row) {
     query_stride = a.head_dim + 1;
     value_stride = a.value_dim + 1;
     shared_query = mo_shared_memory<float>();
@@ -60,14 +71,52 @@ struct Block {
     }
   }
   __device__ __forceinline__ void load_query() const {
-    load(shared_query, query, args.query_strides[2], query_stride, kRows, first_row, args.query_length, args.head_dim);
+    const T *query = static_cast<const T *>(args.query) + batch * args.query_strides[0] + head * args.query_strides[1] +
+                     sequence.query_first() * args.query_strides[2];
+    load(shared_query, query, args.query_strides[2], query_stride, kRows, first_row, sequence.query_count(), args.head_dim);
+  }
+  /* A warp takes a token of the cache, so that its page is looked up once. */
+  __device__ __forceinline__ void load_cached(float *shared, const void *data, const int64_t (&strides)[3],
+                                              const mo_kv_heads &scale, int group, int shared_stride, int64_t first,
+                                              int64_t limit, int width) const {
+    for (int row = warp; row < kKeys; row += kWarps) {
+      const int64_t token = first + row;
+      const int64_t offset = token < limit ? mo_cached_offset(args, strides, batch, kv_head, token) : -1;
+      const int64_t scale_offset =
+          offset >= 0 && scale.data != nullptr ? mo_cached_offset(args, scale.strides, batch, kv_head, token) : -1;
+      for (int column = lane; column < width; column += 32) {
+        float x = 0.0f;
+        if (scale_offset >= 0) {
+          const float factor = static_cast<const float *>(scale.data)[scale_offset + column / group];
+          x = mo_dequantise_one<T>(data, args.stored_dtype, offset + column, factor);
+        } else if (offset >= 0) {
+          x = mo_to_float(static_cast<const T *>(data)[offset + column]);
+        }
+        shared[row * shared_stride + column] = x;
+      }
+    }
+  }
+  template <bool Values>
+  __device__ __forceinline__ void load_side(int64_t first_key, int64_t limit) const {
+    float *shared = Values ? shared_values : shared_keys;
+    const void *data = Values ? args.value : args.key;
+    const int64_t(&strides)[3] = Values ? args.value_strides : args.key_strides;
+    const int stride = Values ? value_stride : query_stride, width = Values ? args.value_dim : args.head_dim;
+    if (args.cached) {
+      load_cached(shared, data, strides, Values ? args.value_scale : args.key_scale, Values ? args.value_group : args.key_group,
+                  stride, first_key, limit, width);
+      return;
+    }
+    const T *first =
+        static_cast<const T *>(data) + batch * strides[0] + kv_head * strides[1] + sequence.key_first() * strides[2];
+    load(shared, first, strides[2], stride, kKeys, first_key, limit, width);
   }
   /* Between barriers: nobody reads the old tile any more, everybody sees the new one. */
   template <bool Keys, bool Values>
   __device__ __forceinline__ void load_tile(int64_t first_key, int64_t limit) const {
     __syncthreads();
-    if (Keys) load(shared_keys, key, args.key_strides[2], query_stride, kKeys, first_key, limit, args.head_dim);
-    if (Values) load(shared_values, value, args.value_strides[2], value_stride, kKeys, first_key, limit, args.value_dim);
+    if (Keys) load_side<false>(first_key, limit);
+    if (Values) load_side<true>(first_key, limit);
     __syncthreads();
   }
 
@@ -86,7 +135,7 @@ struct Block {
     }
 #pragma unroll
     for (int r = 0; r < kRowsPerWarp; ++r) {
-      s[r] = row_of(r) < args.query_length ? rules.score(s[r], row_of(r), first_key + lane) : -INFINITY;
+      s[r] = rules.score(s[r], row_of(r), first_key + lane);
     }
   }
 };
@@ -125,7 +174,8 @@ struct Accumulator {
   }
   __device__ __forceinline__ void store_row(const Block<T> &block, int r, float factor) const {
     T *out = static_cast<T *>(block.args.output) + block.batch * block.args.output_strides[0] +
-             block.head * block.args.output_strides[1] + block.row_of(r) * block.args.output_strides[2];
+             block.head * block.args.output_strides[1] +
+             (block.sequence.query_first() + block.row_of(r)) * block.args.output_strides[2];
 #pragma unroll
     for (int c = 0; c < Columns; ++c) {
       const int column = c * 32 + block.lane;
@@ -143,11 +193,16 @@ constexpr int min_blocks = Columns == 2   ? 5
 template <typename T, int Columns, bool WithWeights>
 __global__ void __launch_bounds__(kThreads, min_blocks<Columns>) attention_plain_kernel(mo_attention_kernel_args args) {
   const int64_t first_row = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * kRows;
+  if (threadIdx.x == 0) mo_write_sequence(args, blockIdx.z, place_of_sequence(args));
+  __syncthreads();
   Block<T> block(args, blockIdx.z, blockIdx.y, first_row);
-  const int64_t last_row = first_row + kRows < args.query_length ? first_row + kRows - 1 : args.query_length - 1;
+  const mo_sequence<2> sequence = block.sequence;
+  const int64_t rows = sequence.query_count();
+  if (first_row >= rows) return;
+  const int64_t last_row = first_row + kRows < rows ? first_row + kRows - 1 : rows - 1;
   const int64_t first = block.rules.first_key(first_row) / kKeys * kKeys, end = block.rules.end_key(last_row);
-  const int64_t limit = block.rules.key_limit;
-  const int64_t slot = WithWeights && last_row >= args.first_weight_row ? mo_head_slot(args, block.head) : -1;
+  const int64_t limit = sequence.key_limit();
+  const int64_t slot = WithWeights && last_row >= sequence.first_weight_row() ? mo_head_slot(args, block.head) : -1;
   Accumulator<T, Columns> sums;
   float maximum[kRowsPerWarp], total[kRowsPerWarp];
 #pragma unroll
@@ -185,8 +240,8 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Columns>) attention_plain
   }
 
   if (WithWeights && slot >= 0) {
-    const float uniform = 1.0f / static_cast<float>(args.key_length);
-    for (int64_t first_key = 0; first_key < args.key_length; first_key += kKeys) {
+    const float uniform = 1.0f / static_cast<float>(sequence.key_count());
+    for (int64_t first_key = 0; first_key < sequence.key_count(); first_key += kKeys) {
       const bool computed = first_key >= first && first_key < end; /* the same for the whole block */
       float p[kRowsPerWarp];
       if (computed) {
@@ -198,10 +253,10 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Columns>) attention_plain
         if (maximum[r] == -INFINITY) p[r] = uniform;
         else p[r] = computed ? exp2f(p[r] - maximum[r]) * inverse[r] : 0.0f;
         const int64_t row = block.row_of(r), key = first_key + block.lane;
-        if (row >= args.first_weight_row && row < args.query_length && key < args.key_length) {
+        if (row >= sequence.first_weight_row() && row < sequence.query_count() && key < sequence.key_count()) {
           mo_store_one(args.weights, args.weights_dtype,
                        block.batch * args.weights_strides[0] + slot * args.weights_strides[1] +
-                           (row - args.first_weight_row) * args.weights_strides[2] + key,
+                           (row - sequence.first_weight_row()) * args.weights_strides[2] + key,
                        p[r]);
         }
       }
@@ -221,8 +276,8 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Columns>) attention_plain
 #pragma unroll
   for (int r = 0; r < kRowsPerWarp; ++r) {
     const int64_t row = block.row_of(r);
-    if (row >= args.query_length) continue;
-    if (block.lane == 0) mo_store_row_results(args, block.batch, block.head, row, maximum[r], total[r]);
+    if (row >= sequence.query_count()) continue;
+    if (block.lane == 0) mo_store_row_results(args, sequence, block.batch, block.head, row, maximum[r], total[r]);
     if (maximum[r] == -INFINITY) dead = true;
     else sums.store_row(block, r, inverse[r]);
   }
@@ -236,25 +291,28 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Columns>) attention_plain
   __syncthreads();
   if (*flag == 0) return;
   sums.clear();
-  for (int64_t first_key = 0; first_key < args.key_length; first_key += kKeys) {
-    block.template load_tile<false, true>(first_key, args.key_length);
+  const int64_t keys = sequence.key_count();
+  for (int64_t first_key = 0; first_key < keys; first_key += kKeys) {
+    block.template load_tile<false, true>(first_key, keys);
     float ones[kRowsPerWarp];
 #pragma unroll
-    for (int r = 0; r < kRowsPerWarp; ++r) ones[r] = first_key + block.lane < args.key_length ? 1.0f : 0.0f;
+    for (int r = 0; r < kRowsPerWarp; ++r) ones[r] = first_key + block.lane < keys ? 1.0f : 0.0f;
     sums.add(block, ones);
   }
-  const float mean = args.key_length > 0 ? 1.0f / static_cast<float>(args.key_length) : 0.0f;
+  const float mean = keys > 0 ? 1.0f / static_cast<float>(keys) : 0.0f;
 #pragma unroll
   for (int r = 0; r < kRowsPerWarp; ++r) {
-    if (block.row_of(r) < args.query_length && maximum[r] == -INFINITY) sums.store_row(block, r, mean);
+    if (block.row_of(r) < sequence.query_count() && maximum[r] == -INFINITY) sums.store_row(block, r, mean);
   }
 }
 
 template <typename T, int Columns>
-cudaError_t launch_columns(const mo_attention_kernel_args &args, bool with_weights, cudaStream_t stream) {
+cudaError_t launch_columns(const mo_attention_kernel_args &given, bool with_weights, cudaStream_t stream) {
+  mo_attention_kernel_args args = given;
   const dim3 grid(static_cast<unsigned>((args.query_length + kRows - 1) / kRows), static_cast<unsigned>(args.heads),
                   static_cast<unsigned>(args.batch));
-  const size_t shared = shared_bytes(args.head_dim, args.value_dim);
+  args.sequence_at = tile_bytes(args.head_dim, args.value_dim);
+  const size_t shared = args.sequence_at + kSequenceBytes;
   if (with_weights) return MO_LAUNCH((attention_plain_kernel<T, Columns, true>), grid, dim3(kThreads), shared, stream, args);
   return MO_LAUNCH((attention_plain_kernel<T, Columns, false>), grid, dim3(kThreads), shared, stream, args);
 }

@@ -21,14 +21,16 @@ using mo_attention_plain::Block;
 using mo_attention_plain::kKeys;
 using mo_attention_plain::kRows;
 using mo_attention_plain::kRowsPerWarp;
+using mo_attention_plain::kSequenceBytes;
 using mo_attention_plain::kThreads;
 using mo_attention_plain::kWarps;
+using mo_attention_plain::place_of_sequence;
 
 /* A weight from its score and its row's statistics. */
-__device__ __forceinline__ float weight_from(const mo_attention_kernel_args &args, int64_t batch, int64_t head, int64_t row,
-                                             float score) {
+__device__ __forceinline__ float weight_from(const mo_attention_kernel_args &args, mo_sequence<2> sequence, int64_t batch,
+                                             int64_t head, int64_t row, float score) {
   const mo_row_statistics statistics = *mo_statistics_of(args, batch, head, row);
-  if (statistics.maximum == -INFINITY) return 1.0f / static_cast<float>(args.key_length);
+  if (statistics.maximum == -INFINITY) return 1.0f / static_cast<float>(sequence.key_count());
   return exp2f(score - statistics.maximum) * statistics.inverse_sum;
 }
 
@@ -36,7 +38,11 @@ __device__ __forceinline__ float weight_from(const mo_attention_kernel_args &arg
 template <typename T>
 __global__ void __launch_bounds__(kThreads) attention_head_mean_kernel(mo_attention_kernel_args args) {
   const int64_t first_key = static_cast<int64_t>(blockIdx.x) * kKeys;
-  const int64_t first_row = args.first_weight_row + static_cast<int64_t>(blockIdx.y) * kRows;
+  const mo_sequence<2> sequence = place_of_sequence(args);
+  if (threadIdx.x == 0) mo_write_sequence(args, blockIdx.z, sequence);
+  __syncthreads();
+  const int64_t first_row = sequence.first_selected_row() + static_cast<int64_t>(blockIdx.y) * kRows;
+  if (first_row >= sequence.query_count() || first_key >= sequence.key_count()) return;
   const int64_t count = mo_slot_count(args);
   float sums[kRowsPerWarp] = {};
   for (int64_t i = 0; i < count; ++i) {
@@ -44,23 +50,23 @@ __global__ void __launch_bounds__(kThreads) attention_head_mean_kernel(mo_attent
     Block<T> block(args, blockIdx.z, head, first_row);
     __syncthreads();
     block.load_query();
-    block.template load_tile<true, false>(first_key, block.rules.key_limit);
+    block.template load_tile<true, false>(first_key, sequence.key_limit());
     float s[kRowsPerWarp];
     block.compute_scores(first_key, s);
 #pragma unroll
     for (int r = 0; r < kRowsPerWarp; ++r) {
-      if (block.row_of(r) >= args.query_length) continue;
-      sums[r] += weight_from(args, block.batch, head, block.row_of(r), s[r]);
+      if (block.row_of(r) >= sequence.query_count()) continue;
+      sums[r] += weight_from(args, sequence, block.batch, head, block.row_of(r), s[r]);
     }
   }
   const int64_t key = first_key + threadIdx.x % 32;
 #pragma unroll
   for (int r = 0; r < kRowsPerWarp; ++r) {
     const int64_t row = first_row + threadIdx.x / 32 * kRowsPerWarp + r;
-    if (row >= args.query_length || key >= args.key_length) continue;
+    if (row >= sequence.query_count() || key >= sequence.key_count()) continue;
     mo_store_one(args.weights, args.weights_dtype,
                  static_cast<int64_t>(blockIdx.z) * args.weights_strides[0] +
-                     (row - args.first_weight_row) * args.weights_strides[2] + key,
+                     (row - sequence.first_weight_row()) * args.weights_strides[2] + key,
                  sums[r] / static_cast<float>(count));
   }
 }
@@ -70,18 +76,22 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads) attention_column_sum_kernel(mo_attention_kernel_args args) {
   const int64_t first_key = static_cast<int64_t>(blockIdx.x) * kKeys;
   const int64_t head = mo_slot_head(args, blockIdx.y);
+  const mo_sequence<2> sequence = place_of_sequence(args);
+  if (threadIdx.x == 0) mo_write_sequence(args, blockIdx.z, sequence);
+  __syncthreads();
+  if (sequence.query_count() == 0 || first_key >= sequence.key_count()) return;
   float sum = 0.0f;
-  for (int64_t first_row = args.first_weight_row; first_row < args.query_length; first_row += kRows) {
+  for (int64_t first_row = sequence.first_selected_row(); first_row < sequence.query_count(); first_row += kRows) {
     Block<T> block(args, blockIdx.z, head, first_row);
     __syncthreads();
     block.load_query();
-    block.template load_tile<true, false>(first_key, block.rules.key_limit);
+    block.template load_tile<true, false>(first_key, sequence.key_limit());
     float s[kRowsPerWarp];
     block.compute_scores(first_key, s);
 #pragma unroll
     for (int r = 0; r < kRowsPerWarp; ++r) {
-      if (block.row_of(r) >= args.query_length) continue;
-      sum += weight_from(args, block.batch, head, block.row_of(r), s[r]);
+      if (block.row_of(r) >= sequence.query_count()) continue;
+      sum += weight_from(args, sequence, block.batch, head, block.row_of(r), s[r]);
     }
   }
   /* the four warps' shares, in order */
@@ -90,7 +100,7 @@ __global__ void __launch_bounds__(kThreads) attention_column_sum_kernel(mo_atten
   shares[threadIdx.x] = sum;
   __syncthreads();
   const int64_t key = first_key + threadIdx.x;
-  if (threadIdx.x < 32 && key < args.key_length) {
+  if (threadIdx.x < 32 && key < sequence.key_count()) {
     for (int w = 1; w < kWarps; ++w) sum += shares[w * 32 + threadIdx.x];
     mo_store_one(args.weights, args.weights_dtype,
                  static_cast<int64_t>(blockIdx.z) * args.weights_strides[0] +
@@ -100,10 +110,12 @@ __global__ void __launch_bounds__(kThreads) attention_column_sum_kernel(mo_atten
 }
 
 template <typename T>
-cudaError_t launch_plain(const mo_attention_kernel_args &args, cudaStream_t stream) {
+cudaError_t launch_plain(const mo_attention_kernel_args &given, cudaStream_t stream) {
+  mo_attention_kernel_args args = given;
   const unsigned key_tiles = static_cast<unsigned>((args.key_length + kKeys - 1) / kKeys);
-  const int64_t rows = args.query_length - args.first_weight_row;
-  const size_t shared = mo_attention_plain::shared_bytes(args.head_dim, args.value_dim);
+  const int64_t rows = args.weight_rows > 0 ? args.weight_rows : args.query_length;
+  args.sequence_at = mo_attention_plain::tile_bytes(args.head_dim, args.value_dim);
+  const size_t shared = args.sequence_at + kSequenceBytes;
   if (args.weights_reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN) {
     const dim3 grid(key_tiles, static_cast<unsigned>((rows + kRows - 1) / kRows), static_cast<unsigned>(args.batch));
     return MO_LAUNCH(attention_head_mean_kernel<T>, grid, dim3(kThreads), shared, stream, args);
@@ -114,13 +126,15 @@ cudaError_t launch_plain(const mo_attention_kernel_args &args, cudaStream_t stre
 
 template <typename T>
 cudaError_t launch_16bit(const mo_attention_kernel_args &args, bool tensor_cores, cudaStream_t stream) {
-  return tensor_cores ? mo_attention_reduced_mma::launch<T>(args, stream) : launch_plain<T>(args, stream);
+  /* Codes of quantised storage are widened by the plain kernels only, to the same values. */
+  return tensor_cores && args.key_scale.data == nullptr ? mo_attention_reduced_mma::launch<T>(args, stream)
+                                                        : launch_plain<T>(args, stream);
 }
 
 }  // namespace
 
 cudaError_t mo_launch_attention_reduced(const mo_attention_kernel_args *args, bool tensor_cores, cudaStream_t stream) {
-  if (args->query_length <= args->first_weight_row || args->key_length == 0) return cudaSuccess;
+  if (args->query_length == 0 || args->key_length == 0) return cudaSuccess;
   switch (args->dtype) {
     case MO_DTYPE_FLOAT32:
       return launch_plain<float>(*args, stream);

@@ -59,17 +59,18 @@ enum class Keys { change, stay };
 template <typename T, Keys KeysDo>
 struct Weights {
   const mo_attention_kernel_args &args;
-  const int64_t batch, first_key, key_limit;
+  const mo_sequence<2> sequence;
+  const int64_t batch, first_key;
   const int pieces;
   const int thread, lane;
   const int warp_row, warp_key; /* where this warp's part of the tile begins */
   T *shared_rows, *shared_keys;
 
-  __device__ __forceinline__ Weights(const mo_attention_kernel_args &a, int64_t b, int64_t key, int64_t limit)
+  __device__ __forceinline__ Weights(const mo_attention_kernel_args &a, mo_sequence<2> s, int64_t b, int64_t key)
       : args(a),
+        sequence(s),
         batch(b),
         first_key(key),
-        key_limit(limit),
         pieces((a.head_dim + kColumns - 1) / kColumns),
         thread(static_cast<int>(threadIdx.x)),
         lane(thread % 32),
@@ -82,13 +83,13 @@ struct Weights {
 
   /* First and one past the last of the selected rows that can see any of the keys; there may be none. */
   __device__ __forceinline__ int64_t first_row_that_sees() const {
-    const int64_t row = first_key - args.last_distance;
-    return row > args.first_weight_row ? row : args.first_weight_row;
+    const int64_t row = first_key - sequence.last_distance(), first = sequence.first_selected_row();
+    return row > first ? row : first;
   }
   __device__ __forceinline__ int64_t end_of_rows_that_see() const {
-    if (first_key >= key_limit) return 0;
-    const int64_t end = first_key + kKeys - args.first_distance;
-    return end < args.query_length ? end : args.query_length;
+    if (first_key >= sequence.key_limit()) return 0;
+    const int64_t end = first_key + kKeys - sequence.first_distance(), count = sequence.query_count();
+    return end < count ? end : count;
   }
 
   __device__ __forceinline__ T *key_piece(int slot, int piece) const {
@@ -96,14 +97,22 @@ struct Weights {
   }
   __device__ __forceinline__ void start(int slot, int piece, bool with_keys, const Pass &pass) const {
     const int column = piece * kColumns;
-    const T *query = static_cast<const T *>(args.query) + batch * args.query_strides[0] + pass.head * args.query_strides[1];
+    const T *query = static_cast<const T *>(args.query) + batch * args.query_strides[0] + pass.head * args.query_strides[1] +
+                     sequence.query_first() * args.query_strides[2];
     mo_start_tile<kRows, kColumns, kStride, kThreads>(shared_rows + slot * kRowPiece, query + column, args.query_strides[2],
-                                                      pass.first_row, args.query_length, args.head_dim - column);
+                                                      pass.first_row, sequence.query_count(), args.head_dim - column);
     if (!with_keys) return;
     const int64_t kv_head = pass.head / (args.heads / args.key_value_heads);
-    const T *key = static_cast<const T *>(args.key) + batch * args.key_strides[0] + kv_head * args.key_strides[1];
+    if (args.cached) { /* paged; quantised ones do not come here */
+      mo_start_cached_tile<kKeys, kColumns, kStride, kThreads>(key_piece(slot, piece), args, args.key, args.key_strides, false,
+                                                               batch, kv_head, first_key, sequence.key_limit(), column,
+                                                               args.head_dim - column);
+      return;
+    }
+    const T *key = static_cast<const T *>(args.key) + batch * args.key_strides[0] + kv_head * args.key_strides[1] +
+                   sequence.key_first() * args.key_strides[2];
     mo_start_tile<kKeys, kColumns, kStride, kThreads>(key_piece(slot, piece), key + column, args.key_strides[2], first_key,
-                                                      key_limit, args.head_dim - column);
+                                                      sequence.key_limit(), args.head_dim - column);
   }
 
   __device__ __forceinline__ void multiply(int slot, int piece, Fragments &s) const {
@@ -132,7 +141,7 @@ struct Weights {
     for (int r = 0; r < kThreadRows; ++r) {
       const int64_t row = pass.first_row + block_row(r);
       rows[r] = mo_row_statistics{0.0f, 0.0f};
-      if (row < args.query_length) rows[r] = *mo_statistics_of(args, batch, pass.head, row);
+      if (row < sequence.query_count()) rows[r] = *mo_statistics_of(args, batch, pass.head, row);
       if (rows[r].maximum == -INFINITY) {
         ++dead[r];
         rows[r] = mo_row_statistics{0.0f, 0.0f};
@@ -142,8 +151,8 @@ struct Weights {
 
   /* Products become weights. */
   __device__ __forceinline__ void finish(const Pass &pass, const mo_row_statistics (&rows)[kThreadRows], Fragments &s) const {
-    const mo_score_rules rules(args, batch, pass.head);
-    const int64_t top = pass.first_row + warp_row, left = first_key + warp_key;
+    const mo_score_rules<2> rules(args, sequence, batch, pass.head);
+    const int64_t top = pass.first_row + warp_row, left = first_key + warp_key, count = sequence.query_count();
     const bool plain = rules.tile_is_plain(top, top + kWarpRows - 1, left, left + kWarpKeys - 1);
     /* Key after key, so that few addresses of masks live at a time. */
 #pragma unroll
@@ -155,7 +164,7 @@ struct Weights {
           const int64_t row = pass.first_row + block_row(r);
           float &x = s[r / 2][n][r % 2 * 2 + which];
           float weight = 0.0f;
-          if (row < args.query_length) {
+          if (row < count) {
             const float score = plain ? x * rules.scale_log2 : rules.score(x, row, left + n * 8 + lane % 4 * 2 + which);
             weight = mo_exp2(score - rows[r].maximum) * rows[r].inverse_sum;
           }
@@ -195,7 +204,7 @@ struct Weights {
         __syncthreads(); /* this piece is there for all, and all have left the slot that is filled next */
         start_next();
         /* Where only the last few rows are wanted, most warps have none. */
-        if (pass.first_row + warp_row < args.query_length) multiply(slot, piece, s);
+        if (pass.first_row + warp_row < sequence.query_count()) multiply(slot, piece, s);
         slot = slot + 1 == kStages ? 0 : slot + 1;
       }
       finish(pass, rows, s);
@@ -206,13 +215,24 @@ struct Weights {
   }
 };
 
+/* Behind the rings. */
+constexpr size_t kSequenceBytes = mo_sequence<2>::pairs * 16;
+
+__device__ __forceinline__ mo_sequence<2> place_of_sequence(const mo_attention_kernel_args &args) {
+  return {reinterpret_cast<int64_t *>(mo_shared_memory<char>() + args.sequence_at)};
+}
+
 /* Head mean. grid: (key tiles, row tiles, batch); a pass is a head. */
 template <typename T>
 __global__ void __launch_bounds__(kThreads, kMinBlocks) attention_head_mean_mma_kernel(mo_attention_kernel_args args) {
   const int64_t batch = blockIdx.z, first_key = static_cast<int64_t>(blockIdx.x) * kKeys;
-  const int64_t first_row = args.first_weight_row + static_cast<int64_t>(blockIdx.y) * kRows;
   const int64_t count = mo_slot_count(args);
-  const Weights<T, Keys::change> weights(args, batch, first_key, mo_score_rules(args, batch, 0).key_limit);
+  const mo_sequence<2> sequence = place_of_sequence(args);
+  if (threadIdx.x == 0) mo_write_sequence(args, batch, sequence);
+  __syncthreads();
+  const int64_t first_row = sequence.first_selected_row() + static_cast<int64_t>(blockIdx.y) * kRows;
+  if (first_row >= sequence.query_count() || first_key >= sequence.key_count()) return;
+  const Weights<T, Keys::change> weights(args, sequence, batch, first_key);
   Fragments sums = {};
   int dead_heads[kThreadRows] = {};
   auto where = [&](int64_t slot) { return Pass{mo_slot_head(args, slot), first_row}; };
@@ -236,7 +256,7 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks) attention_head_mean_mma_
 
   /* Through shared memory, so that a warp writes rows of the tile whole. */
   float *staging = mo_shared_memory<float>();
-  const float uniform = 1.0f / static_cast<float>(args.key_length), heads = static_cast<float>(count);
+  const float uniform = 1.0f / static_cast<float>(sequence.key_count()), heads = static_cast<float>(count);
 #pragma unroll
   for (int r = 0; r < kThreadRows; ++r) {
     float *row = staging + weights.block_row(r) * kStagingStride + weights.warp_key + weights.lane % 4 * 2;
@@ -248,9 +268,9 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks) attention_head_mean_mma_
     }
   }
   __syncthreads();
-  const int64_t keys = args.key_length - first_key < kKeys ? args.key_length - first_key : kKeys;
-  for (int r = weights.thread / 32; r < kRows && first_row + r < args.query_length; r += kWarps) {
-    const int64_t slot_row = first_row + r - args.first_weight_row;
+  const int64_t left = sequence.key_count() - first_key, keys = left < kKeys ? left : kKeys;
+  for (int r = weights.thread / 32; r < kRows && first_row + r < sequence.query_count(); r += kWarps) {
+    const int64_t slot_row = first_row + r - sequence.first_weight_row();
     mo_store_weight_row(args, batch * args.weights_strides[0] + slot_row * args.weights_strides[2] + first_key, keys,
                         staging + r * kStagingStride, weights.lane);
   }
@@ -261,7 +281,11 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads, kMinBlocks) attention_column_sum_mma_kernel(mo_attention_kernel_args args) {
   const int64_t batch = blockIdx.z, first_key = static_cast<int64_t>(blockIdx.x) * kKeys;
   const int64_t head = mo_slot_head(args, blockIdx.y);
-  const Weights<T, Keys::stay> weights(args, batch, first_key, mo_score_rules(args, batch, head).key_limit);
+  const mo_sequence<2> sequence = place_of_sequence(args);
+  if (threadIdx.x == 0) mo_write_sequence(args, batch, sequence);
+  __syncthreads();
+  if (sequence.query_count() == 0 || first_key >= sequence.key_count()) return;
+  const Weights<T, Keys::stay> weights(args, sequence, batch, first_key);
   const int64_t first_row = weights.first_row_that_sees(), end = weights.end_of_rows_that_see();
   const int64_t tiles = first_row < end ? (end - first_row + kRows - 1) / kRows : 0;
   float sums[kThreadPairs][2] = {};
@@ -282,7 +306,7 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks) attention_column_sum_mma
       });
 
   int64_t dead_rows = 0;
-  for (int64_t row = args.first_weight_row + weights.thread; row < args.query_length; row += kThreads) {
+  for (int64_t row = sequence.first_selected_row() + weights.thread; row < sequence.query_count(); row += kThreads) {
     dead_rows += mo_statistics_of(args, batch, head, row)->maximum == -INFINITY ? 1 : 0;
   }
 
@@ -304,7 +328,7 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks) attention_column_sum_mma
   if (weights.lane == 0) dead_shares[weights.thread / 32] = dead_of_warp;
   __syncthreads();
   const int64_t key = first_key + weights.thread;
-  if (weights.thread < kKeys && key < args.key_length) {
+  if (weights.thread < kKeys && key < sequence.key_count()) {
     float sum = 0.0f, dead = 0.0f;
 #pragma unroll
     for (int w = 0; w < kWarpsAlongRows; ++w) sum += shares[w * kKeys + weights.thread];
@@ -312,23 +336,25 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks) attention_column_sum_mma
     for (int w = 0; w < kWarps; ++w) dead += dead_shares[w];
     mo_store_one(args.weights, args.weights_dtype,
                  batch * args.weights_strides[0] + static_cast<int64_t>(blockIdx.y) * args.weights_strides[1] + key,
-                 sum + dead / static_cast<float>(args.key_length));
+                 sum + dead / static_cast<float>(sequence.key_count()));
   }
 }
 
 template <typename T>
-cudaError_t launch(const mo_attention_kernel_args &args, cudaStream_t stream) {
+cudaError_t launch(const mo_attention_kernel_args &given, cudaStream_t stream) {
+  mo_attention_kernel_args args = given;
   const unsigned key_tiles = static_cast<unsigned>((args.key_length + kKeys - 1) / kKeys);
   const unsigned batch = static_cast<unsigned>(args.batch);
   if (args.weights_reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN) {
-    const int64_t rows = args.query_length - args.first_weight_row;
+    const int64_t rows = args.weight_rows > 0 ? args.weight_rows : args.query_length;
     const dim3 grid(key_tiles, static_cast<unsigned>((rows + kRows - 1) / kRows), batch);
-    return MO_LAUNCH(attention_head_mean_mma_kernel<T>, grid, dim3(kThreads), kRingBytes, stream, args);
+    args.sequence_at = kRingBytes;
+    return MO_LAUNCH(attention_head_mean_mma_kernel<T>, grid, dim3(kThreads), kRingBytes + kSequenceBytes, stream, args);
   }
   const size_t pieces = static_cast<size_t>((args.head_dim + kColumns - 1) / kColumns);
   const dim3 grid(key_tiles, static_cast<unsigned>(mo_slot_count(args)), batch);
-  return MO_LAUNCH(attention_column_sum_mma_kernel<T>, grid, dim3(kThreads), kRowRingBytes + pieces * kKeyPiece * 2, stream,
-                   args);
+  args.sequence_at = kRowRingBytes + pieces * kKeyPiece * 2;
+  return MO_LAUNCH(attention_column_sum_mma_kernel<T>, grid, dim3(kThreads), args.sequence_at + kSequenceBytes, stream, args);
 }
 
 }  // namespace mo_attention_reduced_mma

@@ -7,7 +7,7 @@
 
 #include <cfloat>
 
-#include "kernels/attention.h"
+#include "kernels/attention_sequence.cuh"
 #include "kernels/reduce.cuh"
 #include "kernels/vector.cuh"
 
@@ -15,45 +15,44 @@ constexpr float mo_log2_e = 1.44269504088896341f;
 constexpr float mo_ln_2 = 0.693147180559945309f;
 
 /* What one (batch, head) pair needs to turn products into scores. Scores are kept in units of log2, so that a weight is one
- * subtraction and one ex2. */
+ * subtraction and one ex2. Rows and keys count from the sequence's first. */
+template <int Step = 2>
 struct mo_score_rules {
   const mo_attention_kernel_args *args;
+  mo_sequence<Step> sequence;
   int64_t mask_base, bias_base; /* element offsets of (batch, head) */
-  int64_t key_limit;            /* keys at and past it are masked */
   float scale_log2;             /* scale * log2(e), used when there is no soft cap */
 
-  __device__ __forceinline__ mo_score_rules(const mo_attention_kernel_args &a, int64_t batch, int64_t head)
+  __device__ __forceinline__ mo_score_rules(const mo_attention_kernel_args &a, mo_sequence<Step> s, int64_t batch, int64_t head)
       : args(&a),
+        sequence(s),
         mask_base(batch * a.mask_strides[0] + head * a.mask_strides[1]),
         bias_base(batch * a.bias_strides[0] + head * a.bias_strides[1]),
-        key_limit(a.key_length),
-        scale_log2(a.scale * mo_log2_e) {
-    if (a.key_lengths != nullptr) {
-      const int64_t length = mo_load_index(a.key_lengths, a.key_lengths_dtype, batch * a.key_lengths_stride);
-      key_limit = length < 0 ? 0 : length < a.key_length ? length : a.key_length;
-    }
-  }
+        scale_log2(a.scale * mo_log2_e) {}
 
   /* The first key any of the rows first_row.. can see, and one past the last. */
   __device__ __forceinline__ int64_t first_key(int64_t first_row) const {
-    const int64_t first = first_row + args->first_distance;
+    const int64_t first = first_row + sequence.first_distance();
     return first > 0 ? first : 0;
   }
   __device__ __forceinline__ int64_t end_key(int64_t last_row) const {
-    const int64_t end = last_row + args->last_distance + 1;
-    return end < 0 ? 0 : end < key_limit ? end : key_limit;
+    const int64_t end = last_row + sequence.last_distance() + 1, limit = sequence.key_limit();
+    return end < 0 ? 0 : end < limit ? end : limit;
   }
 
   /* Does every row of the tile see every key of the tile, with no mask, bias or cap to apply? */
   __device__ __forceinline__ bool tile_is_plain(int64_t first_row, int64_t last_row, int64_t first, int64_t last) const {
-    return args->mask == nullptr && args->bias == nullptr && args->soft_cap <= 0.0f && last < key_limit &&
-           first - last_row >= args->first_distance && last - first_row <= args->last_distance;
+    return args->mask == nullptr && args->bias == nullptr && args->soft_cap <= 0.0f && last < sequence.key_limit() &&
+           first - last_row >= sequence.first_distance() && last - first_row <= sequence.last_distance();
   }
 
-  /* The score of (row, key) in log2 units, -infinity if masked. row < query_length; any key. */
+  /* The score of (row, key) in log2 units, -infinity if masked or if the row is not there; any key. */
   __device__ __forceinline__ float score(float product, int64_t row, int64_t key) const {
     const mo_attention_kernel_args &a = *args;
-    if (key >= key_limit || key - row < a.first_distance || key - row > a.last_distance) return -INFINITY;
+    if (row >= sequence.query_count() || key >= sequence.key_limit() || key - row < sequence.first_distance() ||
+        key - row > sequence.last_distance()) {
+      return -INFINITY;
+    }
     if (a.mask != nullptr &&
         !mo_load_mask(a.mask, a.mask_dtype, mask_base + row * a.mask_strides[2] + key * a.mask_strides[3])) {
       return -INFINITY;
@@ -93,11 +92,13 @@ __device__ __forceinline__ mo_row_statistics *mo_statistics_of(const mo_attentio
 }
 
 /* What is wanted of a row besides its output and weights. */
-__device__ __forceinline__ void mo_store_row_results(const mo_attention_kernel_args &args, int64_t batch, int64_t head,
-                                                     int64_t row, float maximum, float sum) {
+template <int Step>
+__device__ __forceinline__ void mo_store_row_results(const mo_attention_kernel_args &args, mo_sequence<Step> sequence,
+                                                     int64_t batch, int64_t head, int64_t row, float maximum, float sum) {
   if (args.log_sum_exp != nullptr) {
     args.log_sum_exp[batch * args.log_sum_exp_strides[0] + head * args.log_sum_exp_strides[1] +
-                     row * args.log_sum_exp_strides[2]] = mo_log_sum_exp(maximum, sum, args.key_length);
+                     (sequence.query_first() + row) * args.log_sum_exp_strides[2]] =
+        mo_log_sum_exp(maximum, sum, sequence.key_count());
   }
   if (args.statistics != nullptr) *mo_statistics_of(args, batch, head, row) = mo_row_statistics{maximum, 1.0f / sum};
 }

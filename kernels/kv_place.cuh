@@ -19,8 +19,8 @@ struct mo_kv_place {
 
 __device__ __forceinline__ mo_kv_place mo_kv_find_place(const mo_kv_table &table, int64_t row, int64_t token) {
   if (table.entries == nullptr) return {row, token, true};
-  const int64_t page = table.entries[row * table.stride + token / table.page_size];
-  return {page, token % table.page_size, page >= 0 && page < table.page_count};
+  const int64_t page = table.entries[row * table.stride + (token >> table.page_shift)];
+  return {page, token & (table.page_size - 1), page >= 0 && page < table.page_count};
 }
 
 __device__ __forceinline__ int64_t mo_kv_offset(const mo_kv_heads &heads, int64_t block, int64_t head, int64_t slot) {

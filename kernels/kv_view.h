@@ -21,7 +21,7 @@ typedef struct mo_kv_store {
 typedef struct mo_kv_table {
   const int32_t *entries; /* NULL: contiguous */
   int64_t stride;
-  int32_t page_size, page_count;
+  int32_t page_size, page_shift, page_count; /* page_size = 1 << page_shift */
 } mo_kv_table;
 
 /* Rotary embedding of a head by its position. */

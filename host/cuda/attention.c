@@ -6,7 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/core/attention_shape.h"
 #include "host/cuda/cuda_ops.h"
+#include "host/cuda/kv_view.h"
 
 #define MAX_HEAD_DIM 256
 #define MAX_GRID_YZ 65535
@@ -16,18 +18,17 @@ static void copy_strides(const mo_tensor *tensor, int32_t count, int64_t *stride
   for (int32_t i = 0; i < count; ++i) strides[i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
 }
 
-static mo_status_t check_limits(const mo_attention_params *params) {
-  const int64_t *query = params->query->shape, *value = params->value->shape;
-  MO_CHECK(query[3] <= MAX_HEAD_DIM && value[3] <= MAX_HEAD_DIM, MO_STATUS_UNSUPPORTED,
-           "attention: head dim %lld, the CUDA kernels take 1 to %d", (long long)(query[3] > value[3] ? query[3] : value[3]),
-           MAX_HEAD_DIM);
-  MO_CHECK(query[0] <= MAX_GRID_YZ && query[1] <= MAX_GRID_YZ, MO_STATUS_UNSUPPORTED,
-           "attention: batch %lld or %lld heads, the CUDA kernels take %d of each", (long long)query[0], (long long)query[1],
-           MAX_GRID_YZ);
+static mo_status_t check_limits(const mo_attention_params *params, const mo_attention_shape *shape) {
+  MO_CHECK(shape->head_dim <= MAX_HEAD_DIM && shape->value_dim <= MAX_HEAD_DIM, MO_STATUS_UNSUPPORTED,
+           "attention: head dim %lld, the CUDA kernels take 1 to %d",
+           (long long)(shape->head_dim > shape->value_dim ? shape->head_dim : shape->value_dim), MAX_HEAD_DIM);
+  MO_CHECK(shape->sequences <= MAX_GRID_YZ && shape->heads <= MAX_GRID_YZ, MO_STATUS_UNSUPPORTED,
+           "attention: batch %lld or %lld heads, the CUDA kernels take %d of each", (long long)shape->sequences,
+           (long long)shape->heads, MAX_GRID_YZ);
   MO_CHECK(params->weight_heads.count <= MO_ATTENTION_MAX_SELECTED_HEADS &&
-               (params->weight_heads.count == 0 || query[1] <= INT16_MAX),
+               (params->weight_heads.count == 0 || shape->heads <= INT16_MAX),
            MO_STATUS_UNSUPPORTED, "attention: %d selected heads of %lld, the CUDA kernels take %d of %d",
-           (int)params->weight_heads.count, (long long)query[1], MO_ATTENTION_MAX_SELECTED_HEADS, INT16_MAX);
+           (int)params->weight_heads.count, (long long)shape->heads, MO_ATTENTION_MAX_SELECTED_HEADS, INT16_MAX);
   return MO_STATUS_OK;
 }
 
@@ -37,7 +38,7 @@ static void set_weights(const mo_attention_params *params, mo_attention_kernel_a
   args->weights_dtype = weights->dtype;
   args->weights_reduction = params->weights_reduction;
   copy_strides(weights, 3, args->weights_strides);
-  args->first_weight_row = params->weight_last_rows > 0 ? args->query_length - params->weight_last_rows : 0;
+  args->weight_rows = params->weight_last_rows;
   args->selected_head_count = params->weight_heads.count;
   for (int32_t i = 0; i < params->weight_heads.count; ++i) {
     const int32_t head = params->weight_heads.indices[i];
@@ -45,15 +46,40 @@ static void set_weights(const mo_attention_params *params, mo_attention_kernel_a
   }
 }
 
+static const int32_t *per_sequence(const mo_tensor *tensor) { return tensor == NULL ? NULL : tensor->data; }
+
+static int32_t group_of(const mo_tensor *stored, const mo_tensor *scale) {
+  return scale == NULL || scale->shape[3] == 0 ? 1 : (int32_t)(stored->shape[3] / scale->shape[3]);
+}
+
+static void set_sequences(const mo_attention_params *params, const mo_attention_shape *shape, mo_attention_kernel_args *args) {
+  args->sequences_vary = shape->varies;
+  args->cumulative_queries = per_sequence(params->cumulative_query_lengths);
+  args->cumulative_keys = per_sequence(params->cumulative_key_lengths);
+  args->causal_offsets = per_sequence(params->causal_offsets);
+  args->query_tokens = params->query->shape[2];
+  args->key_tokens = shape->key->shape[2];
+  args->rows_are_last = params->causal_offset == MO_CAUSAL_OFFSET_DEFAULT;
+  args->key_lengths_count = params->cache != NULL;
+  args->key_group = args->value_group = 1;
+  if (params->cache == NULL) return;
+  const mo_kv_view *cache = params->cache;
+  args->table = mo_cuda_kv_table(cache);
+  args->key_scale = mo_cuda_kv_heads(cache->key_scale);
+  args->value_scale = mo_cuda_kv_heads(cache->value_scale);
+  args->key_group = group_of(cache->key, cache->key_scale);
+  args->value_group = group_of(cache->value, cache->value_scale);
+  args->cached = cache->block_table != NULL || cache->key_scale != NULL;
+}
+
 static int64_t clamp_distance(int64_t distance) {
   return distance < -MO_ATTENTION_FAR ? -MO_ATTENTION_FAR : distance > MO_ATTENTION_FAR ? MO_ATTENTION_FAR : distance;
 }
 
 /* |offset + row - key| < window and, if causal, key <= offset + row, as bounds of key - row. Sums that overflow are far away.
- */
+ * Offsets that sequences have of their own are added by the kernels. */
 static void set_distances(const mo_attention_params *params, mo_attention_kernel_args *args) {
-  const int64_t offset =
-      params->causal_offset == MO_CAUSAL_OFFSET_DEFAULT ? args->key_length - args->query_length : params->causal_offset;
+  const int64_t offset = args->rows_are_last || args->causal_offsets != NULL ? 0 : params->causal_offset;
   const int64_t reach = params->sliding_window - 1;
   args->first_distance = -MO_ATTENTION_FAR;
   args->last_distance = params->causal ? clamp_distance(offset) : MO_ATTENTION_FAR;
@@ -63,27 +89,29 @@ static void set_distances(const mo_attention_params *params, mo_attention_kernel
 }
 
 mo_status_t mo_cuda_attention(mo_context_t *context, const mo_attention_params *params) {
-  const mo_tensor *query = params->query, *key = params->key, *value = params->value;
+  const mo_attention_shape shape = mo_attention_shape_of(params);
   const mo_cuda_state *state = mo_cuda_state_of(context);
-  MO_TRY(check_limits(params));
+  MO_TRY(check_limits(params, &shape));
   mo_attention_kernel_args args;
   memset(&args, 0, sizeof args);
-  args.batch = query->shape[0];
-  args.heads = query->shape[1];
-  args.query_length = query->shape[2];
-  args.head_dim = (int32_t)query->shape[3];
-  args.key_value_heads = key->shape[1];
-  args.key_length = key->shape[2];
-  args.value_dim = (int32_t)value->shape[3];
-  args.dtype = query->dtype;
-  args.query = query->data;
-  args.key = key->data;
-  args.value = value->data;
+  args.batch = shape.sequences;
+  args.heads = shape.heads;
+  args.query_length = shape.rows;
+  args.head_dim = (int32_t)shape.head_dim;
+  args.key_value_heads = shape.key_value_heads;
+  args.key_length = shape.keys;
+  args.value_dim = (int32_t)shape.value_dim;
+  args.dtype = params->query->dtype;
+  args.stored_dtype = shape.key->dtype;
+  args.query = params->query->data;
+  args.key = shape.key->data;
+  args.value = shape.value->data;
   args.output = params->output->data;
-  copy_strides(query, 3, args.query_strides);
-  copy_strides(key, 3, args.key_strides);
-  copy_strides(value, 3, args.value_strides);
+  copy_strides(params->query, 3, args.query_strides);
+  copy_strides(shape.key, 3, args.key_strides);
+  copy_strides(shape.value, 3, args.value_strides);
   copy_strides(params->output, 3, args.output_strides);
+  set_sequences(params, &shape, &args);
   if (params->weights != NULL) set_weights(params, &args);
   if (params->log_sum_exp != NULL) {
     args.log_sum_exp = params->log_sum_exp->data;

@@ -12,9 +12,9 @@
 extern "C" {
 #endif
 
-/* OK for cudaSuccess. Otherwise the status that fits, with a sentence that names `what` and CUDA's own text; the runtime's "last
- * error" is cleared, so that it does not show up in somebody else's call. An error that stays (the context on the card is lost)
- * is said to be one. */
+/* OK for cudaSuccess. Otherwise the status that fits, with a sentence that names `what` and CUDA's own text; the runtime's
+ * "last error" is cleared, so that it does not show up in somebody else's call. An error that stays (the context on the card is
+ * lost) is said to be one. */
 mo_status_t mo_cuda_status(cudaError_t error, const char *what);
 
 #ifdef __cplusplus

@@ -28,6 +28,7 @@ static inline mo_kv_table mo_cuda_kv_table(const mo_kv_view *view) {
   table.entries = view->block_table->data;
   table.stride = view->block_table->strides[0];
   table.page_size = (int32_t)view->key->shape[2];
+  while (table.page_size >> table.page_shift > 1) table.page_shift++;
   table.page_count = (int32_t)view->key->shape[0];
   return table;
 }

@@ -283,6 +283,70 @@ TEST_F(KvUpdate, GatherReadsBackWhatWasWritten) {
   }
 }
 
+/* New tokens of all rows packed store what the same tokens, row by row with counts, store; tokens of no row are not read. */
+TEST_F(KvUpdate, PackedRowsStoreWhatRaggedOnesDo) {
+  const Shape shape = {4, 2, 32, 16, 48, 16, 2};
+  const int64_t count[4] = {3, 0, 7, 1}, first[4] = {40, 5, 11, 0}, longest = 7, total = 13, lead = 1, pairs = 12;
+  Buffer cosine(MO_DTYPE_FLOAT32, {60, pairs}), sine(MO_DTYPE_FLOAT32, {60, pairs});
+  mo_rotary_config config = MO_ROTARY_CONFIG_INIT;
+  config.rotary_dim = 2 * pairs;
+  ASSERT_EQ(mo_rotary_fill_tables(&config, 60, 0, static_cast<float *>((&cosine)->data), static_cast<float *>((&sine)->data)),
+            MO_STATUS_OK);
+  mo_rotary rotary = {};
+  rotary.cosine = &cosine, rotary.sine = &sine, rotary.pairing = MO_ROTARY_HALVES;
+  for (const mo_dtype_t stored : {MO_DTYPE_BFLOAT16, MO_DTYPE_FLOAT8_E4M3}) {
+    for (const bool own_positions : {false, true}) {
+      Store ragged(shape, stored, random_), packed = ragged;
+      Buffer key(MO_DTYPE_BFLOAT16, {4, 2, longest, 32}), value(MO_DTYPE_BFLOAT16, {4, 2, longest, 16});
+      Buffer packed_key(MO_DTYPE_BFLOAT16, {1, 2, total, 32}), packed_value(MO_DTYPE_BFLOAT16, {1, 2, total, 16});
+      Buffer offsets(MO_DTYPE_INT32, {4}), counts(MO_DTYPE_INT32, {4}), cumulative(MO_DTYPE_INT32, {5});
+      Buffer ids(MO_DTYPE_INT32, {4, longest}), packed_ids(MO_DTYPE_INT32, {1, total});
+      key.fill(random_), value.fill(random_);
+      int64_t token = lead;
+      for (int64_t b = 0; b < 4; ++b) {
+        offsets.set(b, static_cast<double>(first[b])), counts.set(b, static_cast<double>(count[b]));
+        cumulative.set(b, static_cast<double>(token));
+        for (int64_t t = 0; t < longest; ++t) ids.set(b * longest + t, static_cast<double>((9 * b + 5 * t) % 60));
+        for (int64_t t = 0; t < count[b]; ++t, ++token) {
+          packed_ids.set(token, static_cast<double>((9 * b + 5 * t) % 60));
+          for (int64_t h = 0; h < 2; ++h) {
+            for (int64_t i = 0; i < 32; ++i)
+              packed_key.set((h * total + token) * 32 + i, key.get(((b * 2 + h) * longest + t) * 32 + i));
+            for (int64_t i = 0; i < 16; ++i)
+              packed_value.set((h * total + token) * 16 + i, value.get(((b * 2 + h) * longest + t) * 16 + i));
+          }
+        }
+      }
+      cumulative.set(4, static_cast<double>(token));
+      mo_kv_update_layer layer = {};
+      mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+      params.layers = &layer, params.layer_count = 1, params.offsets = &offsets, params.rotary = &rotary;
+      layer.cache = ragged.view(), layer.key = &key, layer.value = &value;
+      params.counts = &counts, params.position_ids = own_positions ? &ids : nullptr;
+      ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+      layer.cache = packed.view(), layer.key = &packed_key, layer.value = &packed_value;
+      params.counts = nullptr, params.cumulative_lengths = &cumulative;
+      if (own_positions) params.position_ids = &packed_ids;
+      ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+      EXPECT_EQ(packed.key.memory(), ragged.key.memory());
+      EXPECT_EQ(packed.value.memory(), ragged.value.memory());
+      EXPECT_EQ(packed.key_scale.memory(), ragged.key_scale.memory());
+
+      Buffer three(MO_DTYPE_INT32, {3});
+      params.cumulative_lengths = &three;
+      expect_error(test_kv_update(context_, &params), MO_STATUS_INVALID_ARGUMENT, "cache update", "cumulative_lengths");
+      params.cumulative_lengths = &cumulative, params.counts = &counts;
+      expect_error(test_kv_update(context_, &params), MO_STATUS_INVALID_ARGUMENT, "cache update", "along with");
+      params.counts = nullptr, layer.key = &key;
+      expect_error(test_kv_update(context_, &params), MO_STATUS_INVALID_ARGUMENT, "cache update", "key has extent 4");
+      if (mo_context_device(context_).kind != MO_DEVICE_KIND_CPU) continue; /* only the CPU looks before it runs */
+      layer.key = &packed_key;
+      cumulative.set(2, 0);
+      expect_error(test_kv_update(context_, &params), MO_STATUS_INVALID_ARGUMENT, "cache update", "must not fall");
+    }
+  }
+}
+
 /* A table entry that is no page: nothing is written there, zeros are read. */
 TEST_F(KvUpdate, EntriesThatAreNoPages) {
   const Shape shape = {2, 2, 16, 16, 32, 16};
