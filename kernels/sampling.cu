@@ -75,21 +75,31 @@ struct row_source {
   int64_t end;   /* head + count */
   int64_t span;  /* elements per warp */
   float divisor; /* the temperature */
+  mo_sampling_column suppressed;
+  mo_dtype_t suppressed_dtype;
+  int64_t suppressed_count;
 
   static constexpr int N = mo_vector_width<T>;
   static constexpr int kStep = 32 * N;
 
-  __device__ __forceinline__ row_source(const T *first, int64_t count, float temperature)
-      : row(first),
-        head(static_cast<int>(reinterpret_cast<uintptr_t>(first) % 16 / sizeof(T))),
-        end(head + count),
+  __device__ __forceinline__ row_source(const mo_sampling_kernel_args &args, int64_t index, float temperature)
+      : row(static_cast<const T *>(args.logits) + index * args.logits_stride),
+        head(static_cast<int>(reinterpret_cast<uintptr_t>(row) % 16 / sizeof(T))),
+        end(head + args.count),
         span((end + kWarps * kStep - 1) / (kWarps * kStep) * kStep),
-        divisor(temperature) {}
+        divisor(temperature),
+        suppressed(args.suppressed_tokens),
+        suppressed_dtype(args.suppressed_dtype),
+        suppressed_count(args.suppressed_count) {}
 
-  __device__ __forceinline__ float score(float logit) const {
-    const float value = divisor == 1.0f ? logit : logit / divisor;
+  __device__ __forceinline__ float score(uint32_t id, float logit) const {
+    float value = divisor == 1.0f ? logit : logit / divisor;
+    for (int64_t i = 0; i < suppressed_count; ++i) {
+      if (mo_load_index(suppressed.data, suppressed_dtype, i * suppressed.stride) == id) value = -INFINITY;
+    }
     return value == value ? value : -INFINITY;
   }
+  __device__ __forceinline__ float score_at(int64_t id) const { return score(static_cast<uint32_t>(id), mo_to_float(row[id])); }
 
   __device__ __forceinline__ uint4 load(int64_t place) const {
     if (place >= head && place + N <= end) return mo_load16(row + (place - head));
@@ -112,7 +122,8 @@ struct row_source {
       float logit;
       if constexpr (sizeof(T) == 4) logit = __uint_as_float(words[i]);
       else logit = mo_to_float(T{static_cast<uint16_t>(words[i / 2] >> 16 * (i % 2))});
-      if (place + i >= head && place + i < end) f(static_cast<uint32_t>(place + i - head), score(logit));
+      const uint32_t id = static_cast<uint32_t>(place + i - head);
+      if (place + i >= head && place + i < end) f(id, score(id, logit));
     }
   }
 
@@ -382,13 +393,52 @@ __device__ __forceinline__ void finish_row(const mo_sampling_kernel_args &args, 
   advance(args.positions, row);
 }
 
+/* log softmax, or (both 0) nothing. */
+struct normaliser {
+  float maximum, log_total;
+  __device__ __forceinline__ float operator()(float score) const {
+    if (maximum == INFINITY) return score == INFINITY ? -log_total : -INFINITY;
+    return score - maximum - log_total;
+  }
+};
+
+__device__ __forceinline__ float log_of(mo_count total) { return logf(static_cast<float>(total) / kOne); }
+
 /* What stays of the row is `kept`. In place where scores and logits are one buffer: a thread reads what it writes. */
 template <typename T>
-__device__ __forceinline__ void store_scores(const row_source<T> &row, int64_t count, const border &kept, float *scores) {
+__device__ __forceinline__ void store_scores(const row_source<T> &row, int64_t count, const border &kept,
+                                             const normaliser &normal, float *scores) {
   for (int64_t i = threadIdx.x; i < count; i += kThreads) {
-    const float score = row.score(mo_to_float(row.row[i]));
-    scores[i] = kept.keeps(static_cast<uint32_t>(i), key_of(score)) ? score : -INFINITY;
+    const float score = row.score_at(i);
+    scores[i] = kept.keeps(static_cast<uint32_t>(i), key_of(score)) ? normal(score) : -INFINITY;
   }
+}
+
+/* The largest score of the row and the lowest id that has it, as key above complement of id; this thread's own in `best`. */
+template <typename T>
+__device__ __forceinline__ mo_count largest_of_row(const row_source<T> &row, float *best, workspace *work) {
+  float largest = -INFINITY;
+  uint32_t place = 0xFFFFFFFFu;
+  row.for_each_score([&](uint32_t position, float score) {
+    if (score > largest) {
+      largest = score;
+      place = position;
+    }
+  });
+  *best = largest;
+  return largest_of_block(static_cast<mo_count>(key_of(largest)) << 32 | static_cast<uint32_t>(~place), work->slots);
+}
+
+/* log softmax looks at the row as it is, before tokens are suppressed. */
+template <typename T>
+__device__ __forceinline__ normaliser log_softmax_of(row_source<T> row, workspace *work) {
+  float best;
+  row.suppressed_count = 0;
+  const mass_of mass = {score_of(static_cast<uint32_t>(largest_of_row(row, &best, work) >> 32))};
+  if (mass.maximum == -INFINITY) return {0.0f, 0.0f};
+  const mo_count total = sum_of(
+      row, [&](uint32_t, uint32_t key) { return mass(key); }, work);
+  return {mass.maximum, log_of(total)};
 }
 
 template <typename T>
@@ -402,21 +452,13 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(mo_sampling_kernel_
     return;
   }
   const bool greedy = args.temperature == 0.0f;
-  const row_source<T> row(static_cast<const T *>(args.logits) + index * args.logits_stride, args.count,
-                          greedy ? 1.0f : args.temperature);
+  const row_source<T> row(args, index, greedy ? 1.0f : args.temperature);
   uint64_t step = args.step;
   if (args.step_counts.data != nullptr) {
     step += static_cast<uint64_t>(static_cast<const int64_t *>(args.step_counts.data)[index * args.step_counts.stride]);
   }
-  float best = -INFINITY;
-  uint32_t best_position = 0xFFFFFFFFu;
-  row.for_each_score([&](uint32_t position, float score) {
-    if (score > best) {
-      best = score;
-      best_position = position;
-    }
-  });
-  const mo_count largest = largest_of_block(static_cast<mo_count>(key_of(best)) << 32 | ~best_position, work->slots);
+  float best;
+  const mo_count largest = largest_of_row(row, &best, work);
   const uint32_t largest_key = static_cast<uint32_t>(largest >> 32);
   const mass_of mass = {score_of(largest_key)};
   /* Where a score is +inf only its like have a probability. */
@@ -427,9 +469,10 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(mo_sampling_kernel_
     token = 0;
   } else if (greedy) {
     token = ~static_cast<uint32_t>(largest);
-    if (args.log_probabilities.data != nullptr)
+    if (args.log_probabilities.data != nullptr && !args.log_softmax) {
       total = sum_of(
           row, [&](uint32_t, uint32_t key) { return mass(key); }, work);
+    }
   } else {
     const int64_t number = args.row_numbers.data != nullptr
                                ? static_cast<const int64_t *>(args.row_numbers.data)[index * args.row_numbers.stride]
@@ -456,17 +499,16 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(mo_sampling_kernel_
       token = draw(row, kept, mass, bits, &total, work);
     }
   }
+  const normaliser normal = args.log_softmax ? log_softmax_of(row, work) : normaliser{0.0f, 0.0f};
   if (threadIdx.x == 0) {
     float log_probability = -INFINITY;
-    if (total > 0) {
-      const float score = row.score(mo_to_float(row.row[token]));
-      log_probability = (score == mass.maximum ? 0.0f : score - mass.maximum) - logf(static_cast<float>(total) / kOne);
-    }
+    if (args.log_softmax) log_probability = normal(row.score_at(token));
+    else if (total > 0) log_probability = normaliser{mass.maximum, log_of(total)}(row.score_at(token));
     finish_row(args, index, was_done, token, log_probability);
   }
   if (args.scores != nullptr) {
     __syncthreads(); /* the drawn logit is read before it may be overwritten */
-    store_scores(row, args.count, kept, args.scores + index * args.scores_stride);
+    store_scores(row, args.count, kept, normal, args.scores + index * args.scores_stride);
   }
 }
 

@@ -30,6 +30,10 @@ typedef struct mo_sampling_kernel_args {
   mo_sampling_column end_tokens; /* one element per end token */
   mo_dtype_t end_token_dtype;
   int64_t end_token_count, pad_token;
+  mo_sampling_column suppressed_tokens; /* one element per token */
+  mo_dtype_t suppressed_dtype;
+  int64_t suppressed_count;
+  bool log_softmax; /* of the logits, then suppressed: only with greedy */
 
   float temperature;         /* 0: greedy */
   int64_t top_k;             /* 0: off */

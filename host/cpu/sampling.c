@@ -56,7 +56,7 @@ typedef struct choice {
 
 /* ---- Greedy ---- */
 
-static int64_t largest_position(const void *logits, mo_dtype_t dtype, int64_t count, float *largest) {
+static int64_t largest_position(const void *logits, mo_dtype_t dtype, int64_t count) {
   int64_t position = 0;
   float bound = -INFINITY;
   for (int64_t i = 0; i < count;) {
@@ -69,7 +69,6 @@ static int64_t largest_position(const void *logits, mo_dtype_t dtype, int64_t co
       position = i;
     }
   }
-  *largest = bound;
   return position;
 }
 
@@ -184,6 +183,25 @@ static int64_t select_candidates(const mo_sampling_params *params, const buffers
   return found;
 }
 
+/* ---- Suppressed tokens ---- */
+
+/* Sets their scores to -inf and returns the row's maximum without them. */
+static float suppress(const mo_tensor *tokens, const buffers *b, int64_t count, float maximum) {
+  if (tokens == NULL) return maximum;
+  for (int64_t i = 0; i < tokens->shape[0]; i++) {
+    const int64_t token = mo_read_index(tokens->data, tokens->dtype, i * tokens->strides[0]);
+    if (token < 0 || token >= count) continue;
+    b->scores[token] = -INFINITY;
+    const int64_t block = token / MO_SAMPLING_BLOCK, first = block * MO_SAMPLING_BLOCK;
+    float largest = -INFINITY;
+    for (int64_t j = first; j < count && j < first + MO_SAMPLING_BLOCK; j++) largest = fmaxf(largest, b->scores[j]);
+    b->block_maxima[block] = largest;
+  }
+  float largest = -INFINITY;
+  for (int64_t i = 0; i * MO_SAMPLING_BLOCK < count; i++) largest = fmaxf(largest, b->block_maxima[i]);
+  return largest;
+}
+
 /* ---- The draw ---- */
 
 static choice draw_from_candidates(const candidate *candidates, int64_t count, double fraction, float maximum) {
@@ -230,22 +248,46 @@ static void fill(float *values, int64_t count, float value) {
   for (int64_t i = 0; i < count; i++) values[i] = value;
 }
 
+/* The logarithm of the sum of e^(score - maximum); equal infinities count one each. */
+static double log_sum(const buffers *b, int64_t count, float maximum) {
+  if (maximum != INFINITY) return log(MO_CPU_SELECT(mo_sampling_sums)(b->scores, count, maximum, b->block_sums));
+  int64_t equal = 0;
+  for (int64_t i = 0; i < count; i++) equal += b->scores[i] == INFINITY;
+  return log((double)equal);
+}
+
+/* log softmax; returns the new maximum. Of infinities only they have a probability. */
+static float normalise(const buffers *b, int64_t count, float maximum) {
+  const float log_total = (float)log_sum(b, count, maximum);
+  for (int64_t i = 0; i < count; i++) {
+    if (maximum == INFINITY) b->scores[i] = b->scores[i] == INFINITY ? -log_total : -INFINITY;
+    else b->scores[i] = b->scores[i] - maximum - log_total;
+  }
+  for (int64_t block = 0; block * MO_SAMPLING_BLOCK < count; block++) {
+    float largest = -INFINITY;
+    for (int64_t i = block * MO_SAMPLING_BLOCK; i < count && i < (block + 1) * MO_SAMPLING_BLOCK; i++)
+      largest = fmaxf(largest, b->scores[i]);
+    b->block_maxima[block] = largest;
+  }
+  return -log_total;
+}
+
 static choice sample_greedy(const mo_sampling_params *params, const buffers *b, const void *logits, int64_t count,
                             float *scores) {
   choice result = {.token = 0, .log_probability = -INFINITY};
-  float largest;
-  result.token = largest_position(logits, params->logits->dtype, count, &largest);
-  if (params->log_probabilities == NULL && scores == NULL) return result;
-  MO_CPU_SELECT(mo_sampling_scores)(logits, params->logits->dtype, count, 1.0f, b->scores, b->block_maxima);
-  if (scores != NULL) memcpy(scores, b->scores, (size_t)count * sizeof *scores);
-  if (params->log_probabilities == NULL || largest == -INFINITY) return result;
-  if (largest == INFINITY) {
-    int64_t equal = 0;
-    for (int64_t i = 0; i < count; i++) equal += b->scores[i] == INFINITY;
-    result.log_probability = -log((double)equal);
-  } else {
-    result.log_probability = -log(MO_CPU_SELECT(mo_sampling_sums)(b->scores, count, largest, b->block_sums));
+  const mo_dtype_t dtype = params->logits->dtype;
+  if (params->log_probabilities == NULL && scores == NULL && params->suppressed_tokens == NULL) {
+    result.token = largest_position(logits, dtype, count);
+    return result;
   }
+  float maximum = MO_CPU_SELECT(mo_sampling_scores)(logits, dtype, count, 1.0f, b->scores, b->block_maxima);
+  if (params->log_softmax && maximum != -INFINITY) maximum = normalise(b, count, maximum);
+  maximum = suppress(params->suppressed_tokens, b, count, maximum);
+  if (scores != NULL) memcpy(scores, b->scores, (size_t)count * sizeof *scores);
+  if (maximum == -INFINITY) return result;
+  while (b->scores[result.token] != maximum) result.token++;
+  if (params->log_softmax) result.log_probability = (double)maximum;
+  else if (params->log_probabilities != NULL) result.log_probability = -log_sum(b, count, maximum);
   return result;
 }
 

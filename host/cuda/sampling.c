@@ -33,6 +33,8 @@ mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *para
       .lengths = column_of(params->lengths),
       .positions = column_of(params->positions),
       .end_tokens = column_of(params->end_tokens),
+      .suppressed_tokens = column_of(params->suppressed_tokens),
+      .log_softmax = params->log_softmax,
       .pad_token = params->pad_token,
       .temperature = params->temperature,
       .top_k = params->top_k < count ? params->top_k : 0,
@@ -48,6 +50,10 @@ mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *para
   if (params->end_tokens != NULL) {
     args.end_token_dtype = params->end_tokens->dtype;
     args.end_token_count = params->end_tokens->shape[0];
+  }
+  if (params->suppressed_tokens != NULL) {
+    args.suppressed_dtype = params->suppressed_tokens->dtype;
+    args.suppressed_count = params->suppressed_tokens->shape[0];
   }
   if (params->top_p > 0.0f && params->top_p < 1.0f) args.removed_fraction = (uint64_t)((1.0 - (double)params->top_p) * 0x1p64);
   MO_CHECK(args.rows <= INT32_MAX, MO_STATUS_UNSUPPORTED, "sampling: %lld rows, the CUDA kernel takes %d", (long long)args.rows,

@@ -54,6 +54,10 @@ static mo_status_t check_sampling(const mo_context_t *context, const mo_sampling
     MO_TRY(mo_check_tensor(OP, "end_tokens", context, params->end_tokens, MO_DTYPES_INDEX, 1, 1));
     MO_CHECK(params->finished != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: end_tokens without finished", OP);
   }
+  if (params->suppressed_tokens != NULL)
+    MO_TRY(mo_check_tensor(OP, "suppressed_tokens", context, params->suppressed_tokens, MO_DTYPES_INDEX, 1, 1));
+  MO_CHECK(!params->log_softmax || (params->temperature == 0.0f && params->scores != NULL), MO_STATUS_INVALID_ARGUMENT,
+           "%s: log_softmax is for greedy choices with scores", OP);
   if (params->scores != NULL) {
     MO_TRY(mo_check_tensor(OP, "scores", context, params->scores, float32, 2, 2));
     MO_TRY(mo_check_shape(OP, "scores", params->scores, 2, logits->shape));
@@ -73,7 +77,10 @@ static mo_status_t check_sampling(const mo_context_t *context, const mo_sampling
                  {"finished", params->finished},
                  {"lengths", params->lengths},
                  {"positions", params->positions}},
-    read[] = {{"logits", logits}, {"row_numbers", params->row_numbers}, {"end_tokens", params->end_tokens}};
+    read[] = {{"logits", logits},
+              {"row_numbers", params->row_numbers},
+              {"end_tokens", params->end_tokens},
+              {"suppressed_tokens", params->suppressed_tokens}};
   const size_t written_count = sizeof written / sizeof written[0], read_count = sizeof read / sizeof read[0];
   for (size_t i = 0; i < written_count; i++) {
     for (size_t j = i + 1; j < written_count; j++) {

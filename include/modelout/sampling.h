@@ -30,7 +30,8 @@ typedef struct mo_sampling_params {
   const mo_tensor *tokens; /* (B) int32 or int64: the chosen ids. May be strided: a column of (B, steps) */
   const mo_tensor *scores; /* (B, V) float32, last stride 1: the processed scores (Transformers' `scores`), in place if logits
                               are float32; NULL */
-  const mo_tensor *log_probabilities; /* (B) float32: log softmax(scores) of the chosen token, 0 in a finished row; NULL */
+  const mo_tensor *log_probabilities; /* (B) float32: log softmax(scores) of the chosen token (with log_softmax: its score), 0
+                                         in a finished row; NULL */
 
   const mo_tensor *logits; /* (B, V) float32, float16 or bfloat16, last stride 1, V 1 to 2^22 */
 
@@ -38,6 +39,10 @@ typedef struct mo_sampling_params {
   int64_t top_k;     /* 0: all */
   float top_p;       /* 0 or 1: all */
   float min_p;       /* 0: all; at most 1 */
+  const mo_tensor *suppressed_tokens; /* (N) int32 or int64 on the device: ids whose scores are -inf from the start (the end
+                                         tokens while a minimum length is not reached); NULL */
+  bool log_softmax; /* `scores` are log softmax(logits), from which suppressed_tokens are then removed, as beam search does;
+                       greedy only, and needs `scores` */
   uint64_t seed;
   uint64_t step;                /* counts draws */
   const mo_tensor *step_counts; /* (B) int64 on the device, added to `step` and incremented by one afterwards, so that a

@@ -362,6 +362,62 @@ TEST_F(SamplingTest, StepCountsAndRowNumbersAreTheCounter) {
   EXPECT_GT(different.size(), 6u);
 }
 
+TEST_F(SamplingTest, SuppressedTokensAndLogSoftmax) {
+  const int64_t rows = 2, count = 150;
+  TestTensor logits(MO_DTYPE_FLOAT16, {rows, count}, 1, 1), tokens(MO_DTYPE_INT32, {rows}),
+      scores(MO_DTYPE_FLOAT32, {rows, count}), suppressed(MO_DTYPE_INT32, {3}, 2), log_probabilities(MO_DTYPE_FLOAT32, {rows});
+  logits.FillNormal(&random_, 2);
+  logits.Set(7, 30), logits.Set(count + 149, 30), logits.Set(130, 25), logits.Set(count, 25);
+  suppressed.Fill({7, 149, 1000});  // the last is none of the vocabulary
+  for (const bool log_softmax : {false, true}) {
+    for (const float temperature : {0.0f, 1.0f}) {
+      if (log_softmax && temperature > 0) continue;
+      mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
+      params.tokens = tokens.Poison().get();
+      params.scores = scores.Poison().get();
+      params.log_probabilities = log_probabilities.Poison().get();
+      params.logits = logits.get();
+      params.temperature = temperature;
+      params.top_k = 1;
+      params.suppressed_tokens = suppressed.get();
+      params.log_softmax = log_softmax;
+      ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
+      ExpectValues(tokens, {130, 0}, 0);
+      for (int64_t row = 0; row < rows; ++row) {
+        double sum = 0;
+        for (int64_t i = 0; i < count; ++i) sum += std::exp(logits.Get(row * count + i));
+        for (int64_t i = 0; i < count; ++i) {
+          double expected = logits.Get(row * count + i) - (log_softmax ? std::log(sum) : 0);
+          if (i == 7 || i == 149 || (temperature > 0 && i != (row == 0 ? 130 : 0))) expected = -kInf;
+          ExpectNearOrSame(scores.Get(row * count + i), expected, 1e-5);
+        }
+        if (log_softmax) {
+          EXPECT_NEAR(log_probabilities.Get(row), 25 - std::log(sum), 1e-5);
+        }
+        if (temperature > 0) {
+          EXPECT_EQ(log_probabilities.Get(row), 0);
+        }
+      }
+      params.scores = nullptr;
+      params.log_softmax = false;
+      ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
+      ExpectValues(tokens, {130, 0}, 0);
+    }
+  }
+  logits.FillAll(-kInf);  // nothing but -inf, and infinities, stay what the header says
+  for (int64_t i = 0; i < 4; ++i) logits.Set(10 + i, kInf);
+  mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
+  params.tokens = tokens.get();
+  params.scores = scores.get();
+  params.logits = logits.get();
+  params.log_softmax = true;
+  ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
+  ExpectValues(tokens, {10, 0}, 0);
+  EXPECT_NEAR(scores.Get(12), -std::log(4.0), 1e-6);
+  EXPECT_EQ(scores.Get(14), -kInf);
+  EXPECT_EQ(scores.Get(count + 14), -kInf);
+}
+
 TEST_F(SamplingTest, SameTokensOnEveryBackend) {
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
   options.device = MO_DEVICE_CHOICE_CPU;
@@ -448,6 +504,8 @@ TEST_F(SamplingTest, Refuses) {
   refuse("end_tokens without finished", [&](P p) { p->end_tokens = ends.get(); });
   refuse("lengths has dtype int64", [&](P p) { p->lengths = counters.get(); });
   refuse("positions has dtype int64", [&](P p) { p->positions = counters.get(); });
+  refuse("suppressed_tokens has dtype bool", [&](P p) { p->suppressed_tokens = finished.get(); });
+  refuse("log_softmax", [](P p) { p->log_softmax = true; });
   refuse("temperature -1", [](P p) { p->temperature = -1; });
   refuse("temperature nan", [](P p) { p->temperature = NAN; });
   refuse("temperature inf", [](P p) { p->temperature = INFINITY; });

@@ -295,7 +295,7 @@ MIRRORED_OP(rotary_embedding, mo_rotary_params,
 
 MIRRORED_OP(sample, mo_sampling_params,
             (T(tokens), T(scores), T(log_probabilities), T(logits), T(step_counts), T(row_numbers), T(finished), T(end_tokens),
-             T(lengths), T(positions)))
+             T(suppressed_tokens), T(lengths), T(positions)))
 
 /* The tensors of a cache's view. */
 #define VIEW(member) (T(member.key), T(member.value), T(member.key_scale), T(member.value_scale), T(member.block_table))
