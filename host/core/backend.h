@@ -33,6 +33,7 @@ extern "C" {
 #define MO_BACKEND_ABI_VERSION 1
 
 typedef void *mo_event;
+typedef void *mo_graph; /* recorded work, ready to be launched */
 
 typedef enum mo_copy_direction_t {
   MO_COPY_TO_DEVICE = 1,
@@ -71,6 +72,12 @@ typedef struct mo_backend {
   bool (*event_is_complete)(void *state, mo_event event);
   /* Work put on the stream is recorded for later launches instead of run (a CUDA graph). NULL: never. */
   bool (*stream_is_capturing)(void *state, mo_stream stream);
+  /* Recording: between begin and end work put on the stream runs at each launch instead. end gives the graph, or with NULL
+   * drops what was recorded, also after a call that broke the recording. All NULL: never. */
+  mo_status_t (*graph_begin)(void *state, mo_stream stream);
+  mo_status_t (*graph_end)(void *state, mo_stream stream, mo_graph *graph);
+  mo_status_t (*graph_launch)(void *state, mo_graph graph, mo_stream stream);
+  void (*graph_destroy)(void *state, mo_graph graph);
 
   /* Named ranges of the calling thread for a profiler, nested (host/core/range.h). range_is_heard is asked once, when a context
    * is made: does anybody listen? NULL functions: no ranges; range_is_heard NULL: always. */

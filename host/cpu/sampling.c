@@ -295,6 +295,7 @@ static choice sample_row(const mo_sampling_params *params, const buffers *b, con
                          float *scores) {
   float maximum =
       MO_CPU_SELECT(mo_sampling_scores)(logits, params->logits->dtype, count, params->temperature, b->scores, b->block_maxima);
+  maximum = suppress(params->suppressed_tokens, b, count, maximum);
   if (maximum == -INFINITY) {
     if (scores != NULL) fill(scores, count, -INFINITY);
     return (choice){.token = 0, .log_probability = -INFINITY};

@@ -203,6 +203,10 @@ static const mo_backend cuda_backend = {
     .event_synchronize = cuda_event_synchronize,
     .event_is_complete = cuda_event_is_complete,
     .stream_is_capturing = cuda_stream_is_capturing,
+    .graph_begin = mo_cuda_graph_begin,
+    .graph_end = mo_cuda_graph_end,
+    .graph_launch = mo_cuda_graph_launch,
+    .graph_destroy = mo_cuda_graph_destroy,
 #ifndef MO_NO_RANGES
     .range_is_heard = mo_cuda_range_is_heard,
     .range_push = mo_cuda_range_push,

@@ -52,6 +52,12 @@ mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *para
 mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_attention_params *params);
 mo_status_t mo_cuda_topk(mo_context_t *context, const mo_topk_params *params);
 
+/* Recorded work (host/cuda/graphs.c). */
+mo_status_t mo_cuda_graph_begin(void *state, mo_stream stream);
+mo_status_t mo_cuda_graph_end(void *state, mo_stream stream, mo_graph *graph);
+mo_status_t mo_cuda_graph_launch(void *state, mo_graph graph, mo_stream stream);
+void mo_cuda_graph_destroy(void *state, mo_graph graph);
+
 /* A strided device view into contiguous host memory (host/cuda/gather.c). */
 mo_status_t mo_cuda_copy_view_to_host(void *state, void *destination, const mo_tensor *view, mo_stream stream);
 
