@@ -88,6 +88,20 @@ mo_status_t mo_config_load(const char *directory, mo_config_t **config) {
   return status;
 }
 
+mo_status_t mo_config_load_generation(const char *directory, mo_config_t **config) {
+  static const char name[] = "generation_config.json";
+  char *text = NULL;
+  size_t bytes = 0;
+  bool exists = false;
+  *config = NULL;
+  MO_TRY(mo_file_exists(directory, name, &exists));
+  if (!exists) return MO_STATUS_OK;
+  MO_TRY(mo_file_read(directory, name, CONFIG_BYTES_LIMIT, &text, &bytes));
+  const mo_status_t status = mo_config_from_text(text, bytes, name, config);
+  free(text);
+  return status;
+}
+
 void mo_config_destroy(mo_config_t *config) {
   if (config == NULL) return;
   free(config->architectures);
@@ -219,5 +233,20 @@ mo_status_t mo_config_problem_type(const mo_config_t *config, const char **probl
 mo_status_t mo_config_architectures(const mo_config_t *config, const char *const **names, int64_t *count) {
   *names = config->architectures;
   *count = config->architecture_count;
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_integers(const mo_config_t *config, const char *key, int64_t *values, int64_t capacity, int64_t *count) {
+  const json_t *value = find(config, key);
+  const bool list = json_is_array(value);
+  *count = 0;
+  if (value == NULL) return MO_STATUS_OK;
+  const int64_t size = list ? (int64_t)json_array_size(value) : 1;
+  if (size > capacity) return bad_value(config, key, value, "a shorter list");
+  for (int64_t i = 0; i < size; i++) {
+    const json_t *entry = list ? json_array_get(value, (size_t)i) : value;
+    if (!as_integer(config, entry, &values[i])) return bad_value(config, key, entry, "an integer or a list of integers");
+  }
+  *count = size;
   return MO_STATUS_OK;
 }

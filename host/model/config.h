@@ -19,6 +19,9 @@ typedef struct mo_config mo_config_t;
 /* Reads DIRECTORY/config.json. IO_ERROR, BAD_FILE (not JSON, not an object, a key twice, NaN or Infinity), OUT_OF_MEMORY. */
 mo_status_t mo_config_load(const char *directory, mo_config_t **config);
 
+/* DIRECTORY/generation_config.json likewise; NULL if there is no such file. */
+mo_status_t mo_config_load_generation(const char *directory, mo_config_t **config);
+
 /* The same from text; `source` is what the sentences call it ("config.json"). The text need not be terminated. */
 mo_status_t mo_config_from_text(const char *text, size_t bytes, const char *source, mo_config_t **config);
 
@@ -51,6 +54,9 @@ mo_status_t mo_config_string(const mo_config_t *config, const char *key, const c
 
 /* Entry `index` of a list of strings; NULL past its end, or if the list is absent or null. */
 mo_status_t mo_config_string_at(const mo_config_t *config, const char *key, int64_t index, const char **value);
+
+/* A list of integers, or one integer as a list of one: at most `capacity` of them. *count is 0 if absent or null. */
+mo_status_t mo_config_integers(const mo_config_t *config, const char *key, int64_t *values, int64_t capacity, int64_t *count);
 
 /* An object inside the configuration, to be read by the same functions and to be destroyed. *section is NULL if absent or null.
  * Strings of it live as long as it does. */

@@ -72,6 +72,7 @@ static mo_status_t configure(mo_model_t *model) {
 
 static mo_status_t load(mo_model_t *model, const char *directory, const mo_model_options *options) {
   MO_TRY(mo_config_load(directory, &model->config));
+  MO_TRY(mo_config_load_generation(directory, &model->generation_config));
   MO_TRY(choose_architecture(model, options));
   MO_TRY(configure(model));
   MO_TRY(mo_config_num_labels(model->config, &model->label_count));
@@ -126,6 +127,7 @@ void mo_model_destroy(mo_model_t *model) {
   if (model->staged != NULL) mo_context_return_event(context, model->staged);
   if (model->staging != NULL) mo_host_free(context, model->staging, model->staging_bytes);
   mo_checkpoint_destroy(model->checkpoint);
+  mo_config_destroy(model->generation_config);
   mo_config_destroy(model->config);
   mo_host_free(context, model, sizeof *model);
   mo_context_release_reference(context);

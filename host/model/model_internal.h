@@ -23,8 +23,8 @@ typedef struct mo_head {
 
 struct mo_model {
   mo_context_t *context;
-  mo_config_t *config;
-  mo_checkpoint_t *checkpoint; /* kept open: tables and norms are read from the mapped file where that can be */
+  mo_config_t *config, *generation_config; /* the latter NULL without generation_config.json */
+  mo_checkpoint_t *checkpoint;             /* kept open: tables and norms are read from the mapped file where that can be */
   const mo_family *family;
   mo_architecture architecture;
   const mo_class *output_class;

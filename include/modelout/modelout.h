@@ -36,6 +36,7 @@
 
 #include "modelout/cache.h"
 
+#include "modelout/generate.h"
 #include "modelout/model.h"
 #include "modelout/tokenizer.h"
 

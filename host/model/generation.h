@@ -1,0 +1,115 @@
+/* host/model/generation.h - what the files of generation share.
+ *
+ * generation_settings.c   options and the checkpoint's files become settings
+ * generation_step.c       one step: the model's run, its inputs, what is kept of its output
+ * generate.c              greedy and sampling, and the public function
+ * beam_search.c           beam search
+ * generation_classes.c    the output classes
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_MODEL_GENERATION_H
+#define MO_MODEL_GENERATION_H
+
+#include "host/model/model_internal.h"
+#include "modelout/generate.h"
+
+#define MO_MAX_END_TOKENS 64
+
+typedef struct mo_generation_settings {
+  int64_t max_new_tokens, min_new_tokens;
+  int64_t end_tokens[MO_MAX_END_TOKENS];
+  int64_t end_token_count;
+  int64_t pad_token;
+  int64_t start_token; /* of an encoder-decoder model; -1: none */
+  int64_t beams, returned;
+  float length_penalty;
+  bool keeps_scores, keeps_logits, keeps_attentions, keeps_hidden_states;
+  mo_request request; /* of every step */
+} mo_generation_settings;
+
+/* Fields of one kind, one per step. */
+typedef struct mo_step_fields {
+  mo_field **items;
+  int64_t count;
+} mo_step_fields;
+
+typedef struct mo_generation {
+  mo_model_t *model;
+  mo_context_t *context;
+  const mo_generation_options *options;
+  mo_generation_settings settings;
+  int64_t batch_size;    /* prompts */
+  int64_t rows;          /* batch_size * beams */
+  int64_t prompt_length; /* of the decoder */
+  int64_t total_length;  /* prompt_length + max_new_tokens */
+  bool masked;           /* some row is padded */
+  bool takes_positions;  /* position_ids mean something to the model */
+  bool by_lengths;       /* decode steps take their places from the device */
+  mo_cache_t *cache;
+
+  /* Host memory, one block. */
+  void *host_block;
+  size_t host_bytes;
+  int64_t *tokens;    /* (rows, total_length): prompts, then what was chosen */
+  int64_t *prompts;   /* (rows, prompt_length) */
+  int64_t *positions; /* (rows, prompt_length) */
+  bool *mask;         /* (rows, total_length) */
+  int64_t *chosen;    /* (rows) */
+  bool *ended;        /* (rows): has drawn an end token */
+  int64_t *encoder_ids;
+  bool *encoder_mask; /* NULL: nothing is padded */
+  int64_t encoder_length;
+  mo_step_fields scores, logits, attentions, cross_attentions, hidden_states;
+
+  /* Device memory, one block. */
+  void *device_block;
+  mo_tensor next;                                     /* (rows) int64: the chosen ids */
+  mo_tensor next_column;                              /* the same as (rows, 1) */
+  mo_tensor next_positions, position_column, lengths; /* int32 */
+  mo_tensor step_counts, finished, end_tokens, device_mask;
+
+  mo_output *step; /* of the last step */
+  bool step_is_decode;
+  mo_graph graph;
+  bool record_tried;
+  int64_t uncounted; /* decode steps by lengths that the cache has not been told of */
+  mo_field *encoder_outputs, *encoder_attentions, *encoder_hidden_states;
+} mo_generation;
+
+/* ---- generation_settings.c ---- */
+
+/* The options, completed by the files. `prompt_length` is the decoder's. */
+mo_status_t mo_generation_settings_make(const mo_model_t *model, const mo_generation_options *options, int64_t prompt_length,
+                                        mo_generation_settings *settings);
+
+/* ---- generation_step.c ---- */
+
+/* Checks the prompts, makes cache and buffers. On failure mo_generation_end is still to be called. */
+mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs);
+void mo_generation_end(mo_generation *g);
+
+/* Runs the model on the prompts, or (a later step) on `next`; its logits of the last position are (rows, vocabulary). */
+mo_status_t mo_generation_run(mo_generation *g, int64_t step, mo_tensor *logits);
+
+/* What the step leaves for the output; after mo_generation_run. */
+mo_status_t mo_generation_keep(mo_generation *g);
+
+/* Memory on the device that the field of a step owns, (rows, vocabulary) float32; counts it as kept in `fields`. */
+mo_status_t mo_generation_step_scores(mo_generation *g, mo_tensor *scores);
+
+/* A tensor of host values as a field on the device. */
+mo_status_t mo_generation_field(mo_generation *g, const void *values, mo_dtype_t dtype, int32_t rank, const int64_t *shape,
+                                mo_field **field);
+
+/* The output. `sequences`, and for beams the other two, are released here. */
+mo_status_t mo_generation_output(mo_generation *g, mo_field *sequences, mo_field *sequences_scores, mo_field *beam_indices,
+                                 mo_output **output);
+
+/* Whether an id is an end token. */
+bool mo_generation_is_end(const mo_generation *g, int64_t token);
+
+/* ---- beam_search.c ---- */
+
+mo_status_t mo_beam_search(mo_generation *g, mo_output **output);
+
+#endif

@@ -1,0 +1,141 @@
+/* modelout/generate.h - generation: a decoder or encoder-decoder model run token by token over its cache.
+ *
+ * Greedy, sampling (modelout/sampling.h) and beam search, with the rules, the output classes and the order of fields of
+ * Transformers' generate() (4.51). Everything stays on the device: logits are made for the last position only, the next token
+ * is chosen there and read from there by the next step. Per step the chosen ids cross to the host, 8 bytes per sequence (beam
+ * search: the best candidates of each beam), and nothing else, whatever was requested: fields cross when they are read.
+ *
+ * GRAPHS. Where the device can record work (CUDA), the decode step is captured once and replayed, as long as every step does
+ * the same: greedy and sampling of decoder-only models, without per-step outputs and without min_new_tokens. Anything else runs
+ * step by step.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MODELOUT_GENERATE_H
+#define MODELOUT_GENERATE_H
+
+#include "modelout/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- What comes out ---- */
+
+/* N is the number of new tokens of the longest sequence. Tuples have one entry per step; entries of attentions and
+ * hidden_states are tuples over the layers, as the model's own fields: (batch_size, num_heads, new, keys) and (batch_size, new,
+ * hidden_size), where `new` is the prompt's length in the first step and 1 later. Present if asked for; sequences always. */
+typedef struct mo_generate_decoder_only_output {
+  mo_output base;
+  mo_field *sequences; /* (batch_size, prompt + N) int64: prompt and new tokens; finished rows go on with pad_token_id */
+  mo_field *scores;    /* output_scores: N of (batch_size, vocab_size) float32: processed, -inf where removed */
+  mo_field *logits;    /* output_logits: N of (batch_size, vocab_size), in the model's dtype: as the model gave them */
+  mo_field *attentions;
+  mo_field *hidden_states;
+  mo_field *past_key_values; /* use_cache (the default): mo_field_cache gives the cache to go on with */
+} mo_generate_decoder_only_output;
+
+typedef struct mo_generate_encoder_decoder_output {
+  mo_output base;
+  mo_field *sequences; /* (batch_size, decoder prompt + N) int64, decoder_start_token_id first */
+  mo_field *scores;
+  mo_field *logits;
+  mo_field *encoder_attentions;    /* of the one run of the encoder: a tuple over its layers */
+  mo_field *encoder_hidden_states; /* the same */
+  mo_field *decoder_attentions;
+  mo_field *cross_attentions;
+  mo_field *decoder_hidden_states;
+  mo_field *past_key_values;
+} mo_generate_encoder_decoder_output;
+
+/* Beam search. R = batch_size * num_beams rows run; batch_size * num_return_sequences sequences come out, best first. */
+typedef struct mo_generate_beam_decoder_only_output {
+  mo_output base;
+  mo_field *sequences;
+  mo_field *sequences_scores; /* output_scores: (sequences) float32: log probability / length^length_penalty */
+  mo_field *scores;           /* output_scores: per step (R, vocab_size) float32: log softmax, -inf where removed */
+  mo_field *logits;           /* per step (R, vocab_size) */
+  mo_field *beam_indices;     /* (sequences, N) int32: the row each token's scores stand in; -1 behind the end */
+  mo_field *attentions;       /* R rows */
+  mo_field *hidden_states;
+  mo_field *past_key_values; /* of the R rows, as they stood when the search ended */
+} mo_generate_beam_decoder_only_output;
+
+typedef struct mo_generate_beam_encoder_decoder_output {
+  mo_output base;
+  mo_field *sequences;
+  mo_field *sequences_scores;
+  mo_field *scores;
+  mo_field *logits;
+  mo_field *beam_indices;
+  mo_field *encoder_attentions; /* batch_size rows */
+  mo_field *encoder_hidden_states;
+  mo_field *decoder_attentions;
+  mo_field *cross_attentions;
+  mo_field *decoder_hidden_states;
+  mo_field *past_key_values;
+} mo_generate_beam_encoder_decoder_output;
+
+/* The four classes: like those of the models' own they are not in mo_class_find(). */
+MO_API const mo_class *mo_generation_class(bool encoder_decoder, bool beams);
+
+/* ---- What goes in ---- */
+
+/* The new ids of one step, (batch_size) on the host; rows that have finished show pad_token_id. Return false to stop there. */
+typedef bool (*mo_generation_callback)(void *user_data, int64_t step, const int64_t *tokens, int64_t batch_size);
+
+typedef enum mo_early_stopping_t {
+  MO_EARLY_STOPPING_FALSE = 0, /* when the best running beam cannot become better than the worst finished one at its length */
+  MO_EARLY_STOPPING_TRUE = 1,  /* when num_beams candidates are finished */
+  MO_EARLY_STOPPING_NEVER = 2, /* when no running beam can become better, at any length that may still come */
+} mo_early_stopping_t;
+
+/* Unset members (0, NULL) take the value of generation_config.json, else of config.json, else the default named here. Sampling
+ * settings come from here alone. */
+typedef struct mo_generation_options {
+  size_t struct_size;
+  int64_t max_new_tokens; /* unset: the files' max_new_tokens, or what max_length leaves (20 if they say nothing), at least 1 */
+  int64_t min_new_tokens; /* end tokens cannot be chosen before */
+  const int64_t
+      *eos_token_ids; /* a row that draws one of them is finished; NULL: eos_token_id of the files, a number or a list */
+  int32_t eos_token_count;
+  bool no_eos_token;  /* go on to max_new_tokens, whatever the files say */
+  bool has_pad_token; /* pad_token_id is set; else that of the files, else the first end token, else 0 */
+  int64_t pad_token_id;
+
+  float temperature; /* 0: greedy. These five as in mo_sampling_params */
+  int64_t top_k;
+  float top_p;
+  float min_p;
+  uint64_t seed;
+
+  int64_t num_beams;            /* above 1: beam search; temperature must then be 0 */
+  int64_t num_return_sequences; /* beam search: up to num_beams; default 1 */
+  bool has_length_penalty;      /* length_penalty is set; else 1 */
+  float length_penalty;
+  mo_early_stopping_t early_stopping;
+
+  bool output_scores;
+  bool output_logits;
+  const mo_request *request; /* output_attentions and output_hidden_states, with their selections; the rest is ignored. NULL */
+  bool no_past_key_values;   /* the output does not hold the cache */
+  bool no_graph;             /* never record the step */
+
+  mo_generation_callback callback; /* not with beam search; NULL */
+  void *user_data;
+} mo_generation_options;
+
+#define MO_GENERATION_OPTIONS_INIT MO_STRUCT_INIT(mo_generation_options)
+
+/* Generates from the prompts of `inputs`: input_ids (B, S), with attention_mask (B, S) where rows are padded, on the left; of
+ * an encoder-decoder model these are the encoder's (padded anywhere), and decoder_input_ids (B, T) the decoder's prompts
+ * (unset: decoder_start_token_id). Ids and masks on the host. No other input is taken. options NULL: all unset.
+ *
+ * Synchronises once per step. INVALID_ARGUMENT: an option out of range, a prompt that leaves no room in the position table, a
+ * prompt that ends in padding; UNSUPPORTED: a model without a language modelling head; and the statuses of a run. */
+MO_API mo_status_t mo_generate(mo_model_t *model, const mo_model_inputs *inputs, const mo_generation_options *options,
+                               mo_output **output);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
