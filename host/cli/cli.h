@@ -22,6 +22,7 @@ enum {
 
 /* The commands. argv[0] is the command's own name. Each returns an exit code. */
 int cli_run(int argc, char **argv);
+int cli_generate(int argc, char **argv);
 int cli_replay(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_classes(int argc, char **argv);

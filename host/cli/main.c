@@ -12,6 +12,7 @@ static const struct {
   const char *line;
 } commands[] = {
     {"run", cli_run, "run a checkpoint folder on text, ids or tensors and show its output, field by field"},
+    {"generate", cli_generate, "generate from prompts, token by token: greedy, sampling or beam search"},
     {"replay", cli_replay, "run a recorded case (config, weights, inputs) and save what comes out"},
     {"check", cli_check, "replay recorded cases and compare with what the original returned"},
     {"classes", cli_classes, "the 63 output classes: fields, order, shapes, and when each is there"},
@@ -34,6 +35,7 @@ static void print_help(void) {
       "try\n"
       "  modelout run DIR --text \"Hello, my dog is cute\" --output-attentions\n"
       "  modelout run DIR --text \"a cat\" --text \"a dog\" --pool mean\n"
+      "  modelout generate DIR --ids 464,3290,318 --temperature 0.8 --top-p 0.95\n"
       "  modelout classes SequenceClassifierOutput\n"
       "  modelout check tests/golden/bert_*\n"
       "\n"

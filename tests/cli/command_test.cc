@@ -100,7 +100,8 @@ int Lines(const std::string &text) {
 }
 
 TEST(Command, HelpTeachesAndSucceeds) {
-  for (const char *arguments : {"--help", "run --help", "replay --help", "check --help", "classes --help", "info --help"}) {
+  for (const char *arguments :
+       {"--help", "run --help", "generate --help", "replay --help", "check --help", "classes --help", "info --help"}) {
     const Result result = Command(arguments);
     EXPECT_EQ(result.exit_code, 0) << arguments;
     EXPECT_EQ(result.err, "") << arguments;
@@ -499,6 +500,100 @@ TEST(Command, InfoSaysWhatWasChosenAndWhy) {
   ASSERT_EQ(result.exit_code, 0) << result.err;
   for (const char *word : {mo_version_string(), "chosen", "device", "BertModel"}) {
     EXPECT_NE(result.out.find(word), std::string::npos) << word << "\n" << result.out;
+  }
+}
+
+// ---- generate ----
+
+std::vector<int64_t> Integers(const json_t *list) {
+  std::vector<int64_t> values;
+  for (size_t i = 0; i < json_array_size(list); ++i) values.push_back(json_integer_value(json_array_get(list, i)));
+  return values;
+}
+
+TEST(Generate, StreamsIdsAndShowsTheSequences) {
+  const std::string call = "generate " + Case("gpt2_lm") + " --device cpu --max-new-tokens 5 --eos-token-ids none --ids ";
+  const Result one = Command(call + "7,30,11");
+  ASSERT_EQ(one.exit_code, 0) << one.err;
+  std::istringstream words(one.out);
+  std::string streamed = "7,30,11", token, line;
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(words >> token);
+    streamed += "," + token;
+  }
+  std::getline(words, line);
+  EXPECT_EQ(line, "");
+  std::getline(words, line);
+  EXPECT_EQ(line, "sequences");
+  std::getline(words, line);
+  EXPECT_EQ(line, "  " + streamed);
+  EXPECT_NE(one.out.find("GenerateDecoderOnlyOutput of GPT2LMHeadModel on cpu: sequences past_key_values"), std::string::npos);
+  const Result two = Command(call + "\"7,30,11;5,62\"");
+  ASSERT_EQ(two.exit_code, 0) << two.err;
+  EXPECT_NE(two.out.find("  0,5,62,"), std::string::npos) << "padded on the left: " << two.out;
+  EXPECT_NE(two.out.find("  " + streamed), std::string::npos) << two.out;
+  EXPECT_EQ(Command(call + "7,30,11 --quiet").out, "");
+}
+
+TEST(Generate, JsonHoldsSequencesAndFields) {
+  const Result result = Command("generate " + Case("t5_lm") +
+                                " --device cpu --ids \"7,30,11;5,6\" --max-new-tokens 3 --eos-token-ids none --output-scores "
+                                "--output-attentions --num-beams 3 --num-return-sequences 2 --json");
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json report = Parse(result.out);
+  EXPECT_EQ(Text(report.get(), "class"), "GenerateBeamEncoderDecoderOutput");
+  const json_t *sequences = json_object_get(report.get(), "sequences");
+  ASSERT_EQ(json_array_size(sequences), 4u);
+  EXPECT_EQ(Integers(json_array_get(sequences, 0)).size(), 4u);
+  EXPECT_EQ(json_array_size(json_object_get(report.get(), "sequences_scores")), 4u);
+  EXPECT_EQ(Shape(Field(report.get(), "beam_indices")), (std::vector<int64_t>{4, 3}));
+  EXPECT_EQ(json_array_size(json_object_get(Field(report.get(), "cross_attentions"), "entries")), 3u);
+  EXPECT_TRUE(json_is_false(json_object_get(Field(report.get(), "logits"), "present")));
+}
+
+TEST(Generate, SeedsRepeatAndEndTokensEnd) {
+  const std::string call = "generate " + Case("llama_lm") + " --device cpu --ids 7,30,11 --json --max-new-tokens 8 ";
+  const auto sequence = [&call](const std::string &options) {
+    const Result result = Command(call + options);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return Integers(json_array_get(json_object_get(Parse(result.out).get(), "sequences"), 0));
+  };
+  const std::vector<int64_t> first = sequence("--eos-token-ids none --temperature 2 --top-k 40 --top-p 0.95 --seed 3");
+  EXPECT_EQ(first.size(), 11u);
+  EXPECT_EQ(sequence("--eos-token-ids none --temperature 2 --top-k 40 --top-p 0.95 --seed 3"), first);
+  EXPECT_NE(sequence("--eos-token-ids none --temperature 2 --top-k 40 --top-p 0.95 --seed 4"), first);
+  const std::vector<int64_t> greedy = sequence("--eos-token-ids none");
+  EXPECT_EQ(sequence("--eos-token-ids " + std::to_string(greedy[3])).size(), 4u);
+  EXPECT_EQ(sequence("--min-new-tokens 8 --eos-token-ids " + std::to_string(greedy[3])).size(), 11u);
+}
+
+TEST(Generate, RefusesWhatMakesNoSense) {
+  const std::string folder = Case("gpt2_lm");
+  const struct {
+    std::string arguments;
+    int exit_code;
+    const char *part;
+  } calls[] = {{"", 2, "no checkpoint folder"},
+               {folder, 2, "give --ids"},
+               {folder + " --ids 1,x", 2, "row 1 must be numbers"},
+               {folder + " --ids \"1;;2\"", 2, "row 2 is empty"},
+               {folder + " --ids 1 --max-new-tokens 0", 2, "from 1 up"},
+               {folder + " --ids 1 --top-k 3", 2, "give --temperature too"},
+               {folder + " --ids 1 --num-beams 2 --temperature 1", 2, "exclude each other"},
+               {folder + " --ids 1 --early-stopping true", 2, "belong to --num-beams"},
+               {folder + " --ids 1 --early-stopping maybe", 2, "true, false or never"},
+               {folder + " --ids 1 --eos-token-ids x", 2, "or none"},
+               {folder + " --ids 1 --top-p 2", 2, "from 0 to 1"},
+               {folder + " --ids 1 --dtype f8", 2, "f32, f16 or bf16"},
+               {folder + " --ids 99", 1, "vocabulary"},
+               {folder + " --ids 1 --max-new-tokens 40", 1, "position table"},
+               {Case("bert_model") + " --ids 1", 4, "language modelling head"},
+               {"/nonexistent --ids 1", 3, "/nonexistent"}};
+  for (const auto &call : calls) {
+    const Result result = Command("generate " + call.arguments + " --device cpu");
+    EXPECT_EQ(result.exit_code, call.exit_code) << call.arguments << ": " << result.err;
+    EXPECT_NE(result.err.find(call.part), std::string::npos) << call.arguments << ": " << result.err;
+    EXPECT_EQ(result.out, "") << call.arguments;
   }
 }
 

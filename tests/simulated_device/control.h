@@ -44,6 +44,9 @@ void simulated_reset(void);
 uint64_t simulated_copied_to_host_bytes(void);
 uint64_t simulated_launch_count(void);
 
+/* Launches of graphs so far. */
+uint64_t simulated_graph_launch_count(void);
+
 /* A profiler for NVTX: while none is attached, domains are not made. As with a real one, who asked before has its answer. */
 void simulated_attach_profiler(bool attach);
 

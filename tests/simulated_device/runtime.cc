@@ -91,7 +91,7 @@ struct Device {
   int64_t calls = 0;
   int64_t fail_in = 0;
   cudaError_t fail_error = cudaSuccess;
-  uint64_t copied_to_host = 0, launches = 0;
+  uint64_t copied_to_host = 0, launches = 0, graph_launches = 0;
   CUmemPoolHandle_st pool;
 
   static uint64_t seed_from_environment() {
@@ -679,6 +679,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
   CUstream_st *stream = resolve(handle);
   if (executable == nullptr || !known(stream)) return fail(cudaErrorInvalidResourceHandle);
   const auto operations = executable->operations;
+  ++device().graph_launches;
   enqueue(stream, [operations] {
     for (const auto &operation : *operations) {
       if (device().sticky == cudaSuccess) operation();
@@ -810,6 +811,11 @@ uint64_t simulated_copied_to_host_bytes(void) {
 uint64_t simulated_launch_count(void) {
   Lock lock(device().mutex);
   return device().launches;
+}
+
+uint64_t simulated_graph_launch_count(void) {
+  Lock lock(device().mutex);
+  return device().graph_launches;
 }
 
 }  // extern "C"
