@@ -17,6 +17,10 @@ mo_status_t mo_cuda_graph_end(void *state, mo_stream stream, mo_graph *graph) {
   mo_status_t status = mo_cuda_status(cudaStreamEndCapture((cudaStream_t)stream, &recorded), "cudaStreamEndCapture");
   if (status == MO_STATUS_OK && graph != NULL)
     status = mo_cuda_status(cudaGraphInstantiate(&executable, recorded, 0), "cudaGraphInstantiate");
+  enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  if (recorded == NULL && cudaStreamIsCapturing((cudaStream_t)stream, &capture) == cudaSuccess &&
+      capture != cudaStreamCaptureStatusNone) /* a stream that stays in it could do nothing else any more */
+    (void)mo_cuda_status(cudaStreamEndCapture((cudaStream_t)stream, &recorded), "cudaStreamEndCapture");
   if (recorded != NULL) (void)mo_cuda_status(cudaGraphDestroy(recorded), "cudaGraphDestroy");
   if (status == MO_STATUS_OK && graph != NULL) *graph = (mo_graph)executable;
   return status;
