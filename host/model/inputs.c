@@ -1,11 +1,11 @@
-/* host/model/inputs.c - checking the inputs of a run and putting them where the ops can read them.
+/* host/model/inputs.c - checking the inputs of a run.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "host/model/model_internal.h"
+#include "host/model/tensor_rows.h"
 #include "host/ops/check.h"
 
 /* ---- Reading tensors on the host ----------------------------------------------------------------------------------------- */
@@ -30,32 +30,21 @@ int64_t mo_read_integer(const mo_tensor *tensor, int64_t offset) {
   }
 }
 
-/* Rows are everything but the last dimension. */
-static int64_t row_count(const mo_tensor *tensor) {
-  int64_t count = 1;
-  for (int32_t i = 0; i + 1 < tensor->rank; i++) count *= tensor->shape[i];
-  return count;
+bool mo_mask_shows(const mo_tensor *mask, int64_t offset) {
+  float value = 0.0f;
+  if (!mo_dtype_is_float(mask->dtype)) return mo_read_integer(mask, offset) != 0;
+  const char *address = (const char *)mask->data + offset * (int64_t)mo_dtype_bytes(mask->dtype);
+  uint64_t aligned = 0;
+  memcpy(&aligned, address, mo_dtype_bytes(mask->dtype));
+  return mo_dtype_convert(&value, MO_DTYPE_FLOAT32, &aligned, mask->dtype, 1) == MO_STATUS_OK && value != 0.0f;
 }
-
-static int64_t row_length(const mo_tensor *tensor) { return tensor->rank == 0 ? 1 : tensor->shape[tensor->rank - 1]; }
-
-static int64_t row_offset(const mo_tensor *tensor, int64_t row) {
-  int64_t offset = 0;
-  for (int32_t i = tensor->rank - 2; i >= 0; i--) {
-    offset += row % tensor->shape[i] * tensor->strides[i];
-    row /= tensor->shape[i];
-  }
-  return offset;
-}
-
-static int64_t row_stride(const mo_tensor *tensor) { return tensor->rank == 0 ? 1 : tensor->strides[tensor->rank - 1]; }
 
 mo_status_t mo_check_values(const mo_model_t *model, const char *name, const mo_tensor *tensor, int64_t low, int64_t high,
                             bool allow_ignored, int64_t *ignored_count, const char *rule) {
   if (!mo_input_is_readable(model, tensor)) return MO_STATUS_OK;
-  const int64_t rows = row_count(tensor), length = row_length(tensor), stride = row_stride(tensor);
+  const int64_t rows = mo_row_count(tensor), length = mo_row_length(tensor), stride = mo_row_stride(tensor);
   for (int64_t row = 0; row < rows; row++) {
-    const int64_t start = row_offset(tensor, row);
+    const int64_t start = mo_row_offset(tensor, row);
     for (int64_t i = 0; i < length; i++) {
       const int64_t value = mo_read_integer(tensor, start + i * stride);
       if (allow_ignored && value == MO_IGNORED_LABEL) {
@@ -146,6 +135,18 @@ static int32_t token_extents(const mo_model_t *model, const mo_run_shape *shape,
   return rank;
 }
 
+/* Visible tokens of the row that has most of them. */
+static int64_t largest_count(const mo_tensor *mask) {
+  int64_t largest = 0;
+  for (int64_t row = 0; row < mo_row_count(mask); row++) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < mo_row_length(mask); i++)
+      count += mo_mask_shows(mask, mo_row_offset(mask, row) + i * mo_row_stride(mask));
+    if (count > largest) largest = count;
+  }
+  return largest;
+}
+
 /* Tokens of a row take a position each, or (padded positions) only those that are not padding. */
 static mo_status_t check_default_positions(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape) {
   const mo_stack_config *config = &model->stack.config;
@@ -155,9 +156,10 @@ static mo_status_t check_default_positions(const mo_model_t *model, const mo_mod
     MO_CHECK(!cache->on_device, MO_STATUS_INVALID_ARGUMENT,
              "%s: cache_lengths without position_ids, this model looks positions up in a table", op);
     const bool counted = config->positions == MO_POSITIONS_FROM_MASK && inputs->attention_mask != NULL;
-    MO_CHECK(!counted || mo_input_is_readable(model, inputs->attention_mask), MO_STATUS_UNSUPPORTED,
-             "%s: positions are counted in the attention_mask, which lies on the device: give position_ids", op);
-    const int64_t length = counted ? shape->sequence_length : cache->past_length + shape->sequence_length;
+    MO_CHECK(!counted || (inputs->attention_mask->rank == 2 && mo_input_is_readable(model, inputs->attention_mask)),
+             MO_STATUS_UNSUPPORTED, "%s: positions are counted in the attention_mask, which %s: give position_ids", op,
+             inputs->attention_mask->rank == 2 ? "lies on the device" : "is no (batch, keys) one");
+    const int64_t length = counted ? largest_count(inputs->attention_mask) : cache->past_length + shape->sequence_length;
     MO_CHECK(length <= config->position_count, MO_STATUS_INVALID_ARGUMENT,
              "%s: a sequence of %" PRId64 " tokens, but the position table has %" PRId64 " entries", op, length,
              config->position_count);
@@ -166,10 +168,10 @@ static mo_status_t check_default_positions(const mo_model_t *model, const mo_mod
   const mo_tensor *ids = inputs->input_ids;
   const int64_t room = config->position_count - config->padding_id - 1;
   const bool readable = ids != NULL && mo_input_is_readable(model, ids);
-  for (int64_t row = 0; row < (readable ? row_count(ids) : 1); row++) {
+  for (int64_t row = 0; row < (readable ? mo_row_count(ids) : 1); row++) {
     int64_t used = readable ? 0 : shape->sequence_length;
     for (int64_t i = 0; readable && i < shape->sequence_length; i++)
-      used += mo_read_integer(ids, row_offset(ids, row) + i * row_stride(ids)) != config->padding_id;
+      used += mo_read_integer(ids, mo_row_offset(ids, row) + i * mo_row_stride(ids)) != config->padding_id;
     MO_CHECK(used <= room, MO_STATUS_INVALID_ARGUMENT,
              "%s: a sequence of %" PRId64 " tokens, but the position table has %" PRId64 " entries, %" PRId64
              " of them behind the padding's",
@@ -180,9 +182,9 @@ static mo_status_t check_default_positions(const mo_model_t *model, const mo_mod
 
 static int64_t largest_value(const mo_tensor *tensor) {
   int64_t largest = -1;
-  for (int64_t row = 0; row < row_count(tensor); row++)
-    for (int64_t i = 0; i < row_length(tensor); i++) {
-      const int64_t value = mo_read_integer(tensor, row_offset(tensor, row) + i * row_stride(tensor));
+  for (int64_t row = 0; row < mo_row_count(tensor); row++)
+    for (int64_t i = 0; i < mo_row_length(tensor); i++) {
+      const int64_t value = mo_read_integer(tensor, mo_row_offset(tensor, row) + i * mo_row_stride(tensor));
       if (value > largest) largest = value;
     }
   return largest;
@@ -212,10 +214,10 @@ static mo_status_t check_positions(const mo_model_t *model, const mo_model_input
 /* 0 hides, anything else shows; floating masks hold 0 and 1 only, as other values mean different things to different models. */
 static mo_status_t look_at_mask(const mo_model_t *model, const char *name, const mo_tensor *mask, bool *hides) {
   const bool floating = mo_dtype_is_float(mask->dtype);
-  const int64_t rows = row_count(mask), length = row_length(mask), stride = row_stride(mask);
+  const int64_t rows = mo_row_count(mask), length = mo_row_length(mask), stride = mo_row_stride(mask);
   *hides = false;
   for (int64_t row = 0; row < rows; row++) {
-    const int64_t start = row_offset(mask, row);
+    const int64_t start = mo_row_offset(mask, row);
     for (int64_t i = 0; i < length; i++) {
       const int64_t offset = start + i * stride;
       if (!floating) {
@@ -288,262 +290,9 @@ mo_status_t mo_inputs_check(const mo_model_t *model, const mo_model_inputs *inpu
   MO_TRY(check_main_input(model, inputs, shape));
   MO_TRY(mo_run_cache_check(model, inputs, request, shape));
   MO_TRY(model->has_encoder ? mo_seq2seq_check(model, shape) : mo_run_encoder_check(model, inputs, shape));
-  MO_TRY(check_positions(model, inputs, shape));
   MO_TRY(check_mask(model, inputs->attention_mask, shape));
+  MO_TRY(check_positions(model, inputs, shape)); /* which may look into the mask */
   MO_TRY(check_types(model, inputs->token_type_ids, shape));
   MO_TRY(check_last_tokens(model, inputs, shape));
   return mo_labels_check(model, inputs, shape);
-}
-
-/* ---- Placing ------------------------------------------------------------------------------------------------------------- */
-
-/* A view of `source` with the target's shape, or memory to copy and convert it into. The view needs the device, the dtype, and
- * leading dimensions that fold into one. */
-static void place(const mo_model_t *model, mo_prepared_inputs *prepared, mo_input_t which, const mo_tensor *source,
-                  mo_dtype_t copy_dtype, uint32_t view_dtypes, int32_t rank, const int64_t *shape, mo_arena *arena) {
-  const mo_device device = mo_context_device(model->context);
-  const bool there = source->device.kind == device.kind && source->device.index == device.index;
-  const bool aligned = (uintptr_t)source->data % mo_dtype_bytes(source->dtype) == 0;
-  const bool foldable = source->rank == rank || mo_tensor_is_contiguous(source);
-  if (there && aligned && foldable && (view_dtypes & MO_DTYPE_BIT(source->dtype)) != 0 && row_stride(source) == 1) {
-    prepared->tensors[which] = source->rank == rank ? *source : mo_tensor_reshaped(source, rank, shape);
-    prepared->tensors[which].device = device;
-    return;
-  }
-  int64_t count = 1;
-  for (int32_t i = 0; i < rank; i++) count *= shape[i];
-  void *memory = mo_arena_carve(arena, (size_t)count * mo_dtype_bytes(copy_dtype));
-  prepared->tensors[which] = mo_device_tensor(model->context, memory, copy_dtype, rank, shape);
-  prepared->sources[which] = source;
-  prepared->origins[which] = MO_ORIGIN_COPY;
-}
-
-/* Memory for what is made on the host. */
-static void make(const mo_model_t *model, mo_prepared_inputs *prepared, mo_input_t which, mo_input_origin_t origin,
-                 const mo_tensor *source, mo_dtype_t dtype, int64_t rows, int64_t length, mo_arena *arena) {
-  void *memory = mo_arena_carve(arena, (size_t)(rows * length) * mo_dtype_bytes(dtype));
-  prepared->tensors[which] = mo_device_tensor(model->context, memory, dtype, 2, (int64_t[]){rows, length});
-  prepared->sources[which] = source;
-  prepared->origins[which] = origin;
-}
-
-static void place_positions(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
-                            mo_prepared_inputs *prepared) {
-  const mo_stack_config *config = &model->stack.config;
-  const int64_t length = shape->sequence_length;
-  prepared->past_length = shape->cache.past_length;
-  if (inputs->position_ids != NULL) {
-    const int64_t rows = inputs->position_ids->rank == 2 ? inputs->position_ids->shape[0] : shape->batch_size;
-    place(model, prepared, MO_INPUT_POSITIONS, inputs->position_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2,
-          (int64_t[]){rows, length}, arena);
-  } else if (config->positions == MO_POSITIONS_FROM_MASK && shape->masked) {
-    prepared->positions_are_rows = true; /* padding takes a row before that of position 0 */
-    make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_VISIBLE, inputs->attention_mask, MO_DTYPE_INT64,
-         shape->batch_size, length, arena);
-  } else if (config->rotary.rotary_dim > 0 && shape->cache.slides && !shape->cache.on_device) {
-    make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_ALL, NULL, MO_DTYPE_INT64, 1, length, arena);
-  }
-}
-
-/* Of an encoder that runs. */
-static void place_source(const mo_model_t *model, const mo_run_shape *shape, mo_arena *arena, mo_prepared_inputs *prepared) {
-  const mo_model_inputs *source = shape->source;
-  const int64_t tokens[3] = {shape->batch_size, shape->encoder_length, model->encoder.config.embedding_size};
-  if (!shape->encoder_runs) return;
-  if (source->input_ids != NULL)
-    place(model, prepared, MO_INPUT_SOURCE_IDS, source->input_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
-  if (source->inputs_embeds != NULL)
-    place(model, prepared, MO_INPUT_SOURCE_EMBEDS, source->inputs_embeds, model->dtype, MO_DTYPE_BIT(model->dtype), 3, tokens,
-          arena);
-}
-
-static void place_encoder(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
-                          mo_prepared_inputs *prepared) {
-  const int64_t length = shape->encoder_length, rows = shape->batch_size * length;
-  const mo_tensor *mask = model->has_encoder ? shape->source->attention_mask : inputs->encoder_attention_mask;
-  if (length == 0) return;
-  if (model->has_encoder) place_source(model, shape, arena, prepared);
-  else if (!shape->cache.cross_is_cached)
-    place(model, prepared, MO_INPUT_ENCODER_HIDDEN, inputs->encoder_hidden_states, model->dtype, MO_DTYPE_BIT(model->dtype), 2,
-          (int64_t[]){rows, model->stack.config.encoder_hidden_size}, arena);
-  if (shape->encoder_masked)
-    place(model, prepared, MO_INPUT_ENCODER_MASK, mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4,
-          (int64_t[]){shape->batch_size, 1, 1, length}, arena);
-}
-
-void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
-                     mo_prepared_inputs *prepared) {
-  const int64_t tokens[3] = {shape->batch_size, shape->sequence_length, model->stack.config.embedding_size};
-  const int64_t length = shape->sequence_length;
-  const uint32_t own_float = MO_DTYPE_BIT(model->dtype);
-  *prepared = (mo_prepared_inputs){.sources = {NULL}};
-  if (shape->shifted != NULL)
-    make(model, prepared, MO_INPUT_IDS, MO_ORIGIN_SHIFTED, shape->shifted, MO_DTYPE_INT64, shape->batch_size, length, arena);
-  else if (inputs->input_ids != NULL)
-    place(model, prepared, MO_INPUT_IDS, inputs->input_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
-  if (inputs->inputs_embeds != NULL)
-    place(model, prepared, MO_INPUT_EMBEDS, inputs->inputs_embeds, model->dtype, own_float, 3, tokens, arena);
-  if (inputs->token_type_ids != NULL)
-    place(model, prepared, MO_INPUT_TYPES, inputs->token_type_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
-  place_positions(model, inputs, shape, arena, prepared);
-  place_encoder(model, inputs, shape, arena, prepared);
-  if (inputs->cache_lengths != NULL)
-    place(model, prepared, MO_INPUT_LENGTHS, inputs->cache_lengths, MO_DTYPE_INT32, MO_DTYPE_BIT(MO_DTYPE_INT32), 1, tokens,
-          arena);
-  if (shape->masked) {
-    const int64_t extents[4] = {shape->batch_size, 1, shape->mask_per_query ? length : 1, shape->cache.key_length};
-    place(model, prepared, MO_INPUT_MASK, inputs->attention_mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4, extents, arena);
-  }
-  if (model->architecture.classifies_last_token && inputs->input_ids != NULL && model->stack.config.padding_id >= 0)
-    make(model, prepared, MO_INPUT_TOKEN_MASK, MO_ORIGIN_NOT_PADDING, inputs->input_ids, MO_DTYPE_BOOL, shape->batch_size,
-         length, arena);
-  if (model->architecture.summarises_end)
-    make(model, prepared, MO_INPUT_TOKEN_MASK, MO_ORIGIN_IS_END, shape->source->input_ids, MO_DTYPE_BOOL, shape->batch_size,
-         length, arena);
-
-  const mo_tensor *labels = inputs->labels;
-  if (model->architecture.head == MO_HEAD_NEXT_SENTENCE && labels == NULL) labels = inputs->next_sentence_label;
-  const int64_t examples[2] = {shape->example_count, model->label_count};
-  const uint32_t loss_float = own_float | MO_DTYPE_BIT(MO_DTYPE_FLOAT32);
-  switch (shape->loss) {
-    case MO_LOSS_NONE:
-      break;
-    case MO_LOSS_PRETRAINING:
-      place(model, prepared, MO_INPUT_PAIR_LABELS, inputs->next_sentence_label, MO_DTYPE_INT64, MO_DTYPES_INDEX, 1, examples,
-            arena);
-      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
-      break;
-    case MO_LOSS_TOKENS:
-    case MO_LOSS_NEXT_TOKENS:
-      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
-      break;
-    case MO_LOSS_EXAMPLES:
-      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_INT64, MO_DTYPES_INDEX, 1, examples, arena);
-      break;
-    case MO_LOSS_REGRESSION:
-    case MO_LOSS_MULTI_LABEL:
-      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_FLOAT32, loss_float, 2, examples, arena);
-      break;
-    case MO_LOSS_REPLACED_TOKEN:
-      place(model, prepared, MO_INPUT_LABELS, labels, MO_DTYPE_FLOAT32, loss_float, 2, tokens, arena);
-      break;
-    case MO_LOSS_SPAN:
-      place(model, prepared, MO_INPUT_STARTS, inputs->start_positions, MO_DTYPE_INT64, MO_DTYPES_INDEX, 1, examples, arena);
-      place(model, prepared, MO_INPUT_ENDS, inputs->end_positions, MO_DTYPE_INT64, MO_DTYPES_INDEX, 1, examples, arena);
-      break;
-  }
-}
-
-/* Row by row, contiguous, converted; a mask becomes bool. */
-static mo_status_t gather(const mo_tensor *source, mo_dtype_t dtype, char *destination) {
-  const int64_t rows = row_count(source), length = row_length(source), stride = row_stride(source);
-  const int64_t element = (int64_t)mo_dtype_bytes(source->dtype), size = (int64_t)mo_dtype_bytes(dtype);
-  for (int64_t row = 0; row < rows; row++) {
-    const int64_t start = row_offset(source, row);
-    for (int64_t i = 0; i < length; i++, destination += size) {
-      const char *address = (const char *)source->data + (start + i * stride) * element;
-      char aligned[8] __attribute__((aligned(8)));
-      memcpy(aligned, address, (size_t)element);
-      if (dtype == MO_DTYPE_BOOL) {
-        float value = 0.0f;
-        if (mo_dtype_is_float(source->dtype)) MO_TRY(mo_dtype_convert(&value, MO_DTYPE_FLOAT32, aligned, source->dtype, 1));
-        *(bool *)destination =
-            mo_dtype_is_float(source->dtype) ? value != 0.0f : mo_read_integer(source, start + i * stride) != 0;
-      } else {
-        MO_TRY(mo_dtype_convert(destination, dtype, aligned, source->dtype, 1));
-      }
-    }
-  }
-  return MO_STATUS_OK;
-}
-
-/* OPT's positions: the running count of visible tokens, as rows of the table; padding takes the row before the first. */
-static void count_visible(const mo_model_t *model, const mo_prepared_inputs *prepared, const mo_tensor *mask, int64_t *rows) {
-  const int64_t length = prepared->tensors[MO_INPUT_POSITIONS].shape[1], stride = row_stride(mask);
-  for (int64_t row = 0; row < row_count(mask); row++) {
-    int64_t seen = 0;
-    for (int64_t i = 0; i < row_length(mask); i++) {
-      const int64_t offset = row_offset(mask, row) + i * stride;
-      float value = 0.0f;
-      if (mo_dtype_is_float(mask->dtype))
-        (void)mo_dtype_convert(&value, MO_DTYPE_FLOAT32,
-                               (const char *)mask->data + offset * (int64_t)mo_dtype_bytes(mask->dtype), mask->dtype, 1);
-      else value = mo_read_integer(mask, offset) != 0 ? 1.0f : 0.0f;
-      const bool visible = value != 0.0f;
-      seen += visible;
-      if (i >= prepared->past_length)
-        rows[row * length + i - prepared->past_length] = model->stack.config.position_offset + (visible ? seen : 0) - 1;
-    }
-  }
-}
-
-static void find_padding(const mo_model_t *model, const mo_tensor *ids, bool *real) {
-  const int64_t length = row_length(ids), stride = row_stride(ids);
-  for (int64_t row = 0; row < row_count(ids); row++) {
-    bool any = false;
-    for (int64_t i = 0; i < length; i++) {
-      real[row * length + i] = mo_read_integer(ids, row_offset(ids, row) + i * stride) != model->stack.config.padding_id;
-      any |= real[row * length + i];
-    }
-    real[row * length] |= !any; /* nothing but padding: its first token, as an argmax gives it */
-  }
-}
-
-static void find_ends(const mo_model_t *model, const mo_tensor *ids, bool *ends) {
-  const int64_t length = row_length(ids), stride = row_stride(ids);
-  for (int64_t row = 0; row < row_count(ids); row++)
-    for (int64_t i = 0; i < length; i++)
-      ends[row * length + i] = mo_read_integer(ids, row_offset(ids, row) + i * stride) == model->stack.config.end_id;
-}
-
-/* shift_tokens_right: the start token, then the source but its last; ignored labels become padding. */
-static void shift(const mo_model_t *model, const mo_tensor *source, int64_t *ids) {
-  const int64_t length = row_length(source), stride = row_stride(source);
-  for (int64_t row = 0; row < row_count(source); row++, ids += length) {
-    ids[0] = model->stack.config.start_id;
-    for (int64_t i = 1; i < length; i++) {
-      const int64_t id = mo_read_integer(source, row_offset(source, row) + (i - 1) * stride);
-      ids[i] = id == MO_IGNORED_LABEL ? model->stack.config.padding_id : id;
-    }
-  }
-}
-
-static mo_status_t fill_one(const mo_model_t *model, const mo_prepared_inputs *prepared, mo_input_t which, void *destination) {
-  const mo_tensor *source = prepared->sources[which], *tensor = &prepared->tensors[which];
-  switch (prepared->origins[which]) {
-    case MO_ORIGIN_COUNT_VISIBLE:
-      count_visible(model, prepared, source, destination);
-      return MO_STATUS_OK;
-    case MO_ORIGIN_NOT_PADDING:
-      find_padding(model, source, destination);
-      return MO_STATUS_OK;
-    case MO_ORIGIN_IS_END:
-      find_ends(model, source, destination);
-      return MO_STATUS_OK;
-    case MO_ORIGIN_SHIFTED:
-      shift(model, source, destination);
-      return MO_STATUS_OK;
-    case MO_ORIGIN_COUNT_ALL:
-      for (int64_t i = 0; i < tensor->shape[1]; i++) ((int64_t *)destination)[i] = prepared->past_length + i;
-      return MO_STATUS_OK;
-    default:
-      break;
-  }
-  MO_CHECK(mo_input_is_readable(model, source), MO_STATUS_UNSUPPORTED,
-           "%s: an input on the device must be contiguous and of the dtype its op takes, %s is not converted there",
-           model->architecture.name, mo_dtype_name(source->dtype));
-  return gather(source, tensor->dtype, destination);
-}
-
-mo_status_t mo_inputs_fill(const mo_model_t *model, const mo_prepared_inputs *prepared, void *arena_base, void *staging) {
-  for (int which = 0; which < MO_INPUT_COUNT; which++) {
-    const mo_tensor *tensor = &prepared->tensors[which];
-    if (prepared->origins[which] == MO_ORIGIN_VIEW) continue;
-    const ptrdiff_t offset = (char *)tensor->data - (char *)arena_base;
-    char *destination = staging != NULL ? (char *)staging + offset : (char *)tensor->data;
-    MO_TRY(fill_one(model, prepared, (mo_input_t)which, destination));
-    if (staging != NULL)
-      MO_TRY(mo_context_copy_to_device(model->context, tensor->data, destination, (size_t)mo_tensor_bytes(tensor)));
-  }
-  return MO_STATUS_OK;
 }

@@ -89,7 +89,7 @@ typedef struct mo_run_shape {
   int64_t loss_count; /* TensorFlow: labels that are not ignored */
 } mo_run_shape;
 
-/* ---- inputs.c ---- */
+/* ---- inputs.c, inputs_place.c ---- */
 
 typedef enum mo_input_t {
   MO_INPUT_IDS,
@@ -207,6 +207,9 @@ bool mo_input_is_readable(const mo_model_t *model, const mo_tensor *tensor);
 /* Looks whether a mask hides anything; floating masks are refused unless they hold only 0 and 1. Masks that the host cannot
  * read count as hiding. */
 mo_status_t mo_check_mask(const mo_model_t *model, const char *name, const mo_tensor *mask, bool *hides);
+
+/* Whether a mask's element at an offset shows its key, whatever its dtype. */
+bool mo_mask_shows(const mo_tensor *mask, int64_t offset);
 
 /* Integer (or bool) value at an element offset; alignment does not matter. */
 int64_t mo_read_integer(const mo_tensor *tensor, int64_t offset);

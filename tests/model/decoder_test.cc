@@ -600,6 +600,32 @@ TEST_F(BadInput, LeavesTheCacheUnchanged) {
              "after bad input");
 }
 
+/* OPT counts positions in the mask: what it shows must fit the table, and a mask per query says nothing of positions. */
+TEST_F(BadInput, PositionsCountedInAMask) {
+  Decoder decoder("opt_lm");
+  const CachePointer cache(decoder.Cache(MO_CACHE_DYNAMIC, 2, 0));
+  Rows ones(2, std::vector<int64_t>(32, 1));
+  const Rows rows = RandomRows(2, 33);
+  decoder.Run(Columns(rows, 0, 32), {.cache = cache.get(), .mask = ones});
+  for (auto &row : ones) row.push_back(1);
+  Refused(decoder, Columns(rows, 32, 33), {.cache = cache.get(), .mask = ones}, MO_STATUS_INVALID_ARGUMENT,
+          "a sequence of 33 tokens, but the position table has 32 entries");
+  for (auto &row : ones) row[4] = 0; /* as many positions as there are */
+  decoder.Run(Columns(rows, 32, 33), {.cache = cache.get(), .mask = ones});
+
+  std::vector<int64_t> ids = RandomRows(1, 3)[0], mask(9, 1);
+  mask[1] = 0;
+  const int64_t shape[3] = {1, 3, 3};
+  const mo_tensor id_tensor = mo_tensor_cpu(ids.data(), MO_DTYPE_INT64, 2, shape);
+  const mo_tensor mask_tensor = mo_tensor_cpu(mask.data(), MO_DTYPE_INT64, 3, shape);
+  mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
+  inputs.input_ids = &id_tensor;
+  inputs.attention_mask = &mask_tensor;
+  mo_output *output = nullptr;
+  EXPECT_EQ(mo_model_forward(decoder.model, &inputs, nullptr, &output), MO_STATUS_UNSUPPORTED);
+  EXPECT_NE(std::string(mo_last_error()).find("no (batch, keys) one"), std::string::npos) << mo_last_error();
+}
+
 TEST_F(BadInput, WhatDoesNotFitTheModel) {
   Decoder decoder("llama_lm");
   mo_cache_options options = MO_CACHE_OPTIONS_INIT;
