@@ -5,6 +5,10 @@
  * is chosen there and read from there by the next step. Per step the chosen ids cross to the host, 8 bytes per sequence (beam
  * search: the best candidates of each beam), and nothing else, whatever was requested: fields cross when they are read.
  *
+ * Of the processors that a checkpoint's files may name, temperature, top-k, top-p, min-p and the minimum length are known, and
+ * only the last is taken from the files; the others (forced_eos_token_id, repetition_penalty, no_repeat_ngram_size, ...) are not
+ * applied.
+ *
  * GRAPHS. Where the device can record work (CUDA), the decode step is captured once and replayed, as long as every step does
  * the same: greedy and sampling of decoder-only models, without per-step outputs and without min_new_tokens. Anything else runs
  * step by step.

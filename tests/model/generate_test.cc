@@ -440,6 +440,69 @@ TEST(Generate, Refuses) {
   EXPECT_EQ(mo_generate(nullptr, &prompts.inputs, nullptr, &output), MO_STATUS_INVALID_ARGUMENT);
 }
 
+// Host memory of which the n-th allocation fails.
+struct Scarce {
+  int64_t left = -1; /* allocations until the failing one; negative: none fails */
+  int64_t alive = 0, made = 0;
+};
+
+void *AllocateScarce(void *user_data, size_t bytes, mo_stream) {
+  auto *scarce = static_cast<Scarce *>(user_data);
+  ++scarce->made;
+  if (scarce->left == 0) return nullptr;
+  if (scarce->left > 0) --scarce->left;
+  ++scarce->alive;
+  return std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+}
+
+void ReleaseScarce(void *user_data, void *memory, size_t, mo_stream) {
+  --static_cast<Scarce *>(user_data)->alive;
+  std::free(memory);
+}
+
+TEST(Generate, EveryHostAllocationMayFail) {
+  TEST_ON_CPU_ONLY("the host's memory is the same on every device");
+  Scarce scarce;
+  mo_context_options context_options = test_context_options();
+  context_options.host_allocator = {AllocateScarce, ReleaseScarce, &scarce};
+  mo_context_t *context = nullptr;
+  ASSERT_EQ(test_context_create(&context_options, &context), MO_STATUS_OK);
+  Prompts prompts({7, 30, 11, 5, 62, 90}, 2);
+  mo_request request = MO_REQUEST_INIT;
+  request.output_hidden_states = request.output_attentions = true;
+  for (const char *name : {"gpt2_lm", "t5_lm"}) {
+    mo_model_t *model = nullptr;
+    ASSERT_EQ(mo_model_load(context, (kGolden + "/" + name).c_str(), nullptr, &model), MO_STATUS_OK) << mo_last_error();
+    for (const int64_t beams : {1, 2}) {
+      mo_generation_options options = MO_GENERATION_OPTIONS_INIT;
+      options.max_new_tokens = 3;
+      options.num_beams = beams;
+      options.output_scores = options.output_logits = true;
+      options.request = &request;
+      mo_output *output = nullptr;
+      ASSERT_EQ(mo_generate(model, &prompts.inputs, &options, &output), MO_STATUS_OK) << mo_last_error();
+      mo_output_destroy(output);
+      const int64_t alive = scarce.alive;
+      mo_status_t status = MO_STATUS_OUT_OF_MEMORY;
+      int64_t n = 0;
+      for (; status != MO_STATUS_OK && n < 2000; ++n) {
+        scarce.left = n;
+        output = nullptr;
+        status = mo_generate(model, &prompts.inputs, &options, &output);
+        scarce.left = -1;
+        ASSERT_TRUE(status == MO_STATUS_OK || status == MO_STATUS_OUT_OF_MEMORY) << n << ": " << mo_last_error();
+        mo_output_destroy(output);
+        ASSERT_LE(scarce.alive, alive + 2) << "after the failure of allocation " << n; /* what the model keeps may have grown */
+      }
+      EXPECT_EQ(status, MO_STATUS_OK);
+      EXPECT_GT(n, 10);
+    }
+    mo_model_destroy(model);
+  }
+  mo_context_destroy(context);
+  EXPECT_EQ(scarce.alive, 0);
+}
+
 TEST(Generate, ClassesSayWhatTheyHold) {
   for (const bool encoder_decoder : {false, true}) {
     for (const bool beams : {false, true}) {
