@@ -80,6 +80,8 @@ static mo_status_t load_transposed(mo_loader *loader, const char *name, int64_t 
                         .tensor = mo_device_tensor(context, memory, loader->dtype, 2, (int64_t[]){rows, columns})};
   loader->parameter_count += rows * columns;
   const mo_status_t status = fill_transposed(context, &found, weight);
+  const mo_weight source = {.tensor = found, .mapped = true};
+  mo_weight_drop_pages(&source);
   if (status != MO_STATUS_OK) mo_weight_release(weight);
   return status;
 }
