@@ -65,6 +65,15 @@ AttentionParams = _params(
     ("causal_offset", c_int64), ("sliding_window", c_int64), ("scale", c_float), ("soft_cap", c_float),
     ("weights_reduction", c_int32), ("weight_heads", IndexList), ("weight_last_rows", c_int64), "cumulative_query_lengths",
     "cumulative_key_lengths", ("max_query_length", c_int64), ("max_key_length", c_int64), ("cache", c_void_p), "causal_offsets")
+class KvView(ctypes.Structure):
+    _fields_ = [(name, TensorPointer) for name in ("key", "value", "key_scale", "value_scale", "block_table")]
+
+
+DecodeAttentionParams = _params(
+    "DecodeAttentionParams", "output", "weights", "log_sum_exp", "query", "key", "value", ("cache", KvView), ("rotary", c_void_p),
+    "position_ids", ("length", c_int64), "lengths", ("max_key_length", c_int64), "key_starts", "mask", "bias",
+    ("sliding_window", c_int64), ("scale", c_float), ("soft_cap", c_float), ("weights_reduction", c_int32),
+    ("weight_heads", IndexList), ("weight_last_rows", c_int64))
 LinearParams = _params("LinearParams", "output", "input", "weight", ("packed_weight", c_void_p), "bias", "residual",
                        ("activation", c_int32))
 NormParams = _params("NormParams", "output", "sum", "input", "residual", "input_bias", "weight", "bias", ("epsilon", c_float),

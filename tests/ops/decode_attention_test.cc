@@ -534,6 +534,58 @@ TEST_F(DecodeAttention, RowsThatSeeNoKey) {
   }
 }
 
+/* Transformers' masks: the smallest finite number is added. Where it is added everywhere, all keys are alike. */
+TEST_F(DecodeAttention, BiasOfTheSmallestNumber) {
+  for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
+    Case c;
+    c.dtype = dtype;
+    c.heads = 4;
+    c.cache = {2, 1, 16, 16, 80};
+    c.lengths = {69, 69};
+    c.bias_shape = {2, 1, 1};
+    Problem p(c, cpu_, random_);
+    for (int64_t j = 0; j < 70; ++j) {
+      p.bias.set(j, j < 40 ? -static_cast<double>(FLT_MAX) : 0);
+      p.bias.set(70 + j, -static_cast<double>(FLT_MAX));
+    }
+    const mo_decode_attention_params params = p.params();
+    ASSERT_EQ(test_decode_attention(context_, &params), MO_STATUS_OK) << mo_last_error();
+    for (int64_t h = 0; h < 4; ++h) {
+      double sum = 0;
+      for (int64_t j = 0; j < 70; ++j) {
+        const double weight = p.weights.get(h * 70 + j);
+        if (j < 40) EXPECT_EQ(weight, 0) << j;
+        else sum += weight;
+        EXPECT_NEAR(p.weights.get((4 + h) * 70 + j), 1.0 / 70, 1e-6);
+      }
+      EXPECT_NEAR(sum, 1, 1e-5);
+      EXPECT_EQ(p.log_sum_exp.get(4 + h), -static_cast<double>(FLT_MAX));
+      EXPECT_GT(p.log_sum_exp.get(h), -100);
+    }
+  }
+}
+
+/* A NaN among the keys makes its own rows NaN and no others; in a value, only what gives it weight. */
+TEST_F(DecodeAttention, NanStaysWhereItBelongs) {
+  for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16, MO_DTYPE_FLOAT8_E4M3}) {
+    Case c;
+    c.dtype = stored == MO_DTYPE_FLOAT32 ? stored : MO_DTYPE_BFLOAT16, c.stored = stored;
+    c.heads = 8;
+    c.cache = {2, 2, 64, 64, 100};
+    c.lengths = {90, 90};
+    c.weights = false;
+    Problem p(c, cpu_, random_);
+    auto *at = const_cast<uint8_t *>(p.store->at(p.store->key, 0, 1, 33));
+    std::memset(at, 0xFF, 2 * mo_dtype_bytes(stored)); /* NaN in all of these types */
+    const mo_decode_attention_params params = p.params();
+    ASSERT_EQ(test_decode_attention(context_, &params), MO_STATUS_OK) << mo_last_error();
+    for (int64_t i = 0; i < p.output.count(); ++i) {
+      const int64_t head = i / 64 % 8, row = i / 64 / 8;
+      ASSERT_EQ(std::isnan(p.output.get(i)), row == 0 && head >= 4) << "row " << row << " head " << head;
+    }
+  }
+}
+
 TEST_F(DecodeAttention, CrossAttention) {
   for (const mo_dtype_t dtype : kFloats) {
     for (const int64_t tokens : {1, 3}) {
