@@ -10,13 +10,16 @@ endif()
 enable_language(CUDA)
 find_package(CUDAToolkit 13 REQUIRED)
 
-# Machine code for every architecture of the list; PTX of the last one only, for cards that come after it.
+# Machine code for every architecture of the list; PTX of the last one only, for cards that come after it (that of an architecture
+# with an "a" runs on no other).
 set(architectures "")
 list(GET MODELOUT_CUDA_ARCHITECTURES -1 newest)
 foreach(architecture IN LISTS MODELOUT_CUDA_ARCHITECTURES)
   list(APPEND architectures ${architecture}-real)
 endforeach()
-list(APPEND architectures ${newest}-virtual)
+if(NOT newest MATCHES "a$")
+  list(APPEND architectures ${newest}-virtual)
+endif()
 
 file(GLOB MODELOUT_CUDA_KERNELS CONFIGURE_DEPENDS kernels/*.cu)
 file(GLOB MODELOUT_CUDA_SOURCES CONFIGURE_DEPENDS host/cuda/*.c)

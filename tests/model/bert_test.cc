@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <random>
 #include <string>
 #include <thread>
@@ -808,7 +809,9 @@ class Folder {
       json_object_set_new(config, change.first.c_str(), json_loads(change.second.c_str(), JSON_DECODE_ANY, nullptr));
     json_dump_file(config, (path_ + "/config.json").c_str(), 0);
     json_decref(config);
-    EXPECT_EQ(symlink((CasePath(name) + "/model.safetensors").c_str(), (path_ + "/model.safetensors").c_str()), 0);
+    EXPECT_EQ(symlink(std::filesystem::absolute(CasePath(name) + "/model.safetensors").c_str(),
+                      (path_ + "/model.safetensors").c_str()),
+              0);
   }
   ~Folder() {
     unlink((path_ + "/config.json").c_str());

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -364,7 +365,8 @@ class Folder {
     char name[] = "/tmp/modelout-generate-XXXXXX";
     path_ = mkdtemp(name);
     for (const char *file : {"config.json", "model.safetensors"}) {
-      EXPECT_EQ(symlink((kGolden + "/" + checkpoint + "/" + file).c_str(), (path_ + "/" + file).c_str()), 0);
+      EXPECT_EQ(
+          symlink(std::filesystem::absolute(kGolden + "/" + checkpoint + "/" + file).c_str(), (path_ + "/" + file).c_str()), 0);
     }
     std::ofstream(path_ + "/generation_config.json") << text;
   }

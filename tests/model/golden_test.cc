@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -184,7 +185,7 @@ class TwoCalls {
     char folder[] = "/tmp/modelout-golden-XXXXXX";
     path_ = mkdtemp(folder);
     for (const char *file : {"config.json", "model.safetensors"})
-      EXPECT_EQ(symlink((Source() + "/" + file).c_str(), (path_ + "/" + file).c_str()), 0);
+      EXPECT_EQ(symlink(std::filesystem::absolute(Source() + "/" + file).c_str(), (path_ + "/" + file).c_str()), 0);
     Rewrite("inputs.safetensors", [](const std::string &) { return true; });
     Rewrite("outputs.safetensors",
             [](const std::string &name) { return name == "last_hidden_state" || name == "pooler_output"; });

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <random>
 #include <string>
@@ -449,7 +450,7 @@ class Renamed {
   Renamed(const std::string &source, const std::function<std::string(const std::string &)> &rename) {
     char folder[] = "/tmp/modelout-seq2seq-XXXXXX";
     path_ = mkdtemp(folder);
-    EXPECT_EQ(symlink((source + "/config.json").c_str(), (path_ + "/config.json").c_str()), 0);
+    EXPECT_EQ(symlink(std::filesystem::absolute(source + "/config.json").c_str(), (path_ + "/config.json").c_str()), 0);
     mo_safetensors_t *file = nullptr;
     EXPECT_EQ(mo_safetensors_open((source + "/model.safetensors").c_str(), &file), MO_STATUS_OK) << mo_last_error();
     std::vector<std::string> names;
