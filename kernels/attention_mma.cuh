@@ -71,7 +71,7 @@ struct Block {
   const mo_attention_kernel_args &args;
   const mo_sequence<Shape::step> sequence; /* in the padding of the query's rows 1 to 4 */
   const mo_score_rules<Shape::step> rules;
-  int64_t batch, head, first_row;
+  int batch, head, first_row;
   T *shared_query, *shared_keys, *shared_values;
   int *shared_flag;
   float *shared_scores; /* slab or staging */
@@ -83,7 +83,7 @@ struct Block {
     return {reinterpret_cast<int64_t *>(mo_shared_memory<T>() + Shape::stride + Dim)};
   }
 
-  __device__ __forceinline__ Block(const mo_attention_kernel_args &a, int64_t b, int64_t h, int64_t row)
+  __device__ __forceinline__ Block(const mo_attention_kernel_args &a, int b, int h, int row)
       : args(a), sequence(place_of_sequence()), rules(a, sequence, b, h), batch(b), head(h), first_row(row) {
     shared_query = mo_shared_memory<T>();
     shared_keys = shared_query + Shape::query_elements;
@@ -97,7 +97,7 @@ struct Block {
     t = lane % 4;
   }
 
-  __device__ __forceinline__ int64_t kv_head() const { return head / (args.heads / args.key_value_heads); }
+  __device__ __forceinline__ int kv_head() const { return head / static_cast<int>(args.heads / args.key_value_heads); }
 
   /* Row of the query (not of the block) that fragment element i of this thread belongs to. */
   __device__ __forceinline__ int64_t row_of(int i) const { return first_row + warp * 16 + g + (i >= 2 ? 8 : 0); }
@@ -109,12 +109,12 @@ struct Block {
                                                        sequence.query_count(), args.head_dim);
   }
   /* Scales of a tile: those of keys, and behind them those of values. */
-  __device__ __forceinline__ float *scales_of(int64_t tile, bool values) const {
+  __device__ __forceinline__ float *scales_of(int tile, bool values) const {
     const int keys = Shape::keys * (args.head_dim / args.key_group),
               both = keys + Shape::keys * (args.value_dim / args.value_group);
     return reinterpret_cast<float *>(mo_shared_memory<char>() + args.scales_at) + (tile & 1) * both + (values ? keys : 0);
   }
-  __device__ __forceinline__ void start_side(int64_t tile, int64_t limit, bool values) const {
+  __device__ __forceinline__ void start_side(int tile, int limit, bool values) const {
     T *shared = (values ? shared_values : shared_keys) + (tile & 1) * Shape::buffer_elements;
     const void *data = values ? args.value : args.key;
     const int64_t(&strides)[3] = values ? args.value_strides : args.key_strides;
@@ -134,9 +134,9 @@ struct Block {
                                              tile * Shape::keys, limit);
     }
   }
-  __device__ __forceinline__ void start_keys(int64_t tile, int64_t limit) const { start_side(tile, limit, false); }
-  __device__ __forceinline__ void start_values(int64_t tile, int64_t limit) const { start_side(tile, limit, true); }
-  __device__ __forceinline__ void widen_side(int64_t tile, bool values) const {
+  __device__ __forceinline__ void start_keys(int tile, int limit) const { start_side(tile, limit, false); }
+  __device__ __forceinline__ void start_values(int tile, int limit) const { start_side(tile, limit, true); }
+  __device__ __forceinline__ void widen_side(int tile, bool values) const {
     const int columns = values ? args.value_dim : args.head_dim, group = values ? args.value_group : args.key_group;
     mo_widen_tile<Shape::keys, Dim, Shape::stride, kThreads>(
         (values ? shared_values : shared_keys) + (tile & 1) * Shape::buffer_elements, scales_of(tile, values), columns / group,
@@ -145,14 +145,14 @@ struct Block {
 
   /* Calls use(tile) for every tile, with its keys and / or values in shared memory and the next ones on their way. */
   template <bool Keys, bool Values, typename Use>
-  __device__ __forceinline__ void for_tiles(int64_t first, int64_t end, int64_t limit, Use use) {
+  __device__ __forceinline__ void for_tiles(int first, int end, int limit, Use use) {
     __syncthreads(); /* nobody still reads the buffers */
     if (first < end) {
       if (Keys) start_keys(first, limit);
       if (Values) start_values(first, limit);
     }
     mo_async_commit(); /* with the query, on the first call */
-    for (int64_t tile = first; tile < end; ++tile) {
+    for (int tile = first; tile < end; ++tile) {
       mo_async_wait<0>();
       __syncthreads(); /* this tile is there for all, and all have left the other buffer */
       if (tile + 1 < end) {
@@ -172,7 +172,7 @@ struct Block {
   }
 
   /* Scores of this warp's 16 rows with the tile's keys, in log2 units, -infinity where masked. */
-  __device__ __forceinline__ void compute_scores(int64_t tile, float (&s)[Shape::keys / 8][4]) const {
+  __device__ __forceinline__ void compute_scores(int tile, float (&s)[Shape::keys / 8][4]) const {
     const T *keys = shared_keys + (tile & 1) * Shape::buffer_elements;
 #pragma unroll
     for (int n = 0; n < Shape::keys / 8; ++n) {
@@ -258,7 +258,7 @@ struct Block {
   }
 
   /* output += P V for the tile's values. */
-  __device__ __forceinline__ void accumulate_output(int64_t tile, const float (&p)[Shape::keys / 8][4]) {
+  __device__ __forceinline__ void accumulate_output(int tile, const float (&p)[Shape::keys / 8][4]) {
     const T *values = shared_values + (tile & 1) * Shape::buffer_elements;
 #pragma unroll
     for (int k = 0; k < Shape::keys / 16; ++k) {
@@ -309,8 +309,8 @@ struct Block {
     __syncthreads();
     if (*shared_flag == 0) return;
     clear_output();
-    const int64_t count = sequence.key_count();
-    for_tiles<false, true>(0, (count + Shape::keys - 1) / Shape::keys, count, [&](int64_t tile) {
+    const int count = static_cast<int>(sequence.key_count());
+    for_tiles<false, true>(0, (count + Shape::keys - 1) / Shape::keys, count, [&](int tile) {
       float ones[Shape::keys / 8][4];
 #pragma unroll
       for (int n = 0; n < Shape::keys / 8; ++n) {
@@ -350,11 +350,11 @@ struct Block {
 };
 
 template <typename T, int Dim>
-__device__ __forceinline__ void run_without_weights(Block<T, Dim> &block, int64_t first_tile, int64_t end_tile) {
+__device__ __forceinline__ void run_without_weights(Block<T, Dim> &block, int first_tile, int end_tile) {
   using Shape = Tile<Dim>;
   block.reset_softmax();
   block.clear_output();
-  block.template for_tiles<true, true>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
+  block.template for_tiles<true, true>(first_tile, end_tile, static_cast<int>(block.sequence.key_limit()), [&](int tile) {
     float s[Shape::keys / 8][4], correction[2];
     block.compute_scores(tile, s);
     block.advance_softmax(s, correction);
@@ -370,12 +370,12 @@ __device__ __forceinline__ void run_without_weights(Block<T, Dim> &block, int64_
 
 /* Weights of rows whose statistics are known, tile after tile through the staging memory; and PV. */
 template <typename T, int Dim>
-__device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t slot, int64_t first_tile, int64_t end_tile,
+__device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t slot, int first_tile, int end_tile,
                                                 const float (&inverse)[2], const float (&fill)[2]) {
   using Shape = Tile<Dim>;
   float *mine = block.shared_scores + block.warp * 16 * Shape::staging_stride;
-  const int64_t tiles = (block.sequence.key_count() + Shape::keys - 1) / Shape::keys;
-  auto stage = [&](int64_t tile, const float(&p)[Shape::keys / 8][4]) {
+  const int tiles = (block.sequence.key_count() + Shape::keys - 1) / Shape::keys;
+  auto stage = [&](int tile, const float(&p)[Shape::keys / 8][4]) {
     float *part = mine + tile % Shape::tiles_per_store * Shape::keys;
 #pragma unroll
     for (int n = 0; n < Shape::keys / 8; ++n) {
@@ -386,7 +386,7 @@ __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t sl
     }
   };
   /* After the last tile of those that leave together. */
-  auto store_after = [&](int64_t tile) {
+  auto store_after = [&](int tile) {
     if ((tile + 1) % Shape::tiles_per_store != 0 && tile + 1 != tiles) return;
     __syncwarp();
     const int64_t first_key = tile / Shape::tiles_per_store * kStoreKeys;
@@ -399,8 +399,8 @@ __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t sl
     }
     __syncwarp();
   };
-  auto fill_tiles = [&](int64_t first, int64_t end) {
-    for (int64_t tile = first; tile < end; ++tile) {
+  auto fill_tiles = [&](int first, int end) {
+    for (int tile = first; tile < end; ++tile) {
       if (tile - first < Shape::tiles_per_store) { /* later ones find it there */
         float p[Shape::keys / 8][4];
 #pragma unroll
@@ -415,7 +415,7 @@ __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t sl
   };
   block.clear_output();
   fill_tiles(0, first_tile < tiles ? first_tile : tiles);
-  block.template for_tiles<true, true>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
+  block.template for_tiles<true, true>(first_tile, end_tile, static_cast<int>(block.sequence.key_limit()), [&](int tile) {
     float p[Shape::keys / 8][4];
     block.compute_scores(tile, p);
 #pragma unroll
@@ -438,13 +438,13 @@ __device__ __forceinline__ void run_second_pass(Block<T, Dim> &block, int64_t sl
 
 /* Scores into the slab in one pass over QK, then the weights row by row, then PV from the slab. */
 template <typename T, int Dim>
-__device__ __forceinline__ void run_slab(Block<T, Dim> &block, int64_t slot, int64_t first_tile, int64_t end_tile) {
+__device__ __forceinline__ void run_slab(Block<T, Dim> &block, int64_t slot, int first_tile, int end_tile) {
   using Shape = Tile<Dim>;
   const mo_attention_kernel_args &args = block.args;
   const int64_t stride = slab_stride(args.key_length);
   float *mine = block.shared_scores + block.warp * 16 * stride;
   block.reset_softmax();
-  block.template for_tiles<true, false>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
+  block.template for_tiles<true, false>(first_tile, end_tile, static_cast<int>(block.sequence.key_limit()), [&](int tile) {
     float s[Shape::keys / 8][4], correction[2];
     block.compute_scores(tile, s);
 #pragma unroll
@@ -478,7 +478,7 @@ __device__ __forceinline__ void run_slab(Block<T, Dim> &block, int64_t slot, int
   }
   __syncwarp();
   block.clear_output();
-  block.template for_tiles<false, true>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
+  block.template for_tiles<false, true>(first_tile, end_tile, static_cast<int>(block.sequence.key_limit()), [&](int tile) {
     float p[Shape::keys / 8][4];
 #pragma unroll
     for (int n = 0; n < Shape::keys / 8; ++n) {
@@ -503,15 +503,15 @@ template <typename T, int Dim, Weights Mode>
 __global__ void __launch_bounds__(kThreads, min_blocks<Dim>) attention_kernel(mo_attention_kernel_args args) {
   using Shape = Tile<Dim>;
   /* The last rows first: with a causal mask they are the longest, and short ones then fill the end. */
-  const int64_t first_row = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * kRows;
+  const int first_row = static_cast<int>(gridDim.x - 1 - blockIdx.x) * kRows;
   if (threadIdx.x == 0) mo_write_sequence(args, blockIdx.z, Block<T, Dim>::place_of_sequence());
   __syncthreads();
-  Block<T, Dim> block(args, blockIdx.z, blockIdx.y, first_row);
-  const int64_t rows = block.sequence.query_count();
+  Block<T, Dim> block(args, static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y), first_row);
+  const int rows = static_cast<int>(block.sequence.query_count());
   if (first_row >= rows) return;
-  const int64_t last_row = first_row + kRows < rows ? first_row + kRows - 1 : rows - 1;
-  const int64_t first_tile = block.rules.first_key(first_row) / Shape::keys;
-  const int64_t end_tile = (block.rules.end_key(last_row) + Shape::keys - 1) / Shape::keys;
+  const int last_row = first_row + kRows < rows ? first_row + kRows - 1 : rows - 1;
+  const int first_tile = static_cast<int>(block.rules.first_key(first_row) / Shape::keys);
+  const int end_tile = static_cast<int>((block.rules.end_key(last_row) + Shape::keys - 1) / Shape::keys);
   block.start_query();
 
   int64_t slot = -1;
@@ -523,7 +523,7 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Dim>) attention_kernel(mo
     normalised = true;
   } else if (Mode == Weights::two_pass && slot >= 0) {
     block.reset_softmax();
-    block.template for_tiles<true, false>(first_tile, end_tile, block.sequence.key_limit(), [&](int64_t tile) {
+    block.template for_tiles<true, false>(first_tile, end_tile, static_cast<int>(block.sequence.key_limit()), [&](int tile) {
       float s[Shape::keys / 8][4], correction[2];
       block.compute_scores(tile, s);
       block.advance_softmax(s, correction);

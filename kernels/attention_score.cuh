@@ -20,15 +20,11 @@ template <int Step = 2>
 struct mo_score_rules {
   const mo_attention_kernel_args *args;
   mo_sequence<Step> sequence;
-  int64_t mask_base, bias_base; /* element offsets of (batch, head) */
-  float scale_log2;             /* scale * log2(e), used when there is no soft cap */
+  int batch, head;
+  float scale_log2; /* scale * log2(e), used when there is no soft cap */
 
-  __device__ __forceinline__ mo_score_rules(const mo_attention_kernel_args &a, mo_sequence<Step> s, int64_t batch, int64_t head)
-      : args(&a),
-        sequence(s),
-        mask_base(batch * a.mask_strides[0] + head * a.mask_strides[1]),
-        bias_base(batch * a.bias_strides[0] + head * a.bias_strides[1]),
-        scale_log2(a.scale * mo_log2_e) {}
+  __device__ __forceinline__ mo_score_rules(const mo_attention_kernel_args &a, mo_sequence<Step> s, int64_t b, int64_t h)
+      : args(&a), sequence(s), batch(static_cast<int>(b)), head(static_cast<int>(h)), scale_log2(a.scale * mo_log2_e) {}
 
   /* The first key any of the rows first_row.. can see, and one past the last. */
   __device__ __forceinline__ int64_t first_key(int64_t first_row) const {
@@ -46,6 +42,10 @@ struct mo_score_rules {
            first - last_row >= sequence.first_distance() && last - first_row <= sequence.last_distance();
   }
 
+  __device__ __forceinline__ int64_t offset(const int64_t (&strides)[4], int64_t row, int64_t key) const {
+    return batch * strides[0] + head * strides[1] + row * strides[2] + key * strides[3];
+  }
+
   /* The score of (row, key) in log2 units, -infinity if masked or if the row is not there; any key. */
   __device__ __forceinline__ float score(float product, int64_t row, int64_t key) const {
     const mo_attention_kernel_args &a = *args;
@@ -53,15 +53,14 @@ struct mo_score_rules {
         key - row > sequence.last_distance()) {
       return -INFINITY;
     }
-    if (a.mask != nullptr &&
-        !mo_load_mask(a.mask, a.mask_dtype, mask_base + row * a.mask_strides[2] + key * a.mask_strides[3])) {
+    if (a.mask != nullptr && !mo_load_mask(a.mask, a.mask_dtype, offset(a.mask_strides, row, key))) {
       return -INFINITY;
     }
     if (a.bias == nullptr && a.soft_cap <= 0.0f) return product * scale_log2; /* as in tiles that are plain, to the last bit */
     float s = product * a.scale;
     if (a.soft_cap > 0.0f) s = a.soft_cap * tanhf(s / a.soft_cap);
     if (a.bias != nullptr) {
-      s += mo_load_one(a.bias, a.bias_dtype, bias_base + row * a.bias_strides[2] + key * a.bias_strides[3]);
+      s += mo_load_one(a.bias, a.bias_dtype, offset(a.bias_strides, row, key));
       /* The smallest finite float times log2(e) is -infinity; such a key is not masked but merely hopeless. */
       return s == -INFINITY ? s : fmaxf(s * mo_log2_e, -FLT_MAX);
     }

@@ -12,6 +12,7 @@
 
 #define MAX_HEAD_DIM 256
 #define MAX_GRID_YZ 65535
+#define MAX_LENGTH (INT32_MAX - 255) /* rounded up to a tile it is still an int */
 
 /* 0 where the extent is 1, so that operands broadcast. */
 static void copy_strides(const mo_tensor *tensor, int32_t count, int64_t *strides) {
@@ -22,6 +23,9 @@ static mo_status_t check_limits(const mo_attention_params *params, const mo_atte
   MO_CHECK(shape->head_dim <= MAX_HEAD_DIM && shape->value_dim <= MAX_HEAD_DIM, MO_STATUS_UNSUPPORTED,
            "attention: head dim %lld, the CUDA kernels take 1 to %d",
            (long long)(shape->head_dim > shape->value_dim ? shape->head_dim : shape->value_dim), MAX_HEAD_DIM);
+  MO_CHECK(shape->rows <= MAX_LENGTH && shape->keys <= MAX_LENGTH, MO_STATUS_UNSUPPORTED,
+           "attention: %lld queries or %lld keys, the CUDA kernels take %lld", (long long)shape->rows, (long long)shape->keys,
+           (long long)MAX_LENGTH);
   MO_CHECK(shape->sequences <= MAX_GRID_YZ && shape->heads <= MAX_GRID_YZ, MO_STATUS_UNSUPPORTED,
            "attention: batch %lld or %lld heads, the CUDA kernels take %d of each", (long long)shape->sequences,
            (long long)shape->heads, MAX_GRID_YZ);
