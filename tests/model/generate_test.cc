@@ -487,7 +487,7 @@ TEST(Generate, EveryHostAllocationMayFail) {
       const int64_t alive = scarce.alive;
       mo_status_t status = MO_STATUS_OUT_OF_MEMORY;
       int64_t n = 0;
-      for (; status != MO_STATUS_OK && n < 2000; ++n) {
+      for (; status != MO_STATUS_OK && n < 2000; n += 1 + n / 25) {
         scarce.left = n;
         output = nullptr;
         status = mo_generate(model, &prompts.inputs, &options, &output);
