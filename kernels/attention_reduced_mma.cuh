@@ -36,6 +36,8 @@ constexpr int kStagingStride = kKeys + 4;          /* floats */
 constexpr int kRowPiece = kRows * kStride;
 constexpr int kKeyPiece = kKeys * kStride;
 constexpr int kMinBlocks = 3; /* a multiprocessor: 168 registers */
+/* The head mean keeps sums beside scores, and looks pages up: with 168 registers it spilled 200 bytes. */
+constexpr int kHeadMeanMinBlocks = 2;
 
 constexpr size_t kRowRingBytes = static_cast<size_t>(kStages) * kRowPiece * 2;
 constexpr size_t kRingBytes = kRowRingBytes + static_cast<size_t>(kStages) * kKeyPiece * 2;
@@ -224,7 +226,7 @@ __device__ __forceinline__ mo_sequence<2> place_of_sequence(const mo_attention_k
 
 /* Head mean. grid: (key tiles, row tiles, batch); a pass is a head. */
 template <typename T>
-__global__ void __launch_bounds__(kThreads, kMinBlocks) attention_head_mean_mma_kernel(mo_attention_kernel_args args) {
+__global__ void __launch_bounds__(kThreads, kHeadMeanMinBlocks) attention_head_mean_mma_kernel(mo_attention_kernel_args args) {
   const int64_t batch = blockIdx.z, first_key = static_cast<int64_t>(blockIdx.x) * kKeys;
   const int64_t count = mo_slot_count(args);
   const mo_sequence<2> sequence = place_of_sequence(args);
