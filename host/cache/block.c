@@ -6,14 +6,14 @@
 #include "host/cache/cache_internal.h"
 #include "host/core/arena.h"
 
-static mo_status_t check_not_captured(mo_context_t *context, const char *what) {
+mo_status_t mo_cache_check_not_captured(mo_context_t *context, const char *what) {
   MO_CHECK(!mo_context_stream_is_capturing(context, mo_context_stream(context)), MO_STATUS_WRONG_STATE,
            "cache: %s while the stream is captured (mo_cache_reserve before makes room)", what);
   return MO_STATUS_OK;
 }
 
 mo_status_t mo_cache_block_create(mo_context_t *context, size_t bytes, mo_cache_block **block) {
-  MO_TRY(check_not_captured(context, "memory is needed"));
+  MO_TRY(mo_cache_check_not_captured(context, "memory is needed"));
   mo_cache_block *made = mo_host_allocate(context, sizeof *made);
   if (made == NULL) return MO_STATUS_OUT_OF_MEMORY;
   const mo_status_t status = mo_context_allocate(context, bytes, &made->memory);
@@ -48,7 +48,7 @@ bool mo_cache_block_is_shared(const mo_cache_block *block) {
 
 /* Ordinary host memory has been read when the copy's call returns (CUDA: it goes through the driver's staging memory). */
 mo_status_t mo_cache_upload(mo_context_t *context, void *device, const void *host, size_t bytes) {
-  MO_TRY(check_not_captured(context, "host memory has to be copied"));
+  MO_TRY(mo_cache_check_not_captured(context, "host memory has to be copied"));
   return mo_context_copy_to_device(context, device, host, bytes);
 }
 

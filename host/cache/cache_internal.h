@@ -88,14 +88,17 @@ struct mo_cache {
 
 /* ---- Blocks (block.c) ---- */
 
-/* WRONG_STATE while the stream is captured. */
+/* WRONG_STATE while the stream is captured; `what`: "memory is needed". */
+mo_status_t mo_cache_check_not_captured(mo_context_t *context, const char *what);
+
+/* Not while the stream is captured. */
 mo_status_t mo_cache_block_create(mo_context_t *context, size_t bytes, mo_cache_block **block);
 mo_cache_block *mo_cache_block_retain(mo_cache_block *block);
 void mo_cache_block_release(void *block); /* NULL is fine; the type is mo_release_function's */
 bool mo_cache_block_is_shared(const mo_cache_block *block);
 
-/* Device memory that the host fills now: `bytes` from `host`, which may change when the call returns. WRONG_STATE while the
- * stream is captured. */
+/* Device memory that the host fills now: `bytes` from `host`, which may change when the call returns. Not while the stream is
+ * captured. */
 mo_status_t mo_cache_upload(mo_context_t *context, void *device, const void *host, size_t bytes);
 
 /* Room for the tensors of `capacity` tokens of `batch` rows; OUT_OF_MEMORY if that cannot be a number. */

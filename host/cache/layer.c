@@ -34,6 +34,7 @@ static size_t zero_bytes(const mo_cache_layer *layer) {
 mo_status_t mo_cache_need_zeros(mo_cache_t *cache, const mo_cache_layer *layer) {
   const size_t bytes = zero_bytes(layer);
   if (bytes <= cache->zero_bytes) return MO_STATUS_OK;
+  MO_TRY(mo_cache_check_not_captured(cache->context, "memory is needed"));
   void *host = mo_host_allocate(cache->context, bytes), *device = NULL;
   if (host == NULL) return MO_STATUS_OUT_OF_MEMORY;
   mo_status_t status = mo_context_allocate(cache->context, bytes, &device);

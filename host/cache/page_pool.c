@@ -102,6 +102,7 @@ static mo_status_t allocate_pool(mo_page_pool_t *pool, const mo_page_pool_option
 
 static mo_status_t create(mo_context_t *context, const mo_page_pool_options *options, mo_page_pool_t **result) {
   MO_TRY(check_options(options));
+  MO_TRY(mo_cache_check_not_captured(context, "a page pool is made"));
   mo_page_pool_t *pool = mo_host_allocate(context, sizeof *pool);
   if (pool == NULL) return MO_STATUS_OUT_OF_MEMORY;
   atomic_init(&pool->references, 1);

@@ -80,6 +80,7 @@ static mo_status_t allocate_blocks(rows_change *change) {
 static mo_status_t begin(rows_change *change, const int64_t *rows) {
   mo_cache_t *cache = change->cache;
   if (cache->paged != NULL) return mo_paged_rows_begin(cache, rows, change->count, &change->paged);
+  MO_TRY(mo_cache_check_not_captured(cache->context, "rows are changed"));
   MO_TRY(mo_cache_need_scratch(cache));
   MO_TRY(upload_rows(change, rows));
   return allocate_blocks(change);
