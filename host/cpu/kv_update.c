@@ -10,6 +10,13 @@
 #include "host/core/checked_math.h"
 #include "host/cpu/kv_head.h"
 
+/* A token of a decode step is copied in less time than threads take to meet. */
+#define PARALLEL_ELEMENTS 16384
+
+static int thread_count(const mo_context_t *context, int64_t rows, int64_t size) {
+  return rows < PARALLEL_ELEMENTS && rows * size < PARALLEL_ELEMENTS ? 1 : mo_context_thread_count(context);
+}
+
 /* A row of floats per thread. */
 static mo_status_t reserve_rows(mo_context_t *context, const mo_kv_view *view, int64_t *size, float **rows) {
   void *memory = NULL;
@@ -116,7 +123,8 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
   int failed = 0;
   MO_TRY(check_rows(params));
   MO_TRY(reserve_rows(context, &params->layers[0].cache, &size, &scratch));
-#pragma omp parallel for num_threads(mo_context_thread_count(context)) schedule(static) reduction(| : failed)
+  const int threads = thread_count(context, rows, size);
+#pragma omp parallel for num_threads(threads) schedule(static) reduction(| : failed) if (threads > 1)
   for (int64_t index = 0; index < rows; index++) {
     const int64_t token = index % length, head = index / length % heads, source_row = index / length / heads % batch;
     const mo_kv_update_layer *layer = &params->layers[index / length / heads / batch];
@@ -168,6 +176,7 @@ static int64_t source_row(const mo_kv_gather_params *params, int64_t row) {
 mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *params) {
   const mo_kv_view *from = &params->source, *to = &params->destination;
   const int64_t batch = to->key->shape[0], heads = to->key->shape[1], length = to->key->shape[2];
+  const int64_t rows = batch * heads * length;
   const int64_t source_rows = from->block_table == NULL ? from->key->shape[0] : from->block_table->shape[0];
   int64_t size;
   float *scratch;
@@ -179,8 +188,9 @@ mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *p
              source_rows);
   }
   MO_TRY(reserve_rows(context, to, &size, &scratch));
-#pragma omp parallel for num_threads(mo_context_thread_count(context)) schedule(static) reduction(| : failed)
-  for (int64_t index = 0; index < batch * heads * length; index++) {
+  const int threads = thread_count(context, rows, size);
+#pragma omp parallel for num_threads(threads) schedule(static) reduction(| : failed) if (threads > 1)
+  for (int64_t index = 0; index < rows; index++) {
     const int64_t token = index % length, head = index / length % heads, row = index / length / heads;
     const mo_kv_place source = mo_kv_find_place(from, source_row(params, row), params->start + token);
     float *const wide = scratch + omp_get_thread_num() * size;
