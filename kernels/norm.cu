@@ -4,11 +4,11 @@
  *
  * Bytes: input, residual and weights read once, output and sum written once: (2R + 2W) N C e at most.
  *
- * Shape of parallelism: one row belongs to 32..1024 threads, several short rows share a block. Each thread keeps its part of
+ * Shape of parallelism: one row belongs to 32..512 threads, several short rows share a block. Each thread keeps its part of
  * the row in registers (at most kMaxVectors vectors of 16 bytes), so that mean and variance are taken from the unrounded sum in
  * two passes over registers, which is as exact as two passes over memory and costs none. Rows too long for the registers of
- * 1024 threads (over 16384 float32 or 32768 16-bit elements) are read again for each pass; the second and third reads mostly
- * hit L2.
+ * 512 threads (over 16384 float32 or 32768 16-bit elements) are read again for each pass; the second and third reads mostly
+ * hit L2. 1024 threads were tried: their 64 registers each spill on sm_90a and newer.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/norm.h"
@@ -19,10 +19,11 @@
 
 namespace {
 
-constexpr int kMaxThreads = 1024; /* of a row */
+constexpr int kMaxThreads = 512; /* of a row: up to 128 registers each, and launch bounds that say one block is enough, or ptxas
+                                    saves some and spills */
 constexpr int kThreadsPerBlock =
     128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
-constexpr int kMaxVectors = 4; /* vectors of a row per thread: 32 values in registers at most, so that nothing spills */
+constexpr int kMaxVectors = 8; /* vectors of a row per thread: 64 values in registers at most */
 
 /* One vector of the sum. */
 template <typename T, int N>
@@ -63,7 +64,7 @@ __device__ __forceinline__ void store_normed(const mo_norm_kernel_args &args, in
 
 /* Vectors > 0: the thread's part of the row stays in that many vectors of registers. 0: the row is read again. */
 template <typename T, int N, int Vectors>
-__global__ void __launch_bounds__(kMaxThreads) norm_kernel(mo_norm_kernel_args args) {
+__global__ void __launch_bounds__(kMaxThreads, 1) norm_kernel(mo_norm_kernel_args args) {
   const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
   const int64_t rows = args.shape.extents[0] * args.shape.extents[1] * args.shape.extents[2];
   const int64_t wanted = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
@@ -161,6 +162,7 @@ cudaError_t launch_width(const mo_norm_kernel_args &args, cudaStream_t stream) {
   const size_t shared = static_cast<size_t>(rows_per_block) * (kMaxThreads / 32) * sizeof(float);
   if (per_thread <= 1) return MO_LAUNCH((norm_kernel<T, N, 1>), grid, block, shared, stream, args);
   if (per_thread <= 2) return MO_LAUNCH((norm_kernel<T, N, 2>), grid, block, shared, stream, args);
+  if (per_thread <= 4) return MO_LAUNCH((norm_kernel<T, N, 4>), grid, block, shared, stream, args);
   if (per_thread <= kMaxVectors) return MO_LAUNCH((norm_kernel<T, N, kMaxVectors>), grid, block, shared, stream, args);
   return MO_LAUNCH((norm_kernel<T, N, 0>), grid, block, shared, stream, args);
 }

@@ -197,6 +197,18 @@ TEST_F(Norm, LargeAndManyThreads) {
   check({.shape = {513, 768}, .dtype = MO_DTYPE_BFLOAT16});
 }
 
+/* The CUDA kernel holds a row in registers of two or more sizes, and reads longer ones again: vectors and single elements. */
+TEST_F(Norm, RowsAroundWhatRegistersHold) {
+  for (int64_t count : {1500, 3001, 5003, 8192, 12288, 16392}) {
+    check({.shape = {2, count}});
+    check({.shape = {1, count}, .rms = true, .residual = false, .alias = Alias::kSumInput});
+  }
+  for (int64_t count : {4099, 16384, 24576, 32776}) {
+    check({.shape = {2, count}, .dtype = MO_DTYPE_BFLOAT16, .output_dtype = MO_DTYPE_FLOAT32});
+    check({.shape = {1, count}, .dtype = MO_DTYPE_FLOAT16, .alias = Alias::kSumInputOutputResidual});
+  }
+}
+
 TEST_F(Norm, LargeMeanCostsNoDigits) { check({.shape = {8, 768}, .residual = false, .input_bias = false, .shift = 1000}); }
 
 TEST_F(Norm, WeightOffset) {
