@@ -60,7 +60,7 @@ typedef struct mo_backend {
   mo_status_t (*copy)(void *state, void *destination, const void *source, size_t bytes, mo_copy_direction_t direction,
                       mo_stream stream);
   /* Any strided device view into contiguous pinned host memory: only the view's own bytes cross the bus. */
-  mo_status_t (*copy_view_to_host)(void *state, void *destination, const mo_tensor *view, mo_stream stream);
+  mo_status_t (*copy_view_to_host)(mo_context_t *context, void *destination, const mo_tensor *view, mo_stream stream);
   mo_status_t (*stream_create)(void *state, mo_stream *stream);
   void (*stream_destroy)(void *state, mo_stream stream);
   mo_status_t (*stream_synchronize)(void *state, mo_stream stream);
@@ -136,6 +136,11 @@ MO_API const mo_backend *mo_context_backend(const mo_context_t *context);
 /* Scratch memory on the device for the op that is running: at least `bytes`, 256-byte aligned, content undefined, valid until
  * the op returns (on a GPU: until the next op on the same stream). One call per op: ask for everything at once. */
 MO_API mo_status_t mo_context_scratch(mo_context_t *context, size_t bytes, void **memory);
+
+/* Device memory in the order of `stream`, which need not be the context's own: from the caller's allocator or the backend, past
+ * the pool, whose blocks are ordered by the context's stream alone. Given back with the bytes it was asked for. */
+MO_API mo_status_t mo_context_allocate_on(mo_context_t *context, size_t bytes, mo_stream stream, void **memory);
+MO_API void mo_context_release_on(mo_context_t *context, void *memory, size_t bytes, mo_stream stream);
 
 #ifdef __cplusplus
 }

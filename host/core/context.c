@@ -79,18 +79,26 @@ void mo_host_free(mo_context_t *context, void *memory, size_t bytes) {
 
 /* ---- Device and pinned memory: the caller's allocator or the backend's, behind a pool ---- */
 
-static mo_status_t allocate_device(mo_context_t *context, size_t bytes, void **memory) {
+mo_status_t mo_context_allocate_on(mo_context_t *context, size_t bytes, mo_stream stream, void **memory) {
   const mo_allocator *allocator = &context->options.device_allocator;
-  if (allocator->allocate == NULL) return context->backend->allocate(context->backend_state, bytes, context->stream, memory);
-  *memory = allocator->allocate(allocator->user_data, bytes, context->stream);
+  if (allocator->allocate == NULL) return context->backend->allocate(context->backend_state, bytes, stream, memory);
+  *memory = allocator->allocate(allocator->user_data, bytes, stream);
   MO_CHECK(*memory != NULL, MO_STATUS_OUT_OF_MEMORY, "device memory: the caller's allocator has no %zu bytes", bytes);
   return MO_STATUS_OK;
 }
 
-static void release_device(mo_context_t *context, void *memory, size_t bytes) {
+void mo_context_release_on(mo_context_t *context, void *memory, size_t bytes, mo_stream stream) {
   const mo_allocator *allocator = &context->options.device_allocator;
-  if (allocator->allocate == NULL) context->backend->release(context->backend_state, memory, bytes, context->stream);
-  else allocator->release(allocator->user_data, memory, bytes, context->stream);
+  if (allocator->allocate == NULL) context->backend->release(context->backend_state, memory, bytes, stream);
+  else allocator->release(allocator->user_data, memory, bytes, stream);
+}
+
+static mo_status_t allocate_device(mo_context_t *context, size_t bytes, void **memory) {
+  return mo_context_allocate_on(context, bytes, context->stream, memory);
+}
+
+static void release_device(mo_context_t *context, void *memory, size_t bytes) {
+  mo_context_release_on(context, memory, bytes, context->stream);
 }
 
 static mo_status_t allocate_pinned(mo_context_t *context, size_t bytes, void **memory) {

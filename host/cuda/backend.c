@@ -1,8 +1,9 @@
-/* host/cuda/backend.c - the CUDA backend's table: device, memory, streams, events, copies, and the module's one exported symbol.
+/* host/cuda/backend.c - the CUDA backend's table: device, memory, streams, events, copies, and the module's one exported
+ * symbol.
  *
  * Device memory comes from the card's stream-ordered pool, whose release threshold is set so that freed memory stays with the
- * process. Streams do not synchronise with the default stream. Events carry no timing. Nothing here waits for the device except the
- * functions that say so by their names.
+ * process. Streams do not synchronise with the default stream. Events carry no timing. Nothing here waits for the device except
+ * the functions that say so by their names.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
@@ -12,7 +13,9 @@
 
 #define MO_TRY_CUDA(call, what) MO_TRY(mo_cuda_status((call), (what)))
 
-mo_status_t mo_cuda_enter(const mo_cuda_state *state) { return mo_cuda_status(cudaSetDevice(state->device_index), "cudaSetDevice"); }
+mo_status_t mo_cuda_enter(const mo_cuda_state *state) {
+  return mo_cuda_status(cudaSetDevice(state->device_index), "cudaSetDevice");
+}
 
 /* ---- Device ---- */
 
@@ -20,8 +23,9 @@ static mo_status_t read_device(mo_cuda_state *state) {
   struct cudaDeviceProp properties;
   int value = 0;
   MO_TRY_CUDA(cudaGetDeviceProperties(&properties, state->device_index), "cudaGetDeviceProperties");
-  MO_CHECK(properties.major >= 8, MO_STATUS_UNSUPPORTED, "cuda: device %d (%s) is compute capability %d.%d, the kernels need 8.0",
-           (int)state->device_index, properties.name, properties.major, properties.minor);
+  MO_CHECK(properties.major >= 8, MO_STATUS_UNSUPPORTED,
+           "cuda: device %d (%s) is compute capability %d.%d, the kernels need 8.0", (int)state->device_index, properties.name,
+           properties.major, properties.minor);
   snprintf(state->name, sizeof state->name, "%s", properties.name);
   MO_TRY_CUDA(cudaDeviceGetAttribute(&value, cudaDevAttrMultiProcessorCount, state->device_index), "cudaDeviceGetAttribute");
   state->multiprocessor_count = value;
@@ -29,7 +33,8 @@ static mo_status_t read_device(mo_cuda_state *state) {
               "cudaDeviceGetAttribute");
   state->shared_bytes_limit = (size_t)value;
   MO_TRY_CUDA(cudaDeviceGetAttribute(&value, cudaDevAttrMemoryPoolsSupported, state->device_index), "cudaDeviceGetAttribute");
-  MO_CHECK(value != 0, MO_STATUS_UNSUPPORTED, "cuda: device %d (%s) has no memory pools", (int)state->device_index, properties.name);
+  MO_CHECK(value != 0, MO_STATUS_UNSUPPORTED, "cuda: device %d (%s) has no memory pools", (int)state->device_index,
+           properties.name);
   cudaMemPool_t pool;
   uint64_t keep_everything = UINT64_MAX;
   MO_TRY_CUDA(cudaDeviceGetDefaultMemPool(&pool, state->device_index), "cudaDeviceGetDefaultMemPool");
@@ -85,7 +90,9 @@ static mo_status_t cuda_allocate(void *state, size_t bytes, mo_stream stream, vo
 static void cuda_release(void *state, void *memory, size_t bytes, mo_stream stream) {
   (void)bytes;
   (void)mo_cuda_enter(state);
-  (void)mo_cuda_status(cudaFreeAsync(memory, (cudaStream_t)stream), "cudaFreeAsync");
+  /* A block whose ordered release is refused goes back at once: cudaFree waits for all work on the card. */
+  if (mo_cuda_status(cudaFreeAsync(memory, (cudaStream_t)stream), "cudaFreeAsync") == MO_STATUS_OK) return;
+  (void)mo_cuda_status(cudaFree(memory), "cudaFree");
 }
 
 static mo_status_t cuda_allocate_pinned(void *state, size_t bytes, void **memory) {
@@ -108,8 +115,8 @@ static mo_status_t cuda_copy(void *state, void *destination, const void *source,
                              mo_stream stream) {
   if (bytes == 0) return MO_STATUS_OK;
   const enum cudaMemcpyKind kind = direction == MO_COPY_TO_DEVICE ? cudaMemcpyHostToDevice
-                              : direction == MO_COPY_TO_HOST ? cudaMemcpyDeviceToHost
-                                                             : cudaMemcpyDeviceToDevice;
+                                   : direction == MO_COPY_TO_HOST ? cudaMemcpyDeviceToHost
+                                                                  : cudaMemcpyDeviceToDevice;
   MO_TRY(mo_cuda_enter(state));
   return mo_cuda_status(cudaMemcpyAsync(destination, source, bytes, kind, (cudaStream_t)stream), "cudaMemcpyAsync");
 }

@@ -59,7 +59,7 @@ mo_status_t mo_cuda_graph_launch(void *state, mo_graph graph, mo_stream stream);
 void mo_cuda_graph_destroy(void *state, mo_graph graph);
 
 /* A strided device view into contiguous host memory (host/cuda/gather.c). */
-mo_status_t mo_cuda_copy_view_to_host(void *state, void *destination, const mo_tensor *view, mo_stream stream);
+mo_status_t mo_cuda_copy_view_to_host(mo_context_t *context, void *destination, const mo_tensor *view, mo_stream stream);
 
 /* NVTX ranges around public calls (host/cuda/ranges.c). */
 bool mo_cuda_range_is_heard(void *state);

@@ -11,24 +11,25 @@
 /* What every CUDA device allows (cudaDevAttrMaxPitch). */
 #define MAX_PITCH INT32_MAX
 
-static mo_status_t gather_and_copy(void *destination, const mo_tensor *view, const mo_gather_shape *shape,
-                                   cudaStream_t stream) {
+static mo_status_t gather_and_copy(mo_context_t *context, void *destination, const mo_tensor *view,
+                                   const mo_gather_shape *shape, cudaStream_t stream) {
   const size_t bytes = (size_t)mo_tensor_bytes(view);
   void *temporary = NULL;
-  MO_TRY(mo_cuda_status(cudaMallocAsync(&temporary, bytes, stream), "memory for a strided read"));
+  MO_TRY(mo_context_allocate_on(context, bytes, (mo_stream)stream, &temporary));
   mo_status_t status = mo_cuda_status(mo_launch_gather(temporary, view->data, shape, stream), "gather of a strided read");
   if (status == MO_STATUS_OK) {
     status = mo_cuda_status(cudaMemcpyAsync(destination, temporary, bytes, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
   }
   /* Stream-ordered: the block goes back when the copy is over. */
-  const cudaError_t freed = cudaFreeAsync(temporary, stream);
-  return status != MO_STATUS_OK ? status : mo_cuda_status(freed, "cudaFreeAsync");
+  mo_context_release_on(context, temporary, bytes, (mo_stream)stream);
+  return status;
 }
 
-mo_status_t mo_cuda_copy_view_to_host(void *state, void *destination, const mo_tensor *view, mo_stream stream_handle) {
+mo_status_t mo_cuda_copy_view_to_host(mo_context_t *context, void *destination, const mo_tensor *view,
+                                      mo_stream stream_handle) {
   const cudaStream_t stream = (cudaStream_t)stream_handle;
   if (mo_tensor_count(view) == 0) return MO_STATUS_OK;
-  MO_TRY(mo_cuda_enter(state));
+  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
   const mo_gather_shape shape = mo_gather_shape_of(view);
   const int64_t row_bytes = shape.extents[shape.rank - 1];
   if (shape.rank == 1) {
@@ -40,5 +41,5 @@ mo_status_t mo_cuda_copy_view_to_host(void *state, void *destination, const mo_t
                                             (size_t)row_bytes, (size_t)shape.extents[0], cudaMemcpyDeviceToHost, stream),
                           "cudaMemcpy2DAsync");
   }
-  return gather_and_copy(destination, view, &shape, stream);
+  return gather_and_copy(context, destination, view, &shape, stream);
 }

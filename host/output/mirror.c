@@ -158,7 +158,7 @@ static mo_status_t enqueue_view(mo_field *field, mo_mirror *mirror, uint64_t gen
   } else {
     MO_CHECK(backend->copy_view_to_host != NULL, MO_STATUS_UNSUPPORTED, "field_read: %s cannot copy strided views",
              backend->name);
-    MO_TRY(backend->copy_view_to_host(state, mirror->host, &mirror->view, stream));
+    MO_TRY(backend->copy_view_to_host(context, mirror->host, &mirror->view, stream));
   }
   return finish_enqueue(field, mirror, stream, bytes, generation);
 }

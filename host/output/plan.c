@@ -225,7 +225,9 @@ void mo_output_block_release(mo_output_block *block) {
   if (block->owns_memory) {
     /* The memory goes back in the order of the context's stream, but may have been written on another one. */
     if (block->source.ready != NULL && backend->stream_wait_event != NULL) {
-      (void)backend->stream_wait_event(mo_context_backend_state(context), mo_context_stream(context), block->source.ready);
+      void *state = mo_context_backend_state(context);
+      if (backend->stream_wait_event(state, mo_context_stream(context), block->source.ready) != MO_STATUS_OK)
+        (void)backend->event_synchronize(state, block->source.ready);
     }
     mo_context_release(context, block->memory);
   }

@@ -198,7 +198,7 @@ static mo_status_t copy_once(mo_field *field, const mo_tensor *view, void *desti
   mo_status_t status = mo_field_order_after_writes(field, stream);
   if (status != MO_STATUS_OK) goto done;
   if (mo_tensor_is_contiguous(view)) status = backend->copy(state, destination, view->data, bytes, MO_COPY_TO_HOST, stream);
-  else if (backend->copy_view_to_host != NULL) status = backend->copy_view_to_host(state, destination, view, stream);
+  else if (backend->copy_view_to_host != NULL) status = backend->copy_view_to_host(context, destination, view, stream);
   else status = mo_fail(MO_STATUS_UNSUPPORTED, "field_read_into: %s cannot copy strided views", backend->name);
   if (status != MO_STATUS_OK) goto done;
   mo_field_count_copy(field, bytes);

@@ -23,7 +23,7 @@ mo_status_t Copy(void *, void *destination, const void *source, size_t bytes, mo
   return MO_STATUS_OK;
 }
 
-mo_status_t CopyView(void *, void *destination, const mo_tensor *view, mo_stream) {
+mo_status_t CopyView(mo_context_t *, void *destination, const mo_tensor *view, mo_stream) {
   EXPECT_TRUE(mo_tensor_is_contiguous(view));
   std::memcpy(destination, view->data, static_cast<size_t>(mo_tensor_bytes(view)));
   return MO_STATUS_OK;

@@ -29,6 +29,27 @@ void simulated_fail_call(int64_t n, cudaError_t error);
 /* Calls of such functions so far. */
 int64_t simulated_call_count(void);
 
+/* Calls so far of the function of that name; "launch" for kernels. */
+int64_t simulated_call_count_of(const char *name);
+
+/* The names of all calls while recording, one per line, since the last taking. Good until the next. */
+void simulated_record_calls(bool record);
+const char *simulated_take_calls(void);
+
+/* Which call simulated_fail_call has made to fail ("" if its turn has not come). Cleared by the call; good until the next. */
+const char *simulated_take_failed_call(void);
+
+/* Calls so far that wait for the device, copy, or allocate where the device waits; and those that allocate or free in stream
+ * order. A run of an op makes none of the former, and of the latter only where its scratch memory grows. */
+int64_t simulated_waiting_call_count(void);
+int64_t simulated_allocation_call_count(void);
+
+/* How many cards there are (1). They share memory and schedule; streams and events belong to the one that was current. */
+void simulated_set_device_count(int count);
+
+/* From here on every call gives `error`, as after a kernel that lost the context, until simulated_reset. */
+void simulated_break_device(cudaError_t error);
+
 /* Allocations, streams and events that are alive (0 when everything was given back). */
 int64_t simulated_live_objects(void);
 

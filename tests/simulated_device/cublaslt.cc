@@ -51,8 +51,8 @@ enum { kMagicWord, kShapeWord, kWorkspaceWord, kAlignmentWord };
 constexpr uint64_t kMagic = 0x6D6F64656C6F7574;
 constexpr size_t kWorkspace = 1024;
 
-cublasStatus_t entered() {
-  switch (simulated::library_call()) {
+cublasStatus_t entered(const char *name) {
+  switch (simulated::library_call(name)) {
     case cudaSuccess:
       return CUBLAS_STATUS_SUCCESS;
     case cudaErrorMemoryAllocation:
@@ -63,7 +63,7 @@ cublasStatus_t entered() {
 }
 #define SIMULATED_BLAS_ENTER()                                                                                                 \
   do {                                                                                                                         \
-    const cublasStatus_t status = entered();                                                                                   \
+    const cublasStatus_t status = entered(__func__);                                                                           \
     if (status != CUBLAS_STATUS_SUCCESS) return status;                                                                        \
   } while (0)
 

@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <random>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,13 +17,20 @@
 
 namespace {
 
-constexpr int64_t kRows = 2, kLength = 7;
+constexpr int64_t kRows = 1, kLength = 5;
 
 std::vector<int64_t> RandomIds(unsigned seed) {
   std::mt19937 engine(seed);
   std::vector<int64_t> values(kRows * kLength);
   for (int64_t &value : values) value = 2 + static_cast<int64_t>(engine() % 97);
   return values;
+}
+
+std::vector<std::string> Lines(const std::string &text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
 }
 
 /* A BERT model with a classification head on the simulated device. */
@@ -74,6 +84,22 @@ class Faults : public ::testing::Test {
         all->insert(all->end(), part.begin(), part.end());
       }
     }
+    return ReadParts(output, all);
+  }
+  /* Every other column of a state, which is gathered on the card, and the largest logits. */
+  static mo_status_t ReadParts(mo_output *output, std::vector<float> *all) {
+    mo_slice slices[3] = {MO_SLICE_ALL, MO_SLICE_ALL, MO_SLICE_ALL};
+    slices[2].step = 2;
+    mo_host_view view, indices;
+    mo_field *state = mo_field_item(mo_output_get(output, "hidden_states"), 1);
+    mo_status_t status = mo_field_read_slice(state, slices, 3, &view);
+    if (status != MO_STATUS_OK) return status;
+    const auto *values = static_cast<const float *>(view.data);
+    all->insert(all->end(), values, values + view.shape[0] * view.shape[1] * view.shape[2]);
+    status = mo_field_read_top_k(mo_output_get(output, "logits"), 1, &view, &indices);
+    if (status != MO_STATUS_OK) return status;
+    values = static_cast<const float *>(view.data);
+    all->insert(all->end(), values, values + view.shape[0]);
     return MO_STATUS_OK;
   }
   /* One pass and all of its results, from ids on the host. */
@@ -94,40 +120,84 @@ class Faults : public ::testing::Test {
   int64_t before_ = 0;
 };
 
+/* Calls whose failure need not fail the pass, and why. Every other call gives a status. Of cudaSetDevice, which prepares
+ * another call, that other one counts. */
+const std::map<std::string, const char *> kMayPass = {
+    {"cudaFreeAsync", "the block is given back by cudaFree instead"},
+    {"cudaMallocAsync", "out of memory once: the pool gives back what it keeps, and asks again"},
+    {"cudaStreamIsCapturing", "a question; whether the stream works the calls that follow tell"},
+    {"cudaStreamWaitEvent", "of an output that is given up: the host waits instead; elsewhere it gives a status"},
+};
+
 TEST_F(Faults, EveryCallOfAForwardPassMayFailOnce) {
   std::vector<float> expected, got;
   ASSERT_EQ(Pass(RandomIds(1), &expected), MO_STATUS_OK) << mo_last_error();
+  std::set<std::string> failed, passed;
   /* The first pass of a fresh context makes more calls (memory, plans). */
   for (const bool fresh : {false, true}) {
     if (fresh) Close(), Open();
-    const int64_t start = simulated_call_count();
+    simulated_record_calls(true);
     ASSERT_EQ(Pass(RandomIds(1), &got), MO_STATUS_OK) << mo_last_error();
-    const int64_t calls = simulated_call_count() - start;
-    int64_t failures = 0;
+    simulated_record_calls(false);
+    const std::vector<std::string> names = Lines(simulated_take_calls());
+    const auto calls = static_cast<int64_t>(names.size());
     for (int64_t n = 1; n <= calls; ++n) {
       if (fresh) {
         Close();
         ASSERT_EQ(simulated_live_objects(), before_) << "after the failure of call " << n - 1;
         Open();
       }
+      const int64_t alive = simulated_live_objects();
       simulated_fail_call(n, n % 2 == 0 ? cudaErrorUnknown : cudaErrorMemoryAllocation);
       const mo_status_t status = Pass(RandomIds(1), &got);
       simulated_fail_call(0, cudaSuccess);
+      const std::string name = simulated_take_failed_call();
+      ASSERT_EQ(name, names[static_cast<size_t>(n - 1)]) << n;
       if (status != MO_STATUS_OK) {
-        ++failures;
+        failed.insert(name);
         EXPECT_TRUE(status == MO_STATUS_DEVICE_ERROR || status == MO_STATUS_OUT_OF_MEMORY || status == MO_STATUS_NO_DEVICE)
-            << "call " << n << ": " << mo_status_name(status) << " " << mo_last_error();
+            << name << ": " << mo_status_name(status) << " " << mo_last_error();
         EXPECT_STRNE(mo_last_error(), "");
+        EXPECT_EQ(mo_context_error(context_, nullptr, 0), status) << name;
       } else {
-        EXPECT_EQ(got, expected) << "call " << n << " failed, and the results are others";
+        const std::string &meant = name == "cudaSetDevice" && n < calls ? names[static_cast<size_t>(n)] : name;
+        passed.insert(meant);
+        EXPECT_EQ(kMayPass.count(meant), 1u)
+            << "call " << n << ", " << name << " (" << meant << "), failed, and the pass does not say so";
+        EXPECT_EQ(got, expected) << "call " << n << ", " << name << ", failed, and the results are others";
       }
-      ASSERT_EQ(Pass(RandomIds(1), &got), MO_STATUS_OK) << "after the failure of call " << n << ": " << mo_last_error();
-      ASSERT_EQ(got, expected) << "after the failure of call " << n;
+      EXPECT_EQ(cudaGetLastError(), cudaSuccess) << name << " leaves an error behind for somebody else's call";
+      ASSERT_EQ(Pass(RandomIds(1), &got), MO_STATUS_OK) << "after the failure of " << name << ": " << mo_last_error();
+      ASSERT_EQ(got, expected) << "after the failure of " << name;
+      if (!fresh) {
+        EXPECT_EQ(simulated_live_objects(), alive) << "after the failure of " << name;
+      }
       ASSERT_STREQ(simulated_take_report(), "");
     }
-    EXPECT_GE(failures, calls / 2) << "of " << calls;
     RecordProperty(fresh ? "calls_of_the_first_pass" : "calls_of_a_later_pass", std::to_string(calls));
   }
+  for (const auto &[name, reason] : kMayPass) EXPECT_EQ(passed.count(name), 1u) << name << " no longer passes: " << reason;
+  for (const char *name : {"launch", "cudaSetDevice", "cudaMallocAsync", "cudaHostAlloc", "cudaMemcpyAsync", "cublasLtMatmul",
+                           "cublasLtMatmulAlgoGetHeuristic", "cudaEventRecord", "cudaEventSynchronize", "cudaStreamWaitEvent",
+                           "cudaStreamCreateWithFlags", "cudaEventCreateWithFlags"}) {
+    EXPECT_EQ(failed.count(name), 1u) << name << " was never made to fail";
+  }
+}
+
+TEST_F(Faults, AnErrorThatStaysIsSaidToStay) {
+  std::vector<float> expected, got;
+  ASSERT_EQ(Pass(RandomIds(1), &expected), MO_STATUS_OK) << mo_last_error();
+  simulated_break_device(cudaErrorIllegalAddress);
+  EXPECT_EQ(Pass(RandomIds(1), &got), MO_STATUS_DEVICE_ERROR);
+  EXPECT_NE(std::string(mo_last_error()).find("cudaErrorIllegalAddress"), std::string::npos) << mo_last_error();
+  EXPECT_NE(std::string(mo_last_error()).find("refuses all further work"), std::string::npos) << mo_last_error();
+  simulated_reset();
+  /* One that does not stay is not said to. */
+  simulated_fail_call(1, cudaErrorUnknown);
+  EXPECT_EQ(Pass(RandomIds(1), &got), MO_STATUS_DEVICE_ERROR);
+  EXPECT_EQ(std::string(mo_last_error()).find("refuses all further work"), std::string::npos) << mo_last_error();
+  EXPECT_EQ(Pass(RandomIds(1), &got), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(got, expected);
 }
 
 TEST_F(Faults, MemoryThatTheCardDoesNotHave) {

@@ -12,7 +12,7 @@
 namespace simulated {
 
 /* At the head of a library call that can fail: counted, and made to fail, like the runtime's own. */
-cudaError_t library_call();
+cudaError_t library_call(const char *name);
 
 /* Puts work on a stream, as late as a kernel would run; counts as a call and as a launch. `body` returns "" or what is wrong,
  * which becomes a fault. */

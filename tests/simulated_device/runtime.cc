@@ -36,6 +36,7 @@
 #endif
 
 struct CUevent_st {
+  int device = 0;
   CUstream_st *stream = nullptr; /* where the latest record waits; NULL: complete or never recorded */
   uint64_t ticket = 0;           /* of that record in its stream */
   bool recorded = false;
@@ -44,6 +45,7 @@ struct CUevent_st {
 };
 
 struct CUstream_st {
+  int device = 0;
   struct Operation {
     uint64_t ticket;
     std::function<void()> action;
@@ -73,6 +75,7 @@ constexpr unsigned char kRedByte = 0xFF, kPoison = 0xFF; /* NaN in every float t
 struct Allocation {
   size_t bytes;
   bool pinned;
+  uint64_t number; /* of all there ever were */
   std::unique_ptr<unsigned char[]> owner;
 };
 
@@ -82,14 +85,20 @@ struct Device {
   std::map<uintptr_t, Allocation> allocations; /* by first usable byte */
   size_t memory_bytes = memory_from_environment();
   size_t used_bytes = 0;
+  uint64_t allocation_number = 0;
   std::set<CUstream_st *> streams;
   std::set<CUevent_st *> events;
   int64_t graph_objects = 0, library_objects = 0;
   CUstream_st null_stream;
   cudaError_t sticky = cudaSuccess;
   std::string report, taken_report;
+  int device_count = 1;
   int64_t calls = 0;
+  std::map<std::string, int64_t> calls_by_name;
+  bool records_calls = false;
+  std::string recorded_calls, taken_calls;
   int64_t fail_in = 0;
+  std::string failed_call, taken_failed_call;
   cudaError_t fail_error = cudaSuccess;
   uint64_t copied_to_host = 0, launches = 0, graph_launches = 0;
   CUmemPoolHandle_st pool;
@@ -126,21 +135,34 @@ void note_fault(const std::string &text) {
 }
 
 /* At the head of every call that can fail. */
-cudaError_t enter() {
+cudaError_t enter(const char *name) {
   Device &d = device();
   ++d.calls;
-  if (d.fail_in > 0 && --d.fail_in == 0) return d.fail_error;
+  ++d.calls_by_name[name];
+  if (d.records_calls) d.recorded_calls.append(name).append("\n");
+  if (d.fail_in > 0 && --d.fail_in == 0) {
+    d.failed_call = name;
+    return d.fail_error;
+  }
   return d.sticky;
 }
-#define SIMULATED_ENTER()                                                                                                      \
+#define SIMULATED_ENTER_AS(name)                                                                                               \
   Lock lock(device().mutex);                                                                                                   \
   do {                                                                                                                         \
-    const cudaError_t entered = enter();                                                                                       \
+    const cudaError_t entered = enter(name);                                                                                   \
     if (entered != cudaSuccess) return fail(entered);                                                                          \
   } while (0)
+#define SIMULATED_ENTER() SIMULATED_ENTER_AS(__func__)
 
 CUstream_st *resolve(cudaStream_t stream) { return stream == nullptr ? &device().null_stream : stream; }
 bool known(CUstream_st *stream) { return stream == &device().null_stream || device().streams.count(stream) != 0; }
+
+/* Streams and events are used with their own card current. A real one refuses most, and works on the wrong one in some calls.
+ */
+bool usable(CUstream_st *stream) {
+  return known(stream) && (stream == &device().null_stream || stream->device == current_device);
+}
+bool usable(CUevent_st *event) { return device().events.count(event) != 0 && event->device == current_device; }
 
 /* Carries out operations of the stream up to and including `ticket`. */
 void run_until(CUstream_st *stream, uint64_t ticket) {
@@ -200,7 +222,7 @@ cudaError_t allocate(void **memory, size_t bytes, bool pinned) {
   ASAN_POISON_MEMORY_REGION(owner.get(), static_cast<size_t>(usable - owner.get()));
   ASAN_POISON_MEMORY_REGION(usable + bytes, static_cast<size_t>(owner.get() + bytes + 3 * kRedZone - (usable + bytes)));
   if (!pinned) d.used_bytes += bytes;
-  d.allocations[start] = {bytes, pinned, std::move(owner)};
+  d.allocations[start] = {bytes, pinned, ++d.allocation_number, std::move(owner)};
   *memory = usable;
   return cudaSuccess;
 }
@@ -223,6 +245,7 @@ void release(void *memory) {
       break;
     }
   }
+  std::memset(memory, kPoison, bytes);
   if (!found->second.pinned) d.used_bytes -= bytes;
   d.allocations.erase(found);
 }
@@ -234,7 +257,7 @@ void copy_rows(char *to, size_t to_pitch, const char *from, size_t from_pitch, s
 cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width, size_t height,
                  cudaMemcpyKind kind, cudaStream_t handle) {
   CUstream_st *stream = resolve(handle);
-  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   if (width == 0 || height == 0) return cudaSuccess;
   if (to == nullptr || from == nullptr) return fail(cudaErrorInvalidValue);
   const bool to_device = find_allocation(to) != nullptr && !is_pinned(to);
@@ -267,9 +290,9 @@ namespace simulated {
 
 cudaError_t launch(const char *name, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t handle,
                    std::function<void()> body) {
-  SIMULATED_ENTER();
+  SIMULATED_ENTER_AS("launch");
   CUstream_st *stream = resolve(handle);
-  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   const uint64_t threads = static_cast<uint64_t>(block.x) * block.y * block.z;
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || threads > 1024 || grid.x > 0x7FFFFFFFu || grid.y > 65535 ||
       grid.z > 65535 || block.z > 64) {
@@ -286,15 +309,15 @@ cudaError_t launch(const char *name, dim3 grid, dim3 block, size_t shared_bytes,
   return cudaSuccess;
 }
 
-cudaError_t library_call() {
-  SIMULATED_ENTER();
+cudaError_t library_call(const char *name) {
+  SIMULATED_ENTER_AS(name);
   return cudaSuccess;
 }
 
 cudaError_t library_operation(const char *name, cudaStream_t handle, std::function<std::string()> body) {
-  SIMULATED_ENTER();
+  SIMULATED_ENTER_AS(name);
   CUstream_st *stream = resolve(handle);
-  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   const std::string label = name;
   enqueue(stream, [=] {
     ++device().launches;
@@ -324,13 +347,13 @@ extern "C" {
 
 cudaError_t cudaGetDeviceCount(int *count) {
   SIMULATED_ENTER();
-  *count = 1;
+  *count = device().device_count;
   return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int index) {
   SIMULATED_ENTER();
-  if (index != 0) return fail(cudaErrorInvalidDevice);
+  if (index < 0 || index >= device().device_count) return fail(cudaErrorInvalidDevice);
   current_device = index;
   return cudaSuccess;
 }
@@ -343,7 +366,7 @@ cudaError_t cudaGetDevice(int *index) {
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int index) {
   SIMULATED_ENTER();
-  if (index != 0) return fail(cudaErrorInvalidDevice);
+  if (index < 0 || index >= device().device_count) return fail(cudaErrorInvalidDevice);
   *properties = cudaDeviceProp{};
   std::strcpy(properties->name, "simulated device");
   properties->totalGlobalMem = device().memory_bytes;
@@ -357,7 +380,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int index) {
 
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int index) {
   SIMULATED_ENTER();
-  if (index != 0) return fail(cudaErrorInvalidDevice);
+  if (index < 0 || index >= device().device_count) return fail(cudaErrorInvalidDevice);
   switch (attribute) {
     case cudaDevAttrMaxSharedMemoryPerBlock:
       *value = 48 << 10;
@@ -436,18 +459,26 @@ cudaError_t cudaFree(void *memory) {
 cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t handle) {
   SIMULATED_ENTER();
   CUstream_st *stream = resolve(handle);
-  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   if (stream->capturing) {
     stream->capture_invalid = true; /* legal on a device, but a run of ours must not allocate */
     return fail(cudaErrorStreamCaptureUnsupported);
   }
-  return allocate(memory, bytes, false);
+  const cudaError_t error = allocate(memory, bytes, false);
+  if (error != cudaSuccess || bytes == 0) return error;
+  /* What another stream has written before the block's turn came is lost. */
+  enqueue(stream, [start = reinterpret_cast<uintptr_t>(*memory), number = device().allocation_number] {
+    const auto found = device().allocations.find(start);
+    if (found == device().allocations.end() || found->second.number != number) return;
+    std::memset(reinterpret_cast<void *>(start), kPoison, found->second.bytes);
+  });
+  return cudaSuccess;
 }
 
 cudaError_t cudaFreeAsync(void *memory, cudaStream_t handle) {
   SIMULATED_ENTER();
   CUstream_st *stream = resolve(handle);
-  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   if (memory == nullptr) return cudaSuccess;
   const auto found = device().allocations.find(reinterpret_cast<uintptr_t>(memory));
   if (found == device().allocations.end() || found->second.pinned) return fail(cudaErrorInvalidValue);
@@ -513,7 +544,7 @@ cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t handle) {
   SIMULATED_ENTER();
   CUstream_st *stream = resolve(handle);
-  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   if (bytes == 0) return cudaSuccess;
   if (find_allocation(memory) == nullptr) return fail(cudaErrorInvalidValue);
   enqueue(stream, [=] { std::memset(memory, value, bytes); });
@@ -525,13 +556,14 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
   SIMULATED_ENTER();
   *stream = new CUstream_st;
+  (*stream)->device = current_device;
   device().streams.insert(*stream);
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   SIMULATED_ENTER();
-  if (device().streams.count(stream) == 0) return fail(cudaErrorInvalidResourceHandle);
+  if (stream == nullptr || !usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   run_all(stream); /* on a device the work goes on after the call; nobody could tell */
   device().streams.erase(stream);
   for (CUevent_st *event : device().events) {
@@ -550,7 +582,7 @@ static cudaError_t refuse_while_capturing(CUstream_st *stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   SIMULATED_ENTER();
   CUstream_st *stream = resolve(handle);
-  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   if (const cudaError_t refused = refuse_while_capturing(stream)) return refused;
   run_all(stream);
   return fail(device().sticky);
@@ -559,7 +591,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
 cudaError_t cudaStreamQuery(cudaStream_t handle) {
   SIMULATED_ENTER();
   CUstream_st *stream = resolve(handle);
-  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   if (const cudaError_t refused = refuse_while_capturing(stream)) return refused;
   if (stream->queue.empty()) return cudaSuccess;
   run_until(stream, stream->queue.front().ticket);
@@ -569,7 +601,7 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned) {
   SIMULATED_ENTER();
   CUstream_st *stream = resolve(handle);
-  if (!known(stream) || device().events.count(event) == 0) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream) || !usable(event)) return fail(cudaErrorInvalidResourceHandle);
   CUstream_st *source = event->stream;
   if (source == nullptr || source == stream) return cudaSuccess;
   const uint64_t ticket = event->ticket;
@@ -579,7 +611,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   SIMULATED_ENTER();
-  if (stream == nullptr || !known(stream) || stream->capturing) return fail(cudaErrorStreamCaptureUnsupported);
+  if (stream == nullptr || !usable(stream) || stream->capturing) return fail(cudaErrorStreamCaptureUnsupported);
   stream->capturing = true;
   stream->capture_invalid = false;
   stream->captured.clear();
@@ -589,7 +621,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
   SIMULATED_ENTER();
   *graph = nullptr;
-  if (stream == nullptr || !known(stream) || !stream->capturing) return fail(cudaErrorInvalidValue);
+  if (stream == nullptr || !usable(stream) || !stream->capturing) return fail(cudaErrorInvalidValue);
   stream->capturing = false;
   if (stream->capture_invalid) return fail(cudaErrorStreamCaptureInvalidated);
   *graph = new CUgraph_st{std::move(stream->captured)};
@@ -600,7 +632,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
 cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus *status) {
   SIMULATED_ENTER();
   CUstream_st *stream = resolve(handle);
-  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   *status = !stream->capturing        ? cudaStreamCaptureStatusNone
             : stream->capture_invalid ? cudaStreamCaptureStatusInvalidated
                                       : cudaStreamCaptureStatusActive;
@@ -612,6 +644,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus *
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   SIMULATED_ENTER();
   *event = new CUevent_st;
+  (*event)->device = current_device;
   (*event)->times = (flags & cudaEventDisableTiming) == 0;
   device().events.insert(*event);
   return cudaSuccess;
@@ -619,7 +652,8 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   SIMULATED_ENTER();
-  if (device().events.erase(event) == 0) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(event)) return fail(cudaErrorInvalidResourceHandle);
+  device().events.erase(event);
   delete event;
   return cudaSuccess;
 }
@@ -627,7 +661,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
   SIMULATED_ENTER();
   CUstream_st *stream = resolve(handle);
-  if (!known(stream) || device().events.count(event) == 0) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(stream) || !usable(event)) return fail(cudaErrorInvalidResourceHandle);
   if (const cudaError_t refused = refuse_while_capturing(stream)) return refused;
   event->recorded = true;
   event->stream = stream;
@@ -639,14 +673,14 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   SIMULATED_ENTER();
-  if (device().events.count(event) == 0) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(event)) return fail(cudaErrorInvalidResourceHandle);
   wait_event(event->stream, event->ticket);
   return fail(device().sticky);
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   SIMULATED_ENTER();
-  if (device().events.count(event) == 0) return fail(cudaErrorInvalidResourceHandle);
+  if (!usable(event)) return fail(cudaErrorInvalidResourceHandle);
   CUstream_st *stream = event->stream;
   if (stream == nullptr || stream->done_ticket >= event->ticket) return cudaSuccess;
   if (!stream->queue.empty()) run_until(stream, stream->queue.front().ticket);
@@ -677,7 +711,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
   SIMULATED_ENTER();
   CUstream_st *stream = resolve(handle);
-  if (executable == nullptr || !known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (executable == nullptr || !usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   const auto operations = executable->operations;
   ++device().graph_launches;
   enqueue(stream, [operations] {
@@ -777,6 +811,55 @@ void simulated_fail_call(int64_t n, cudaError_t error) {
 int64_t simulated_call_count(void) {
   Lock lock(device().mutex);
   return device().calls;
+}
+
+int64_t simulated_call_count_of(const char *name) {
+  Lock lock(device().mutex);
+  const auto found = device().calls_by_name.find(name);
+  return found == device().calls_by_name.end() ? 0 : found->second;
+}
+
+void simulated_record_calls(bool record) {
+  Lock lock(device().mutex);
+  device().records_calls = record;
+}
+
+const char *simulated_take_calls(void) {
+  Lock lock(device().mutex);
+  device().taken_calls = std::move(device().recorded_calls);
+  device().recorded_calls.clear();
+  return device().taken_calls.c_str();
+}
+
+const char *simulated_take_failed_call(void) {
+  Lock lock(device().mutex);
+  device().taken_failed_call = device().failed_call;
+  device().failed_call.clear();
+  return device().taken_failed_call.c_str();
+}
+
+int64_t simulated_waiting_call_count(void) {
+  int64_t count = 0;
+  for (const char *name :
+       {"cudaDeviceSynchronize", "cudaStreamSynchronize", "cudaEventSynchronize", "cudaStreamQuery", "cudaEventQuery",
+        "cudaMemcpyAsync", "cudaMemcpy2DAsync", "cudaFree", "cudaHostAlloc", "cudaFreeHost", "cudaMalloc"}) {
+    count += simulated_call_count_of(name);
+  }
+  return count;
+}
+
+int64_t simulated_allocation_call_count(void) {
+  return simulated_call_count_of("cudaMallocAsync") + simulated_call_count_of("cudaFreeAsync");
+}
+
+void simulated_set_device_count(int count) {
+  Lock lock(device().mutex);
+  device().device_count = count;
+}
+
+void simulated_break_device(cudaError_t error) {
+  Lock lock(device().mutex);
+  device().sticky = error;
 }
 
 int64_t simulated_live_objects(void) {

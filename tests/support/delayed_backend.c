@@ -273,8 +273,8 @@ static mo_status_t delayed_copy(void *state, void *destination, const void *sour
   return status;
 }
 
-static mo_status_t delayed_copy_view(void *state, void *destination, const mo_tensor *view, mo_stream onto) {
-  delayed_device *device = state;
+static mo_status_t delayed_copy_view(mo_context_t *context, void *destination, const mo_tensor *view, mo_stream onto) {
+  delayed_device *device = mo_context_backend_state(context);
   pthread_mutex_lock(&device->mutex);
   mo_status_t status = may_fail(device, "copy_view_to_host");
   if (status == MO_STATUS_OK) {

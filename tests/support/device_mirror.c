@@ -22,6 +22,8 @@
 
 /* tests/simulated_device/control.h; there only in programs that hold the simulated device. */
 const char *simulated_take_report(void) __attribute__((weak));
+int64_t simulated_waiting_call_count(void) __attribute__((weak));
+int64_t simulated_allocation_call_count(void) __attribute__((weak));
 
 typedef mo_status_t (*run_function)(mo_context_t *context, const void *params);
 
@@ -249,6 +251,20 @@ static mo_status_t finish(mirror *m, mo_status_t status) {
   return status;
 }
 
+/* Runs the op. A run neither waits nor copies, and allocates only where its scratch memory grows: on the simulated device every
+ * op of every test is held to that. */
+static mo_status_t run_counted(mo_context_t *context, run_function run, const void *params) {
+  if (simulated_waiting_call_count == NULL || simulated_allocation_call_count == NULL) return run(context, params);
+  const size_t scratch = mo_context_get_counters(context).scratch_bytes;
+  const int64_t waits = simulated_waiting_call_count(), allocations = simulated_allocation_call_count();
+  const mo_status_t status = run(context, params);
+  if (status != MO_STATUS_OK) return status;
+  MO_CHECK(simulated_waiting_call_count() == waits, MO_STATUS_INTERNAL, "device mirror: the op waited or copied");
+  MO_CHECK(simulated_allocation_call_count() == allocations || mo_context_get_counters(context).scratch_bytes > scratch,
+           MO_STATUS_INTERNAL, "device mirror: the op allocated, and its scratch memory has not grown");
+  return status;
+}
+
 static mo_status_t run_mirrored(mirror *m, run_function run, const void *params) {
   collect_ranges(m);
   mo_status_t status = copy_in(m);
@@ -256,7 +272,7 @@ static mo_status_t run_mirrored(mirror *m, run_function run, const void *params)
     release(m);
     return status;
   }
-  return finish(m, run(m->context, params));
+  return finish(m, run_counted(m->context, run, params));
 }
 
 /* ---- The ops ---- */
