@@ -209,6 +209,23 @@ TEST_F(SimulatedDevice, EventsTellTimeOnlyWhenTheyMay) {
   ASSERT_EQ(cudaStreamDestroy(stream), cudaSuccess);
 }
 
+TEST_F(SimulatedDevice, StreamOrderedMemoryIsThereWhenItsTurnHasCome) {
+  cudaStream_t other;
+  void *memory = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking), cudaSuccess);
+  for (const bool waits : {false, true}) {
+    ASSERT_EQ(cudaMallocAsync(&memory, 160, stream_), cudaSuccess);
+    if (waits) {
+      ASSERT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
+    }
+    ASSERT_EQ(MO_LAUNCH(fill_kernel, dim3(2), dim3(32), 0, other, static_cast<float *>(memory), 40, 3.0f), cudaSuccess);
+    ASSERT_EQ(cudaStreamSynchronize(other), cudaSuccess);
+    EXPECT_EQ(std::isnan(read(static_cast<float *>(memory), 40)[0]), !waits) << "a planted missing wait loses what was written";
+    ASSERT_EQ(cudaFreeAsync(memory, stream_), cudaSuccess);
+  }
+  ASSERT_EQ(cudaStreamDestroy(other), cudaSuccess);
+}
+
 TEST_F(SimulatedDevice, UnwrittenMemoryIsNan) {
   const float *data = allocate<float>(16);
   for (float x : read(data, 16)) EXPECT_TRUE(std::isnan(x));
@@ -241,6 +258,17 @@ TEST_F(SimulatedDevice, PlantedGlobalOverrunIsReportedAtTheLatestOnRelease) {
   ASSERT_EQ(MO_LAUNCH(fill_kernel, dim3(1), dim3(32), 0, stream_, static_cast<float *>(memory), 27, 1.0f), cudaSuccess);
   EXPECT_EQ(cudaFree(memory), cudaErrorLaunchFailure);
   EXPECT_EQ(report(), "a write 0 bytes behind an allocation of 100 bytes");
+}
+
+void copy_one_kernel(const float *from, float *to) { *to = *from; }
+
+TEST_F(SimulatedDevice, PlantedReadBehindAnAllocationIsNan) {
+  float *data = allocate<float>(25), *out = allocate<float>(1);
+  ASSERT_EQ(cudaMemsetAsync(data, 0, 100, stream_), cudaSuccess);
+  ASSERT_EQ(MO_LAUNCH(copy_one_kernel, dim3(1), dim3(1), 0, stream_, data + 25, out), cudaSuccess);
+  EXPECT_TRUE(std::isnan(read(out, 1)[0]));
+  ASSERT_EQ(MO_LAUNCH(copy_one_kernel, dim3(1), dim3(1), 0, stream_, data + 24, out), cudaSuccess);
+  EXPECT_EQ(read(out, 1)[0], 0.0f);
 }
 
 TEST_F(SimulatedDevice, PlantedSharedOverrunIsReported) {
