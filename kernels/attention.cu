@@ -1,57 +1,7 @@
-/* kernels/attention.cu - which attention kernel runs: tensor cores for 16-bit types with aligned rows, else the plain one.
+/* kernels/attention.cu - which attention kernels run: those of the dtype (attention_<type>.cu).
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/attention.h"
-
-#include "kernels/attention_mma.cuh"
-#include "kernels/attention_plain.cuh"
-
-namespace {
-
-/* width: elements of 16 bytes. */
-bool rows_are_aligned(const void *data, const int64_t (&strides)[3], int width = 8) {
-  return mo_is_aligned16(data) && strides[0] % width == 0 && strides[1] % width == 0 && strides[2] % width == 0;
-}
-
-/* Pieces of 16 bytes everywhere, and eight columns never with two scales. */
-bool keys_are_aligned(const mo_attention_kernel_args &args) {
-  const bool quantised = args.key_scale.data != nullptr;
-  const int width = quantised ? 16 : 8;
-  return rows_are_aligned(args.key, args.key_strides, width) && rows_are_aligned(args.value, args.value_strides, width) &&
-         (!quantised || (args.key_group % 8 == 0 && args.value_group % 8 == 0));
-}
-
-/* Heads are padded to the next of these in shared memory. */
-template <typename T>
-cudaError_t launch_mma(const mo_attention_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream, bool *fits) {
-  const int dim = args.head_dim > args.value_dim ? args.head_dim : args.value_dim;
-  if (dim <= 32) return mo_attention_mma::launch<T, 32>(args, shared_bytes_limit, stream, fits);
-  if (dim <= 64) return mo_attention_mma::launch<T, 64>(args, shared_bytes_limit, stream, fits);
-  if (dim <= 96) return mo_attention_mma::launch<T, 96>(args, shared_bytes_limit, stream, fits);
-  if (dim <= 128) return mo_attention_mma::launch<T, 128>(args, shared_bytes_limit, stream, fits);
-  if (dim <= 192) return mo_attention_mma::launch<T, 192>(args, shared_bytes_limit, stream, fits);
-  return mo_attention_mma::launch<T, 256>(args, shared_bytes_limit, stream, fits);
-}
-
-template <typename T>
-cudaError_t launch_type(const mo_attention_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream) {
-  const bool reduced = args.weights != nullptr && args.weights_reduction != MO_WEIGHTS_REDUCTION_NONE;
-  bool done = false;
-  if constexpr (sizeof(T) == 2) {
-    if (args.head_dim % 8 == 0 && args.value_dim % 8 == 0 && rows_are_aligned(args.query, args.query_strides) &&
-        keys_are_aligned(args) && rows_are_aligned(args.output, args.output_strides)) {
-      const cudaError_t error = launch_mma<T>(args, shared_bytes_limit, stream, &done);
-      if (error != cudaSuccess) return error;
-    }
-  }
-  if (!done) {
-    const cudaError_t error = mo_attention_plain::launch<T>(args, args.weights != nullptr && !reduced, stream);
-    if (error != cudaSuccess) return error;
-  }
-  return reduced ? mo_launch_attention_reduced(&args, done, stream) : cudaSuccess;
-}
-
-}  // namespace
 
 cudaError_t mo_launch_attention(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream) {
   if (args->weights != nullptr && args->sequences_vary) {
@@ -61,11 +11,11 @@ cudaError_t mo_launch_attention(const mo_attention_kernel_args *args, size_t sha
   if (args->batch == 0 || args->heads == 0 || args->query_length == 0) return cudaSuccess;
   switch (args->dtype) {
     case MO_DTYPE_FLOAT32:
-      return launch_type<float>(*args, shared_bytes_limit, stream);
+      return mo_launch_attention_float(args, shared_bytes_limit, stream);
     case MO_DTYPE_FLOAT16:
-      return launch_type<mo_half>(*args, shared_bytes_limit, stream);
+      return mo_launch_attention_half(args, shared_bytes_limit, stream);
     case MO_DTYPE_BFLOAT16:
-      return launch_type<mo_bfloat16>(*args, shared_bytes_limit, stream);
+      return mo_launch_attention_bfloat16(args, shared_bytes_limit, stream);
     default:
       return cudaErrorInvalidValue; /* the front door lets these three through */
   }

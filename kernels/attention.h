@@ -78,6 +78,11 @@ typedef struct mo_attention_kernel_args {
 /* shared_bytes_limit: what a block may have on this card. */
 cudaError_t mo_launch_attention(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream);
 
+/* The same for one dtype, where there is something to do (kernels/attention_type.cuh). */
+cudaError_t mo_launch_attention_float(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream);
+cudaError_t mo_launch_attention_half(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream);
+cudaError_t mo_launch_attention_bfloat16(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream);
+
 /* Its second half where weights are reduced: from the statistics that the first has written. tensor_cores: whether that did its
  * products there, so that these round alike. */
 cudaError_t mo_launch_attention_reduced(const mo_attention_kernel_args *args, bool tensor_cores, cudaStream_t stream);

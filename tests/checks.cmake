@@ -22,7 +22,7 @@ if(NOT MODELOUT_SANITIZE)
   mo_add_check(check_install scripts/check-install ${CMAKE_BINARY_DIR})
   # Compiles every kernel for sm_80; skipped where there is no nvcc.
   mo_add_check(kernel_resources scripts/kernel-resources)
-  set_tests_properties(kernel_resources PROPERTIES SKIP_RETURN_CODE 77)
+  set_tests_properties(kernel_resources PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800 PROCESSORS 2)
 endif()
 
 # The fuzz targets' seeds are tests of every build.

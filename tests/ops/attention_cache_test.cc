@@ -867,8 +867,9 @@ TEST_F(AttentionLengthErrors, Lengths) {
   refuses(p, "below 0", [](P &params) { params.max_key_length = -1; });
   refuses(p, "weights", [](P &params) { params.max_query_length = 4; });
   refuses(p, "last 6 rows of 5", [](P &params) { params.weight_last_rows = 6; });
-  refuses(p, "output overlaps cumulative_query_lengths", &P::output,
-          [&](mo_tensor &t) { t.data = p.cumulative_queries.tensor().data; });
+  /* The small one inside the large one: the other way round the output would reach whatever lies behind. */
+  refuses(p, "output overlaps cumulative_query_lengths", &P::cumulative_query_lengths,
+          [&](mo_tensor &t) { t.data = p.output.tensor().data; });
   Case c;
   c.packed_queries = false, c.source = Keys::kPlain, c.queries = {5, 5}, c.keys = {9, 9};
   Problem plain(c);

@@ -1,0 +1,8 @@
+/* kernels/attention_float.cu - attention of float32.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/attention_type.cuh"
+
+cudaError_t mo_launch_attention_float(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream) {
+  return mo_attention_type::launch<float>(*args, shared_bytes_limit, stream);
+}
