@@ -4,6 +4,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -110,6 +111,7 @@ void Generate(const char *name, bool learned_positions) {
   mo_context_t *context = nullptr;
   mo_model_t *model = nullptr;
   ASSERT_EQ(mo_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();
+  const std::unique_ptr<mo_context_t, decltype(&mo_context_destroy)> owner(context, mo_context_destroy); /* after `state` */
   ASSERT_EQ(mo_model_load(context, (std::string(MO_TEST_DATA "/") + name).c_str(), nullptr, &model), MO_STATUS_OK)
       << mo_last_error();
   std::mt19937 random(11);
@@ -185,7 +187,6 @@ void Generate(const char *name, bool learned_positions) {
   mo_cache_release(growing);
   mo_cache_release(fixed);
   mo_model_destroy(model);
-  mo_context_destroy(context);
 }
 
 TEST(DecoderGraph, RotaryPositionsAreTheSlots) { Generate("llama_lm", false); }

@@ -4,6 +4,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -302,7 +303,9 @@ TEST_F(SimulatedDevice, AsynchronousCopiesArriveOnlyAtTheWait) {
   }
   ASSERT_EQ(MO_LAUNCH(async_copy_kernel, dim3(1), dim3(32), 512, stream_, in, out, false), cudaSuccess);
   result = read(out, 128);
-  EXPECT_TRUE(std::isnan(result[0])) << "a planted missing wait";
+  /* Whichever thread reads first: the last wait of others may have brought what later ones read. */
+  EXPECT_TRUE(std::any_of(result.begin(), result.end(), [](float value) { return std::isnan(value); }))
+      << "a planted missing wait";
 }
 
 template <typename T>
