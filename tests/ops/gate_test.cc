@@ -1,6 +1,7 @@
 /* tests/ops/gate_test.cc - the gate beside a plain computation in double.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <cstring>
 #include <memory>
 
 #include "tests/ops/gate_shim.h"
