@@ -93,7 +93,6 @@ typedef struct mo_stack_workspace {
   void *second;   /* like hidden: the second norm of parallel residuals, or the projected result; not free after the run */
   void *wide;     /* B * S * mo_stack_wide_size() */
   void *cross;    /* keys and values of the encoder */
-  void *gathered; /* keys and values of a cache that attention cannot read as it is */
   void *bias;     /* relative position bias */
 } mo_stack_workspace;
 

@@ -38,11 +38,32 @@ mo_tensor mo_stack_last_columns(const mo_tensor *tensor, int64_t count) {
   return view;
 }
 
-/* The first `count` tokens of keys or values. */
-static mo_tensor first_tokens(const mo_tensor *tensor, int64_t count) {
-  mo_tensor view = *tensor;
-  view.shape[2] = count;
-  return view;
+/* Where one attention reads its keys and values: plain tensors, or a cache as it is stored. */
+typedef struct key_source {
+  mo_tensor key, value; /* dtype NONE: in the cache */
+  mo_kv_view cache;
+  int64_t length;
+} key_source;
+
+static key_source plain_source(const mo_tensor *key, const mo_tensor *value) {
+  return (key_source){.key = *key, .value = *value, .length = key->shape[2]};
+}
+
+/* The tokens of an entry. */
+static key_source entry_source(const mo_cache_entry *entry) {
+  key_source source = {.key = entry->key, .value = entry->value, .cache = entry->view, .length = entry->token_count};
+  source.key.shape[2] = source.value.shape[2] = entry->token_count;
+  return source;
+}
+
+static void set_source(const key_source *source, mo_attention_params *params) {
+  if (source->key.dtype != MO_DTYPE_NONE) {
+    params->key = &source->key;
+    params->value = &source->value;
+  } else {
+    params->cache = &source->cache;
+    params->max_key_length = source->length;
+  }
 }
 
 static mo_tensor rotary_table(const mo_stack *stack, bool sine) {
@@ -100,17 +121,16 @@ static mo_status_t set_weights(const mo_stack_run *run, const mo_field *field, i
   return MO_STATUS_OK;
 }
 
-static mo_status_t attend(const mo_stack_run *run, int64_t index, const mo_tensor *query, const mo_tensor *key,
-                          const mo_tensor *value, const mo_tensor *output) {
+static mo_status_t attend(const mo_stack_run *run, int64_t index, const mo_tensor *query, const key_source *source,
+                          const mo_tensor *output) {
   const mo_stack *stack = run->stack;
   const mo_stack_inputs *inputs = run->inputs;
-  const int64_t key_length = key->shape[2];
+  const int64_t key_length = source->length;
   mo_tensor weight_view, mask, bias;
   mo_attention_params params = MO_ATTENTION_PARAMS_INIT;
   params.output = output;
   params.query = query;
-  params.key = key;
-  params.value = value;
+  set_source(source, &params);
   params.scale = mo_stack_attention_scale(&stack->config, index);
   params.causal = stack->config.decoder;
   params.sliding_window = mo_stack_attention_window(&stack->config, index);
@@ -152,25 +172,6 @@ mo_status_t mo_stack_relative_bias(const mo_stack_run *run) {
 /* ---- Keys and values through a cache
  * ----------------------------------------------------------------------------------------- */
 
-/* The tokens of an entry as plain tensors: views of the cache, or (quantised, paged) gathered copies. */
-static mo_status_t read_entry(const mo_stack_run *run, const mo_cache_entry *entry, mo_tensor *key, mo_tensor *value) {
-  const mo_stack *stack = run->stack;
-  if (entry->key.dtype != MO_DTYPE_NONE) {
-    *key = first_tokens(&entry->key, entry->token_count);
-    *value = first_tokens(&entry->value, entry->token_count);
-    return MO_STATUS_OK;
-  }
-  const int64_t shape[4] = {run->inputs->batch_size, stack->config.key_value_head_count, entry->token_count,
-                            stack->config.head_size};
-  char *const memory = run->workspace->gathered;
-  *key = mo_device_tensor(stack->context, memory, stack->dtype, 4, shape);
-  *value = mo_device_tensor(stack->context, memory + mo_tensor_bytes(key), stack->dtype, 4, shape);
-  mo_kv_gather_params params = MO_KV_GATHER_PARAMS_INIT;
-  params.source = entry->view;
-  params.destination = (mo_kv_view){.key = key, .value = value};
-  return mo_kv_gather(stack->context, &params);
-}
-
 /* Writes new tokens behind those of a layer and says what the layer then holds. A layer that was never written has no extents
  * yet: its first update gives them (and counts, which mo_stack_commit leaves alone). */
 static mo_status_t append(const mo_stack_run *run, mo_cache_t *cache, bool is_new, int64_t index, const mo_tensor *key,
@@ -207,8 +208,8 @@ mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, cons
   const bool per_head = config->projections == MO_PROJECTIONS_PER_HEAD;
   const int64_t stride = per_head ? 3 * size : size;
   const mo_tensor query = head_view(run, product, length, heads, 0, stride);
-  mo_tensor key = head_view(run, product, length, shared, per_head ? size : heads * size, stride);
-  mo_tensor value = head_view(run, product, length, shared, per_head ? 2 * size : (heads + shared) * size, stride);
+  const mo_tensor key = head_view(run, product, length, shared, per_head ? size : heads * size, stride);
+  const mo_tensor value = head_view(run, product, length, shared, per_head ? 2 * size : (heads + shared) * size, stride);
   const mo_tensor output = head_view(run, mixed, length, heads, 0, size);
   const mo_tensor cosine = rotary_table(stack, false), sine = rotary_table(stack, true);
   const mo_rotary tables = {.cosine = &cosine, .sine = &sine, .pairing = MO_ROTARY_HALVES};
@@ -216,7 +217,8 @@ mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, cons
 
   if (run->inputs->cache == NULL) {
     if (rotary != NULL) MO_TRY(rotate(run, rotary, &query, &key));
-    return attend(run, index, &query, &key, &value, &output);
+    const key_source source = plain_source(&key, &value);
+    return attend(run, index, &query, &source, &output);
   }
   if (mo_stack_decodes(run)) return mo_stack_decode(run, index, rotary, &query, &key, &value, &output);
   mo_cache_entry entry;
@@ -225,8 +227,8 @@ mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, cons
   MO_CHECK(entry.lengths.dtype == MO_DTYPE_NONE, MO_STATUS_UNSUPPORTED,
            "model: rows of different lengths in a paged cache take at most %d new tokens at once",
            MO_DECODE_ATTENTION_MAX_TOKENS);
-  MO_TRY(read_entry(run, &entry, &key, &value));
-  return attend(run, index, &query, &key, &value, &output);
+  const key_source source = entry_source(&entry);
+  return attend(run, index, &query, &source, &output);
 }
 
 /* ---- Cross attention
@@ -252,25 +254,27 @@ mo_status_t mo_stack_cross_attention(const mo_stack_run *run, int64_t index, con
   const mo_tensor query =
       head_view(run, query_matrix, inputs->sequence_length, stack->config.head_count, 0, stack->config.head_size);
   const mo_tensor output = head_view(run, mixed, inputs->sequence_length, stack->config.head_count, 0, stack->config.head_size);
-  mo_tensor key, value, weight_view;
+  mo_tensor weight_view;
   mo_cache_entry entry;
+  key_source source;
   if (inputs->cross_is_cached && inputs->sequence_length <= MO_DECODE_ATTENTION_MAX_TOKENS)
     return mo_stack_decode_cross(run, index, &query, &output);
   if (inputs->cross_is_cached) {
     MO_TRY(mo_cache_read(inputs->cross_cache, index, &entry));
-    MO_TRY(read_entry(run, &entry, &key, &value));
+    source = entry_source(&entry);
   } else {
+    mo_tensor key, value;
     MO_TRY(make_cross(run, layer, &key, &value));
+    source = plain_source(&key, &value);
     if (inputs->cross_cache != NULL)
       MO_TRY(append(run, inputs->cross_cache, inputs->cross_is_new, index, &key, &value, NULL, &entry));
   }
   mo_attention_params params = MO_ATTENTION_PARAMS_INIT;
   params.output = &output;
   params.query = &query;
-  params.key = &key;
-  params.value = &value;
+  set_source(&source, &params);
   params.scale = mo_stack_attention_scale(&stack->config, index);
   if (inputs->encoder_mask.dtype != MO_DTYPE_NONE) params.mask = &inputs->encoder_mask;
-  MO_TRY(set_weights(run, run->outputs->cross_attentions, index, key.shape[2], &weight_view, &params));
+  MO_TRY(set_weights(run, run->outputs->cross_attentions, index, source.length, &weight_view, &params));
   return mo_attention(stack->context, &params);
 }

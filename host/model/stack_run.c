@@ -22,12 +22,6 @@ int64_t mo_stack_wide_size(const mo_stack_config *config) {
   return larger(larger(attention, inner), config->embedding_size);
 }
 
-static bool needs_gathering(mo_cache_t *cache) {
-  if (cache == NULL) return false;
-  const mo_cache_kind_t kind = mo_cache_kind(cache);
-  return kind == MO_CACHE_QUANTIZED || kind == MO_CACHE_PAGED;
-}
-
 void mo_stack_carve(const mo_stack *stack, const mo_stack_inputs *inputs, mo_arena *arena, mo_stack_workspace *workspace) {
   const mo_stack_config *config = &stack->config;
   const size_t element = mo_dtype_bytes(stack->dtype);
@@ -41,9 +35,6 @@ void mo_stack_carve(const mo_stack *stack, const mo_stack_inputs *inputs, mo_are
     workspace->second = mo_arena_carve(arena, tokens * (size_t)larger(config->hidden_size, config->output_size) * element);
   workspace->wide = mo_arena_carve(arena, tokens * (size_t)mo_stack_wide_size(config) * element);
   if (encoder_tokens > 0 && !inputs->cross_is_cached) workspace->cross = mo_arena_carve(arena, encoder_tokens * key_value);
-  size_t gathered = needs_gathering(inputs->cache) ? (size_t)(inputs->batch_size * inputs->key_length) : 0;
-  if (needs_gathering(inputs->cross_cache) && encoder_tokens > gathered) gathered = encoder_tokens;
-  if (gathered > 0) workspace->gathered = mo_arena_carve(arena, gathered * key_value);
   if (config->relative_buckets > 0)
     workspace->bias =
         mo_arena_carve(arena, (size_t)(config->head_count * inputs->sequence_length * inputs->key_length) * element);
