@@ -4,13 +4,13 @@
 #include "modelout/attention.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "host/core/attention_shape.h"
 #include "host/core/context_internal.h"
 #include "host/core/range.h"
+#include "host/ops/attention_check.h"
 #include "host/ops/kv_view.h"
 
 #define OP "attention"
@@ -114,48 +114,18 @@ static mo_status_t check_sources(const mo_context_t *context, const mo_attention
   return check_per_sequence(context, "causal_offsets", params->causal_offsets, shape->sequences);
 }
 
-static mo_status_t check_masks(const mo_context_t *context, const mo_attention_params *params,
-                               const mo_attention_shape *shape) {
-  const int64_t scores[4] = {shape->sequences, shape->heads, shape->rows, shape->keys};
-  if (params->mask != NULL) {
-    MO_TRY(mo_check_tensor(OP, "mask", context, params->mask, MO_DTYPES_MASK, 4, 4));
-    MO_TRY(mo_check_broadcast(OP, "mask", params->mask, 4, scores));
-  }
-  if (params->bias != NULL) {
-    const uint32_t dtypes = MO_DTYPE_BIT(MO_DTYPE_FLOAT32) | MO_DTYPE_BIT(params->query->dtype);
-    MO_TRY(mo_check_tensor(OP, "bias", context, params->bias, dtypes, 4, 4));
-    MO_TRY(mo_check_broadcast(OP, "bias", params->bias, 4, scores));
-  }
+static mo_status_t check_scores(const mo_context_t *context, const mo_attention_params *params,
+                                const mo_attention_shape *shape) {
+  const mo_score_extents extents = {shape->sequences, shape->heads, shape->rows, shape->keys};
+  MO_TRY(mo_check_score_rules(OP, context, &extents, params->query->dtype, params->mask, params->bias, params->sliding_window,
+                              params->scale, params->soft_cap));
   if (params->key_lengths != NULL) {
     MO_TRY(mo_check_tensor(OP, "key_lengths", context, params->key_lengths, MO_DTYPES_INDEX, 1, 1));
-    MO_TRY(mo_check_shape(OP, "key_lengths", params->key_lengths, 1, scores));
+    MO_TRY(mo_check_shape(OP, "key_lengths", params->key_lengths, 1, &shape->sequences));
   }
-  MO_CHECK(params->sliding_window >= 0, MO_STATUS_INVALID_ARGUMENT, OP ": sliding window %lld is below 0",
-           (long long)params->sliding_window);
-  MO_CHECK(isfinite(params->scale), MO_STATUS_INVALID_ARGUMENT, OP ": scale %g is not finite", (double)params->scale);
-  MO_CHECK(isfinite(params->soft_cap) && params->soft_cap >= 0.0f, MO_STATUS_INVALID_ARGUMENT,
-           OP ": soft cap %g is neither 0 nor a positive number", (double)params->soft_cap);
-  return MO_STATUS_OK;
-}
-
-static mo_status_t check_weights(const mo_context_t *context, const mo_attention_params *params,
-                                 const mo_attention_shape *call) {
-  const int64_t heads = call->heads, rows = call->rows;
-  const mo_weights_reduction_t reduction = params->weights_reduction;
-  MO_CHECK(reduction == MO_WEIGHTS_REDUCTION_NONE || reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN ||
-               reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM,
-           MO_STATUS_INVALID_ARGUMENT, OP ": weights reduction %d is not a known one", (int)reduction);
-  MO_TRY(mo_check_index_list(OP, "weight_heads", params->weight_heads, heads, NULL));
-  MO_CHECK(params->weight_last_rows >= 0 && params->weight_last_rows <= rows, MO_STATUS_INVALID_ARGUMENT,
-           OP ": the last %lld rows of %lld are asked for", (long long)params->weight_last_rows, (long long)rows);
-  const int64_t selected_heads = params->weight_heads.count > 0 ? params->weight_heads.count : heads;
-  const int64_t selected_rows = params->weight_last_rows > 0 ? params->weight_last_rows : rows;
-  const int64_t shape[4] = {call->sequences, reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN ? 1 : selected_heads,
-                            reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM ? 1 : selected_rows, call->keys};
-  MO_TRY(mo_check_tensor(OP, "weights", context, params->weights, MO_DTYPES_FLOAT, 4, 4));
-  MO_TRY(mo_check_shape(OP, "weights", params->weights, 4, shape));
-  MO_TRY(mo_check_last_stride(OP, "weights", params->weights));
-  return mo_check_destination(OP, "weights", params->weights);
+  if (params->weights == NULL) return MO_STATUS_OK;
+  return mo_check_weights(OP, context, &extents, params->weights, params->weights_reduction, params->weight_heads,
+                          params->weight_last_rows);
 }
 
 static mo_status_t check_output(const mo_context_t *context, const mo_attention_params *params,
@@ -168,10 +138,7 @@ static mo_status_t check_output(const mo_context_t *context, const mo_attention_
   MO_TRY(mo_check_shape(OP, "output", params->output, 4, shape));
   MO_TRY(mo_check_last_stride(OP, "output", params->output));
   MO_TRY(mo_check_destination(OP, "output", params->output));
-  if (params->log_sum_exp == NULL) return MO_STATUS_OK;
-  MO_TRY(mo_check_tensor(OP, "log_sum_exp", context, params->log_sum_exp, MO_DTYPE_BIT(MO_DTYPE_FLOAT32), 3, 3));
-  MO_TRY(mo_check_shape(OP, "log_sum_exp", params->log_sum_exp, 3, shape));
-  return mo_check_destination(OP, "log_sum_exp", params->log_sum_exp);
+  return mo_check_log_sum_exp(OP, context, params->log_sum_exp, query);
 }
 
 static mo_status_t check_overlaps(const mo_attention_params *params) {
@@ -213,8 +180,7 @@ static mo_status_t attention(mo_context_t *context, const mo_attention_params *g
   mo_attention_shape shape;
   MO_TRY(check_sources(context, params, &shape));
   MO_TRY(check_output(context, params, &shape));
-  MO_TRY(check_masks(context, params, &shape));
-  if (params->weights != NULL) MO_TRY(check_weights(context, params, &shape));
+  MO_TRY(check_scores(context, params, &shape));
   MO_TRY(check_overlaps(params));
   const mo_backend *backend = mo_context_backend(context);
   if (backend->attention == NULL) return mo_unsupported_op(OP, context);

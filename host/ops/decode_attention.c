@@ -5,11 +5,11 @@
 #include "modelout/decode_attention.h"
 
 #include <inttypes.h>
-#include <math.h>
 
 #include "host/core/context_internal.h"
 #include "host/core/decode_call.h"
 #include "host/core/range.h"
+#include "host/ops/attention_check.h"
 #include "host/ops/kv_view.h"
 
 #define OP "decode attention"
@@ -86,42 +86,14 @@ static mo_status_t check_rotary(const mo_context_t *context, const mo_decode_att
   return MO_STATUS_OK;
 }
 
-static mo_status_t check_masks(const mo_context_t *context, const mo_decode_attention_params *params) {
+static mo_status_t check_scores(const mo_context_t *context, const mo_decode_attention_params *params) {
   const mo_tensor *query = params->query;
-  const int64_t scores[4] = {query->shape[0], query->shape[1], query->shape[2], mo_decode_key_limit(params)};
-  if (params->mask != NULL) {
-    MO_TRY(mo_check_tensor(OP, "mask", context, params->mask, MO_DTYPES_MASK, 4, 4));
-    MO_TRY(mo_check_broadcast(OP, "mask", params->mask, 4, scores));
-  }
-  if (params->bias != NULL) {
-    const uint32_t dtypes = MO_DTYPE_BIT(MO_DTYPE_FLOAT32) | MO_DTYPE_BIT(query->dtype);
-    MO_TRY(mo_check_tensor(OP, "bias", context, params->bias, dtypes, 4, 4));
-    MO_TRY(mo_check_broadcast(OP, "bias", params->bias, 4, scores));
-  }
-  MO_CHECK(params->sliding_window >= 0, MO_STATUS_INVALID_ARGUMENT, OP ": sliding window %" PRId64 " is below 0",
-           params->sliding_window);
-  MO_CHECK(isfinite(params->scale), MO_STATUS_INVALID_ARGUMENT, OP ": scale %g is not finite", (double)params->scale);
-  MO_CHECK(isfinite(params->soft_cap) && params->soft_cap >= 0.0f, MO_STATUS_INVALID_ARGUMENT,
-           OP ": soft cap %g is neither 0 nor a positive number", (double)params->soft_cap);
-  return MO_STATUS_OK;
-}
-
-static mo_status_t check_weights(const mo_context_t *context, const mo_decode_attention_params *params) {
-  const int64_t batch = params->query->shape[0], heads = params->query->shape[1], rows = params->query->shape[2];
-  const mo_weights_reduction_t reduction = params->weights_reduction;
-  MO_CHECK(reduction == MO_WEIGHTS_REDUCTION_NONE || reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN ||
-               reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM,
-           MO_STATUS_INVALID_ARGUMENT, OP ": weights reduction %d is not a known one", (int)reduction);
-  MO_TRY(mo_check_index_list(OP, "weight_heads", params->weight_heads, heads, NULL));
-  MO_CHECK(params->weight_last_rows >= 0 && params->weight_last_rows <= rows, MO_STATUS_INVALID_ARGUMENT,
-           OP ": the last %" PRId64 " rows of %" PRId64 " are asked for", params->weight_last_rows, rows);
-  const int64_t selected_heads = params->weight_heads.count > 0 ? params->weight_heads.count : heads;
-  const int64_t selected_rows = params->weight_last_rows > 0 ? params->weight_last_rows : rows;
-  const int64_t shape[4] = {batch, reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN ? 1 : selected_heads,
-                            reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM ? 1 : selected_rows, mo_decode_key_limit(params)};
-  MO_TRY(check_heads("weights", context, params->weights, MO_DTYPES_FLOAT));
-  MO_TRY(mo_check_shape(OP, "weights", params->weights, 4, shape));
-  return mo_check_destination(OP, "weights", params->weights);
+  const mo_score_extents extents = {query->shape[0], query->shape[1], query->shape[2], mo_decode_key_limit(params)};
+  MO_TRY(mo_check_score_rules(OP, context, &extents, query->dtype, params->mask, params->bias, params->sliding_window,
+                              params->scale, params->soft_cap));
+  if (params->weights == NULL) return MO_STATUS_OK;
+  return mo_check_weights(OP, context, &extents, params->weights, params->weights_reduction, params->weight_heads,
+                          params->weight_last_rows);
 }
 
 static mo_status_t check_output(const mo_context_t *context, const mo_decode_attention_params *params,
@@ -131,10 +103,7 @@ static mo_status_t check_output(const mo_context_t *context, const mo_decode_att
   MO_TRY(check_heads("output", context, params->output, MO_DTYPE_BIT(query->dtype)));
   MO_TRY(mo_check_shape(OP, "output", params->output, 4, shape));
   MO_TRY(mo_check_destination(OP, "output", params->output));
-  if (params->log_sum_exp == NULL) return MO_STATUS_OK;
-  MO_TRY(mo_check_tensor(OP, "log_sum_exp", context, params->log_sum_exp, MO_DTYPE_BIT(MO_DTYPE_FLOAT32), 3, 3));
-  MO_TRY(mo_check_shape(OP, "log_sum_exp", params->log_sum_exp, 3, shape));
-  return mo_check_destination(OP, "log_sum_exp", params->log_sum_exp);
+  return mo_check_log_sum_exp(OP, context, params->log_sum_exp, query);
 }
 
 /* Nothing that is written shares memory with anything else; the cache is written if tokens are appended. */
@@ -182,8 +151,7 @@ static mo_status_t decode_attention(mo_context_t *context, const mo_decode_atten
   MO_TRY(check_output(context, params, &cache));
   MO_TRY(check_lengths(context, params, &cache));
   if (params->rotary != NULL) MO_TRY(check_rotary(context, params));
-  MO_TRY(check_masks(context, params));
-  if (params->weights != NULL) MO_TRY(check_weights(context, params));
+  MO_TRY(check_scores(context, params));
   MO_TRY(check_overlaps(params));
   const mo_backend *backend = mo_context_backend(context);
   if (backend->decode_attention == NULL) return mo_unsupported_op(OP, context);
