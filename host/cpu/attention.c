@@ -15,6 +15,7 @@
 #include "host/core/checked_math.h"
 #include "host/cpu/attention_kernels.h"
 #include "host/cpu/cpu_ops.h"
+#include "host/cpu/strided.h"
 
 /* Multiply-adds that make a thread worth waking (about 5 microseconds of one core). */
 #define MO_ATTENTION_WORK_PER_THREAD (400.0 * 1024.0)
@@ -31,18 +32,6 @@ typedef struct mo_attention_tasks {
 static int64_t clamp(int64_t value, int64_t low, int64_t high) { return value < low ? low : value > high ? high : value; }
 
 static int64_t round_up(int64_t count) { return (count + MO_ATTENTION_LANES - 1) / MO_ATTENTION_LANES * MO_ATTENTION_LANES; }
-
-static mo_attention_view view_of(const mo_tensor *tensor) {
-  if (tensor == NULL) return (mo_attention_view){.data = NULL};
-  return (mo_attention_view){
-      .data = tensor->data,
-      .dtype = tensor->dtype,
-      .batch = tensor->shape[0] == 1 ? 0 : tensor->strides[0],
-      .head = tensor->shape[1] == 1 ? 0 : tensor->strides[1],
-      .row = tensor->shape[2] == 1 ? 0 : tensor->strides[2],
-      .column = tensor->shape[3] == 1 ? 0 : tensor->strides[3],
-  };
-}
 
 static void plan_blocks(mo_attention_plan *plan, bool has_weights) {
   const int64_t keys = round_up(plan->key_count);
@@ -75,13 +64,13 @@ static void plan_call(const mo_attention_params *params, mo_attention_plan *plan
       .head_dim = shape.head_dim,
       .value_dim = shape.value_dim,
       .cache = cache != NULL && (cache->block_table != NULL || cache->key_scale != NULL) ? cache : NULL,
-      .query = view_of(params->query),
-      .key = view_of(shape.key),
-      .value = view_of(shape.value),
-      .output = view_of(params->output),
-      .weights = view_of(params->weights),
-      .mask = view_of(params->mask),
-      .bias = view_of(params->bias),
+      .query = mo_score_view_of(params->query),
+      .key = mo_score_view_of(shape.key),
+      .value = mo_score_view_of(shape.value),
+      .output = mo_score_view_of(params->output),
+      .weights = mo_score_view_of(params->weights),
+      .mask = mo_score_view_of(params->mask),
+      .bias = mo_score_view_of(params->bias),
       .causal = params->causal,
       .sliding_window = clamp(params->sliding_window, 0, MO_ATTENTION_POSITION_LIMIT),
       .scale = params->scale != 0.0f ? params->scale : 1.0f / sqrtf((float)shape.head_dim),
@@ -91,7 +80,7 @@ static void plan_call(const mo_attention_params *params, mo_attention_plan *plan
   plan->heads_per_kv = plan->kv_head_count > 0 ? plan->head_count / plan->kv_head_count : 1;
   if (params->log_sum_exp != NULL) {
     plan->log_sum_exp = params->log_sum_exp->data;
-    plan->lse_batch = params->log_sum_exp->shape[0] == 1 ? 0 : params->log_sum_exp->strides[0];
+    plan->lse_batch = mo_broadcast_stride(params->log_sum_exp, 0);
     plan->lse_head = params->log_sum_exp->strides[1];
     plan->lse_row = params->log_sum_exp->strides[2];
   }
@@ -159,9 +148,7 @@ static mo_status_t read_sequence(const mo_attention_params *params, const mo_att
   sequence->key_limit = sequence->key_count;
   if (params->key_lengths != NULL) {
     const mo_tensor *lengths = params->key_lengths;
-    const int64_t at = n * lengths->strides[0];
-    const int64_t length =
-        lengths->dtype == MO_DTYPE_INT64 ? ((const int64_t *)lengths->data)[at] : ((const int32_t *)lengths->data)[at];
+    const int64_t length = mo_read_index(lengths->data, lengths->dtype, n * lengths->strides[0]);
     MO_CHECK(length >= 0 && length <= sequence->key_count, MO_STATUS_INVALID_ARGUMENT,
              "attention: key_lengths[%lld] is %lld, outside 0..%lld", (long long)n, (long long)length,
              (long long)sequence->key_count);

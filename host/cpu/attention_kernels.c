@@ -116,7 +116,7 @@ static mo_token_rows mo_cached_rows_(const mo_attention_plan *plan, mo_attention
 static inline mo_token_rows mo_rows_(const mo_attention_plan *plan, mo_attention_thread *thread, int64_t batch, int64_t kv_head,
                                      bool values, int64_t first, int64_t count) {
   if (plan->cache != NULL) return mo_cached_rows_(plan, thread, batch, kv_head, values, first, count);
-  const mo_attention_view *view = values ? &plan->value : &plan->key;
+  const mo_score_view *view = values ? &plan->value : &plan->key;
   const int64_t token = plan->sequences[batch].key_first + first;
   return (mo_token_rows){.data = view->data,
                          .dtype = view->dtype,
@@ -185,7 +185,7 @@ static void mo_score_(const mo_row_block *block, int64_t first, int64_t end) {
 }
 
 static mo_row_masks mo_masks_of_row_(const mo_row_block *block, int64_t row) {
-  const mo_attention_view *mask = &block->plan->mask, *bias = &block->plan->bias;
+  const mo_score_view *mask = &block->plan->mask, *bias = &block->plan->bias;
   const int64_t i = block->first + row;
   mo_row_masks masks = {
       .mask_dtype = mask->dtype, .mask_stride = mask->column, .bias_dtype = bias->dtype, .bias_stride = bias->column};
@@ -370,7 +370,7 @@ static const float *mo_uniform_output_(const mo_row_block *block, int64_t kv_hea
 
 static void mo_store_output_(const mo_row_block *block, int64_t kv_head, bool direct) {
   const mo_attention_plan *plan = block->plan;
-  const mo_attention_view *output = &plan->output;
+  const mo_score_view *output = &plan->output;
   for (int64_t row = 0; row < block->count; ++row) {
     const bool nothing_visible = block->maximum[row] == -INFINITY;
     if (direct && !nothing_visible) continue;
@@ -430,7 +430,7 @@ static void mo_emit_row_(const mo_row_block *block, int64_t row, int64_t first, 
     mo_add_weights_(to + first, scores, end - first, factor);
     return;
   }
-  const mo_attention_view *weights = &plan->weights;
+  const mo_score_view *weights = &plan->weights;
   const int64_t element = block->batch * weights->batch + plan->weight_slots[block->head] * weights->head +
                           (block->first + row - mo_attention_first_weight_row(plan, block->batch)) * weights->row;
 #define MO_STORE_ROW(dtype)                                                                                                    \
@@ -479,7 +479,7 @@ void MO_SIMD(mo_attention_block)(const mo_attention_plan *plan, mo_attention_thr
   mo_find_ranges_(&block);
   mo_pack_(&block, kv_head);
 
-  const mo_attention_view *query = &plan->query, *value = &plan->value, *output = &plan->output;
+  const mo_score_view *query = &plan->query, *value = &plan->value, *output = &plan->output;
   const int64_t token = block.sequence->query_first + first;
   const int64_t query_element = batch * query->batch + head * query->head + token * query->row;
   if (query->dtype == MO_DTYPE_FLOAT32) {
@@ -526,7 +526,7 @@ void MO_SIMD(mo_attention_block)(const mo_attention_plan *plan, mo_attention_thr
 
 void MO_SIMD(mo_attention_store_reduced)(const mo_attention_plan *plan, mo_attention_thread *thread, int64_t batch,
                                          int64_t slot, int64_t first, int64_t count) {
-  const mo_attention_view *weights = &plan->weights;
+  const mo_score_view *weights = &plan->weights;
   const bool head_mean = plan->reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN;
   const float factor = head_mean ? 1.0f / (float)plan->weight_slot_count : 1.0f;
   const int64_t first_weight_row = mo_attention_first_weight_row(plan, batch);

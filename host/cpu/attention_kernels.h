@@ -5,6 +5,7 @@
 #define MO_CPU_ATTENTION_KERNELS_H
 
 #include "host/cpu/isa.h"
+#include "host/cpu/score_view.h"
 #include "modelout/attention.h"
 
 /* Buffers are padded for the widest vector, so that the plan does not depend on the instruction set. */
@@ -17,13 +18,6 @@
 /* Scores of a row block with weights: a quarter of a 1 MiB second-level cache, beside the packed keys and values. */
 #define MO_ATTENTION_SCORE_BYTES (256 * 1024)
 
-/* A source or destination: base and strides in elements for batch, head and row. */
-typedef struct mo_attention_view {
-  char *data;
-  mo_dtype_t dtype;
-  int64_t batch, head, row, column;
-} mo_attention_view;
-
 /* Where the tokens of one sequence lie, and what its rows see. */
 typedef struct mo_attention_sequence {
   int64_t query_first, query_count;
@@ -35,9 +29,9 @@ typedef struct mo_attention_sequence {
 typedef struct mo_attention_plan {
   int64_t batch_count, head_count, kv_head_count, query_count, key_count, head_dim, value_dim; /* counts: of the longest */
   int64_t heads_per_kv;
-  const mo_attention_sequence *sequences;                           /* batch_count of them */
-  const mo_kv_view *cache;                                          /* paged or quantised keys and values; NULL: plain */
-  mo_attention_view query, key, value, output, weights, mask, bias; /* data NULL: not given */
+  const mo_attention_sequence *sequences;                       /* batch_count of them */
+  const mo_kv_view *cache;                                      /* paged or quantised keys and values; NULL: plain */
+  mo_score_view query, key, value, output, weights, mask, bias; /* data NULL: not given */
   float *log_sum_exp;
   int64_t lse_batch, lse_head, lse_row;
   bool causal;

@@ -26,18 +26,6 @@
 
 static int64_t round_up(int64_t count) { return (count + MO_DECODE_LANES - 1) / MO_DECODE_LANES * MO_DECODE_LANES; }
 
-static mo_decode_view view_of(const mo_tensor *tensor) {
-  if (tensor == NULL) return (mo_decode_view){.data = NULL};
-  return (mo_decode_view){
-      .data = tensor->data,
-      .dtype = tensor->dtype,
-      .batch = tensor->shape[0] == 1 ? 0 : tensor->strides[0],
-      .head = tensor->shape[1] == 1 ? 0 : tensor->strides[1],
-      .row = tensor->shape[2] == 1 ? 0 : tensor->strides[2],
-      .column = tensor->shape[3] == 1 ? 0 : tensor->strides[3],
-  };
-}
-
 /* ---- What only the data can tell ---- */
 
 static int64_t length_of(const mo_decode_attention_params *params, int64_t row) {
@@ -47,9 +35,7 @@ static int64_t length_of(const mo_decode_attention_params *params, int64_t row) 
 
 static int64_t position_of(const mo_decode_attention_params *params, int64_t row, int64_t token) {
   const mo_tensor *ids = params->position_ids;
-  if (ids == NULL) return length_of(params, row) + token;
-  const int64_t at = (ids->shape[0] == 1 ? 0 : row * ids->strides[0]) + token * ids->strides[1];
-  return ids->dtype == MO_DTYPE_INT64 ? ((const int64_t *)ids->data)[at] : ((const int32_t *)ids->data)[at];
+  return ids == NULL ? length_of(params, row) + token : mo_position_id(ids, row, token);
 }
 
 static mo_status_t check_rows(const mo_decode_attention_params *params) {
@@ -85,10 +71,10 @@ static void plan_call(const mo_decode_attention_params *params, mo_decode_plan *
       .value_size = params->cache.value->shape[3],
       .rules = mo_decode_rules_of(params),
       .cache = params->cache,
-      .output = view_of(params->output),
-      .weights = view_of(weights),
-      .mask = view_of(params->mask),
-      .bias = view_of(params->bias),
+      .output = mo_score_view_of(params->output),
+      .weights = mo_score_view_of(weights),
+      .mask = mo_score_view_of(params->mask),
+      .bias = mo_score_view_of(params->bias),
       .scale = params->scale != 0.0f ? params->scale : 1.0f / sqrtf((float)query->shape[3]),
       .soft_cap = params->soft_cap,
       .reduction = params->weights_reduction,

@@ -226,7 +226,7 @@ static void mo_decode_sum_values_(const mo_decode_run *run, int64_t rows, int64_
 /* ---- A part ---- */
 
 static mo_row_masks mo_decode_masks_(const mo_decode_plan *plan, int64_t batch, int64_t head, int64_t token) {
-  const mo_decode_view *mask = &plan->mask, *bias = &plan->bias;
+  const mo_score_view *mask = &plan->mask, *bias = &plan->bias;
   mo_row_masks masks = {
       .mask_dtype = mask->dtype, .mask_stride = mask->column, .bias_dtype = bias->dtype, .bias_stride = bias->column};
   if (mask->data != NULL) {
@@ -372,7 +372,7 @@ void MO_SIMD(mo_decode_combine)(const mo_decode_plan *plan, mo_decode_thread *th
   if (nothing_visible) mo_decode_mean_(plan, thread, batch, kv_head, sums);
   const float inverse = nothing_visible ? 1.0f : 1.0f / sum;
   const mo_vf factor = mo_vf_set1(inverse);
-  const mo_decode_view *output = &plan->output;
+  const mo_score_view *output = &plan->output;
   const int64_t element = batch * output->batch + head * output->head + token * output->row;
   for (int64_t d = 0; d < plan->value_size; d += MO_VL) {
     mo_vf_store_any(output->data, output->dtype, element + d, mo_vf_mul(mo_vf_load(sums + d), factor),
@@ -418,7 +418,7 @@ static void mo_decode_add_weights_(const mo_decode_plan *plan, float *reduced, i
 
 void MO_SIMD(mo_decode_emit_weights)(const mo_decode_plan *plan, mo_decode_thread *thread, int64_t batch, int64_t row,
                                      int64_t chunk) {
-  const mo_decode_view *weights = &plan->weights;
+  const mo_score_view *weights = &plan->weights;
   const int64_t first = chunk * MO_DECODE_WEIGHT_KEYS;
   const int64_t end = mo_decode_min(first + MO_DECODE_WEIGHT_KEYS, plan->rules.key_limit);
   const bool head_mean = plan->reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN;

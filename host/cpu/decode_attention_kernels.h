@@ -7,6 +7,7 @@
 
 #include "host/core/decode_keys.h"
 #include "host/cpu/isa.h"
+#include "host/cpu/score_view.h"
 #include "modelout/decode_attention.h"
 
 /* Buffers are padded for the widest vector, so that the plan does not depend on the instruction set. */
@@ -15,13 +16,6 @@
 /* Keys that are scored, weighed and summed together: their scores stay in the first-level cache, and their values, 32 KiB of
  * float32 heads of 64, in the second until they are read. */
 #define MO_DECODE_KEYS 128
-
-/* Base and strides in elements; 0 where an operand broadcasts. data NULL: not given. */
-typedef struct mo_decode_view {
-  char *data;
-  mo_dtype_t dtype;
-  int64_t batch, head, row, column;
-} mo_decode_view;
 
 /* The rows of a task are the queries that share a key/value head: row r is query head kv_head * group + r / tokens, new token
  * r % tokens. */
@@ -32,7 +26,7 @@ typedef struct mo_decode_plan {
   mo_decode_rules rules;
   const int64_t *lengths, *starts; /* per batch entry */
   mo_kv_view cache;
-  mo_decode_view output, weights, mask, bias;
+  mo_score_view output, weights, mask, bias;
   float *log_sum_exp; /* NULL */
   int64_t lse_batch, lse_head, lse_row;
   float scale, soft_cap;

@@ -5,6 +5,7 @@
 #include <omp.h>
 
 #include "host/core/arena.h"
+#include "host/core/broadcast.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/norm_kernels.h"
 
@@ -15,8 +16,8 @@ static mo_embedding_ids ids_of(const mo_tensor *tensor) {
   return (mo_embedding_ids){
       .data = tensor->data,
       .is_int64 = tensor->dtype == MO_DTYPE_INT64,
-      .batch_stride = tensor->shape[0] == 1 ? 0 : tensor->strides[0],
-      .stride = tensor->shape[1] == 1 ? 0 : tensor->strides[1],
+      .batch_stride = mo_broadcast_stride(tensor, 0),
+      .stride = mo_broadcast_stride(tensor, 1),
   };
 }
 

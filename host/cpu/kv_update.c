@@ -56,9 +56,7 @@ static int64_t token_count(const mo_kv_update_params *params, int64_t row, int64
 
 static int64_t position_of(const mo_kv_update_params *params, int64_t row, int64_t token, int64_t slot) {
   const mo_tensor *ids = params->position_ids;
-  if (ids == NULL) return slot;
-  const int64_t at = (ids->shape[0] == 1 ? 0 : row * ids->strides[0]) + token * ids->strides[1];
-  return ids->dtype == MO_DTYPE_INT64 ? ((const int64_t *)ids->data)[at] : ((const int32_t *)ids->data)[at];
+  return ids == NULL ? slot : mo_position_id(ids, row, token);
 }
 
 /* `source_row` and `token` count along the sources' first and third dimension. */

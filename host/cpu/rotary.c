@@ -14,9 +14,7 @@
 /* Position of token s of row b. */
 static int64_t position_of(const mo_rotary_params *params, int64_t b, int64_t s) {
   const mo_tensor *ids = params->position_ids;
-  if (ids == NULL) return params->position_offset + s;
-  const int64_t at = (ids->shape[0] == 1 ? 0 : b * ids->strides[0]) + s * ids->strides[1];
-  return ids->dtype == MO_DTYPE_INT64 ? ((const int64_t *)ids->data)[at] : ((const int32_t *)ids->data)[at];
+  return ids == NULL ? params->position_offset + s : mo_position_id(ids, b, s);
 }
 
 static mo_status_t check_positions(const mo_rotary_params *params) {

@@ -4,7 +4,14 @@
 #ifndef MO_CPU_ROTARY_H
 #define MO_CPU_ROTARY_H
 
+#include "host/core/broadcast.h"
 #include "host/cpu/cpu_ops.h"
+#include "host/cpu/strided.h"
+
+/* What position_ids, (B|1, T), say of token `token` of row `row`. */
+static inline int64_t mo_position_id(const mo_tensor *ids, int64_t row, int64_t token) {
+  return mo_read_index(ids->data, ids->dtype, row * mo_broadcast_stride(ids, 0) + token * ids->strides[1]);
+}
 
 /* The turning elements of one head. The destination may be the source. */
 static inline void mo_rotary_turn(float *destination, const float *source, const float *cosine, const float *sine,

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include "host/core/arena.h"
+#include "host/core/broadcast.h"
 #include "host/core/checked_math.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/softmax_kernels.h"
@@ -17,7 +18,7 @@ static mo_softmax_view view_of(const mo_tensor *tensor) {
   view.data = tensor->data;
   view.dtype = tensor->dtype;
   for (int32_t i = 0; i < tensor->rank; ++i) {
-    view.strides[4 - tensor->rank + i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
+    view.strides[4 - tensor->rank + i] = mo_broadcast_stride(tensor, i);
   }
   return view;
 }

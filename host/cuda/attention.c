@@ -7,17 +7,14 @@
 #include <string.h>
 
 #include "host/core/attention_shape.h"
+#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
 #include "host/cuda/kv_view.h"
+#include "host/cuda/selected_heads.h"
 
 #define MAX_HEAD_DIM 256
 #define MAX_GRID_YZ 65535
 #define MAX_LENGTH (INT32_MAX - 255) /* rounded up to a tile it is still an int */
-
-/* 0 where the extent is 1, so that operands broadcast. */
-static void copy_strides(const mo_tensor *tensor, int32_t count, int64_t *strides) {
-  for (int32_t i = 0; i < count; ++i) strides[i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
-}
 
 static mo_status_t check_limits(const mo_attention_params *params, const mo_attention_shape *shape) {
   MO_CHECK(shape->head_dim <= MAX_HEAD_DIM && shape->value_dim <= MAX_HEAD_DIM, MO_STATUS_UNSUPPORTED,
@@ -41,13 +38,9 @@ static void set_weights(const mo_attention_params *params, mo_attention_kernel_a
   args->weights = weights->data;
   args->weights_dtype = weights->dtype;
   args->weights_reduction = params->weights_reduction;
-  copy_strides(weights, 3, args->weights_strides);
+  mo_broadcast_strides(weights, 3, args->weights_strides);
   args->weight_rows = params->weight_last_rows;
-  args->selected_head_count = params->weight_heads.count;
-  for (int32_t i = 0; i < params->weight_heads.count; ++i) {
-    const int32_t head = params->weight_heads.indices[i];
-    args->selected_heads[i] = (int16_t)(head < 0 ? head + args->heads : head);
-  }
+  args->selected_head_count = mo_cuda_selected_heads(params->weight_heads, args->heads, args->selected_heads);
 }
 
 static const int32_t *per_sequence(const mo_tensor *tensor) { return tensor == NULL ? NULL : tensor->data; }
@@ -111,15 +104,15 @@ mo_status_t mo_cuda_attention(mo_context_t *context, const mo_attention_params *
   args.key = shape.key->data;
   args.value = shape.value->data;
   args.output = params->output->data;
-  copy_strides(params->query, 3, args.query_strides);
-  copy_strides(shape.key, 3, args.key_strides);
-  copy_strides(shape.value, 3, args.value_strides);
-  copy_strides(params->output, 3, args.output_strides);
+  mo_broadcast_strides(params->query, 3, args.query_strides);
+  mo_broadcast_strides(shape.key, 3, args.key_strides);
+  mo_broadcast_strides(shape.value, 3, args.value_strides);
+  mo_broadcast_strides(params->output, 3, args.output_strides);
   set_sequences(params, &shape, &args);
   if (params->weights != NULL) set_weights(params, &args);
   if (params->log_sum_exp != NULL) {
     args.log_sum_exp = params->log_sum_exp->data;
-    copy_strides(params->log_sum_exp, 3, args.log_sum_exp_strides);
+    mo_broadcast_strides(params->log_sum_exp, 3, args.log_sum_exp_strides);
   }
   if (params->weights != NULL && params->weights_reduction != MO_WEIGHTS_REDUCTION_NONE) {
     void *scratch;
@@ -130,17 +123,17 @@ mo_status_t mo_cuda_attention(mo_context_t *context, const mo_attention_params *
   if (params->mask != NULL) {
     args.mask = params->mask->data;
     args.mask_dtype = params->mask->dtype;
-    copy_strides(params->mask, 4, args.mask_strides);
+    mo_broadcast_strides(params->mask, 4, args.mask_strides);
   }
   if (params->bias != NULL) {
     args.bias = params->bias->data;
     args.bias_dtype = params->bias->dtype;
-    copy_strides(params->bias, 4, args.bias_strides);
+    mo_broadcast_strides(params->bias, 4, args.bias_strides);
   }
   if (params->key_lengths != NULL) {
     args.key_lengths = params->key_lengths->data;
     args.key_lengths_dtype = params->key_lengths->dtype;
-    copy_strides(params->key_lengths, 1, &args.key_lengths_stride);
+    mo_broadcast_strides(params->key_lengths, 1, &args.key_lengths_stride);
   }
   set_distances(params, &args);
   args.scale = params->scale != 0.0f ? params->scale : args.head_dim > 0 ? 1.0f / sqrtf((float)args.head_dim) : 1.0f;

@@ -3,12 +3,13 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/attention_merge.h"
 
+#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
 
 /* Every dimension of a tensor of rank 3 is one of rows. */
 static mo_row_strides sum_strides(const mo_tensor *tensor) {
   mo_row_strides rows;
-  for (int i = 0; i < 3; i++) rows.strides[i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
+  mo_broadcast_strides(tensor, 3, rows.strides);
   return rows;
 }
 

@@ -6,16 +6,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/core/broadcast.h"
 #include "host/core/decode_call.h"
 #include "host/cuda/cuda_ops.h"
 #include "host/cuda/kv_view.h"
+#include "host/cuda/selected_heads.h"
 
 #define OP "decode attention"
-
-/* 0 where the extent is 1, so that operands broadcast. */
-static void copy_strides(const mo_tensor *tensor, int32_t count, int64_t *strides) {
-  for (int32_t i = 0; i < count; ++i) strides[i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
-}
 
 static mo_status_t check_limits(const mo_decode_attention_params *params) {
   const int64_t *query = params->query->shape, value_size = params->cache.value->shape[3];
@@ -41,13 +38,9 @@ static void set_weights(const mo_decode_attention_params *params, mo_decode_kern
   args->weights = weights->data;
   args->weights_dtype = weights->dtype;
   args->weights_reduction = params->weights_reduction;
-  copy_strides(weights, 3, args->weights_strides);
+  mo_broadcast_strides(weights, 3, args->weights_strides);
   args->first_weight_row = params->weight_last_rows > 0 ? args->tokens - (int32_t)params->weight_last_rows : 0;
-  args->selected_head_count = params->weight_heads.count;
-  for (int32_t i = 0; i < params->weight_heads.count; ++i) {
-    const int32_t head = params->weight_heads.indices[i];
-    args->selected_heads[i] = (int16_t)(head < 0 ? head + args->heads : head);
-  }
+  args->selected_head_count = mo_cuda_selected_heads(params->weight_heads, args->heads, args->selected_heads);
 }
 
 mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_attention_params *params) {
@@ -68,8 +61,8 @@ mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_atte
   args.stored_dtype = cache->key->dtype;
   args.query = query->data;
   args.output = params->output->data;
-  copy_strides(query, 3, args.query_strides);
-  copy_strides(params->output, 3, args.output_strides);
+  mo_broadcast_strides(query, 3, args.query_strides);
+  mo_broadcast_strides(params->output, 3, args.output_strides);
   args.new_key = mo_cuda_kv_heads(params->key);
   args.new_value = mo_cuda_kv_heads(params->value);
   args.key = mo_cuda_kv_store(cache->key, cache->key_scale);
@@ -88,18 +81,18 @@ mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_atte
   args.rules = mo_decode_rules_of(params);
   if (params->log_sum_exp != NULL) {
     args.log_sum_exp = params->log_sum_exp->data;
-    copy_strides(params->log_sum_exp, 3, args.log_sum_exp_strides);
+    mo_broadcast_strides(params->log_sum_exp, 3, args.log_sum_exp_strides);
   }
   if (params->weights != NULL) set_weights(params, &args);
   if (params->mask != NULL) {
     args.mask = params->mask->data;
     args.mask_dtype = params->mask->dtype;
-    copy_strides(params->mask, 4, args.mask_strides);
+    mo_broadcast_strides(params->mask, 4, args.mask_strides);
   }
   if (params->bias != NULL) {
     args.bias = params->bias->data;
     args.bias_dtype = params->bias->dtype;
-    copy_strides(params->bias, 4, args.bias_strides);
+    mo_broadcast_strides(params->bias, 4, args.bias_strides);
   }
   args.scale = params->scale != 0.0f ? params->scale : 1.0f / sqrtf((float)query->shape[3]);
   args.soft_cap = params->soft_cap;

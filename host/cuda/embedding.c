@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/embedding.h"
 
+#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
 
 static mo_embedding_lookup lookup_of(const mo_tensor *table, const mo_tensor *ids) {
@@ -11,7 +12,7 @@ static mo_embedding_lookup lookup_of(const mo_tensor *table, const mo_tensor *id
   if (ids != NULL) {
     lookup.ids = ids->data;
     lookup.ids_dtype = ids->dtype;
-    for (int i = 0; i < 2; ++i) lookup.ids_strides[i] = ids->shape[i] == 1 ? 0 : ids->strides[i];
+    mo_broadcast_strides(ids, 2, lookup.ids_strides);
   }
   return lookup;
 }

@@ -4,6 +4,7 @@
 #ifndef MO_CUDA_KV_VIEW_H
 #define MO_CUDA_KV_VIEW_H
 
+#include "host/core/broadcast.h"
 #include "kernels/kv_view.h"
 
 /* Strides of 0 where the extent is 1. */
@@ -11,7 +12,7 @@ static inline mo_kv_heads mo_cuda_kv_heads(const mo_tensor *tensor) {
   mo_kv_heads heads = {.data = NULL};
   if (tensor == NULL) return heads;
   heads.data = tensor->data;
-  for (int i = 0; i < 3; i++) heads.strides[i] = tensor->shape[i] == 1 ? 0 : tensor->strides[i];
+  mo_broadcast_strides(tensor, 3, heads.strides);
   return heads;
 }
 
@@ -45,7 +46,7 @@ static inline mo_kv_turn mo_cuda_kv_turn(const mo_rotary *rotary, const mo_tenso
   if (position_ids == NULL) return turn;
   turn.position_ids = position_ids->data;
   turn.position_dtype = position_ids->dtype;
-  turn.position_strides[0] = position_ids->shape[0] == 1 ? 0 : position_ids->strides[0];
+  turn.position_strides[0] = mo_broadcast_stride(position_ids, 0);
   turn.position_strides[1] = position_ids->strides[1];
   return turn;
 }

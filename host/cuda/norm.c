@@ -23,7 +23,9 @@ static mo_status_t run_norm(mo_context_t *context, const mo_norm_params *params,
       .bias = params->bias != NULL ? params->bias->data : NULL,
       .dtype = input->dtype,
       .output_dtype = params->output->dtype,
-      .weight_dtype = params->weight != NULL ? params->weight->dtype : params->bias != NULL ? params->bias->dtype : input->dtype,
+      .weight_dtype = params->weight != NULL ? params->weight->dtype
+                      : params->bias != NULL ? params->bias->dtype
+                                             : input->dtype,
       .output_rows = mo_row_strides_of(params->output),
       .sum_rows = rows_or_zero(params->sum),
       .input_rows = mo_row_strides_of(input),

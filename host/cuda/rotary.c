@@ -3,14 +3,13 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/rotary.h"
 
+#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
 
 static mo_rotary_side side_of(const mo_tensor *output, const mo_tensor *input) {
   mo_rotary_side side = {.input = input->data, .output = output->data, .heads = (int32_t)input->shape[1]};
-  for (int i = 0; i < 3; i++) {
-    side.input_strides[i] = input->shape[i] == 1 ? 0 : input->strides[i];
-    side.output_strides[i] = output->shape[i] == 1 ? 0 : output->strides[i];
-  }
+  mo_broadcast_strides(input, 3, side.input_strides);
+  mo_broadcast_strides(output, 3, side.output_strides);
   return side;
 }
 
@@ -41,7 +40,7 @@ mo_status_t mo_cuda_rotary_embedding(mo_context_t *context, const mo_rotary_para
   if (ids != NULL) {
     args.position_ids = ids->data;
     args.position_dtype = ids->dtype;
-    args.position_strides[0] = ids->shape[0] == 1 ? 0 : ids->strides[0];
+    args.position_strides[0] = mo_broadcast_stride(ids, 0);
     args.position_strides[1] = ids->strides[1];
   }
   MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));

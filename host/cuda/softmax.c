@@ -3,12 +3,10 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/softmax.h"
 
+#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
 
-static int64_t column_stride(const mo_tensor *tensor) {
-  const int32_t last = tensor->rank - 1;
-  return tensor->shape[last] == 1 ? 0 : tensor->strides[last];
-}
+static int64_t column_stride(const mo_tensor *tensor) { return mo_broadcast_stride(tensor, tensor->rank - 1); }
 
 mo_status_t mo_cuda_softmax(mo_context_t *context, const mo_softmax_params *params) {
   const mo_tensor *input = params->input, *output = params->output, *mask = params->mask, *bias = params->bias;

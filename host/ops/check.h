@@ -48,11 +48,6 @@ mo_status_t mo_check_index_list(const char *op, const char *name, mo_index_list 
 /* Tables of a rotary embedding (modelout/rotary.h) that turn at most `head_size` elements. */
 mo_status_t mo_check_rotary(const char *op, const mo_context_t *context, const mo_rotary *rotary, int64_t head_size);
 
-/* stride to use for dimension `dim` of a broadcast operand: 0 where its extent is 1. */
-static inline int64_t mo_broadcast_stride(const mo_tensor *tensor, int32_t dim) {
-  return tensor->shape[dim] == 1 ? 0 : tensor->strides[dim];
-}
-
 /* UNSUPPORTED sentence for a NULL entry of the backend table. */
 mo_status_t mo_unsupported_op(const char *op, const mo_context_t *context);
 
