@@ -64,8 +64,19 @@ bool cli_numbers_append(cli_numbers *numbers, int64_t value);
  * is an empty list. */
 bool cli_parse_numbers(const char *text, char stop, cli_numbers *numbers, const char **end);
 
-/* "auto", "cpu", "cuda", "cuda:1" into the options of a context. */
-bool cli_parse_device(const char *text, mo_context_options *options);
+/* The values of --device ("auto", "cpu", "cuda", "cuda:1") and --dtype (floating types). An exit code; a wrong value is told.
+ */
+int cli_take_device(const char *command, const char *text, mo_context_options *options);
+int cli_take_dtype(const char *command, const char *text, mo_dtype_t *dtype);
+
+/* The one folder that a command takes: what is left of the arguments behind its options. */
+int cli_take_directory(const char *command, int argc, char **argv, const char **directory);
+
+/* A context and the checkpoint in a folder, with a sign of life while it loads. `seconds`: of the loading alone. What was made
+ * is the caller's, whatever the exit code. */
+int cli_load_model(const char *command, const char *directory, const mo_context_options *context_options,
+                   const mo_model_options *model_options, bool quiet, mo_context_t **context, mo_model_t **model,
+                   double *seconds);
 
 /* "pt", "tf", "flax"; false for anything else. */
 bool cli_parse_framework(const char *text, mo_framework_t *framework);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/cli/progress.h"
 #include "host/cli/run.h"
 
 /* Rows of ids as tensors, padded on one side. */
@@ -85,17 +84,10 @@ static void release_rows(id_rows *rows) {
 
 static int load(generate_state *state) {
   const generate_options *options = &state->options;
-  mo_status_t status = mo_context_create(&options->context, &state->context);
-  if (status != MO_STATUS_OK) return cli_library_error(GENERATE_COMMAND, status);
   mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
   model_options.dtype = options->dtype;
-  cli_progress progress;
-  cli_progress_start(&progress, "loading", !options->quiet);
-  const double start = cli_seconds();
-  status = mo_model_load(state->context, options->directory, &model_options, &state->model);
-  state->load_seconds = cli_seconds() - start;
-  cli_progress_stop(&progress);
-  return status == MO_STATUS_OK ? CLI_EXIT_OK : cli_library_error(GENERATE_COMMAND, status);
+  return cli_load_model(GENERATE_COMMAND, options->directory, &options->context, &model_options, options->quiet,
+                        &state->context, &state->model, &state->load_seconds);
 }
 
 /* One step's ids, as they come. */

@@ -219,12 +219,9 @@ static int take_option(int option, generate_options *options) {
       options->quiet = true;
       break;
     case OPTION_DEVICE:
-      if (cli_parse_device(optarg, &options->context)) break;
-      return cli_usage_error(GENERATE_COMMAND, "--device %s: must be auto, cpu, cuda or cuda:N", optarg);
+      return cli_take_device(GENERATE_COMMAND, optarg, &options->context);
     case OPTION_DTYPE:
-      options->dtype = mo_dtype_from_name(optarg);
-      if (mo_dtype_is_float(options->dtype)) break;
-      return cli_usage_error(GENERATE_COMMAND, "--dtype %s: must be f32, f16 or bf16", optarg);
+      return cli_take_dtype(GENERATE_COMMAND, optarg, &options->dtype);
     default:
       return take_choice(option, options);
   }
@@ -235,9 +232,8 @@ static int take_option(int option, generate_options *options) {
 static int check_options(int argc, char **argv, generate_options *options) {
   const mo_generation_options *generation = &options->generation;
   const bool beams = generation->num_beams > 1;
-  if (optind >= argc) return cli_usage_error(GENERATE_COMMAND, "no checkpoint folder given");
-  if (argc - optind > 1)
-    return cli_usage_error(GENERATE_COMMAND, "unexpected argument '%s': one folder at a time", argv[optind + 1]);
+  const int exit_code = cli_take_directory(GENERATE_COMMAND, argc, argv, &options->directory);
+  if (exit_code != CLI_EXIT_OK) return exit_code;
   if (options->ids == NULL) return cli_usage_error(GENERATE_COMMAND, "nothing to go on from: give --ids");
   if (generation->temperature == 0 && (generation->top_k > 0 || generation->top_p > 0 || generation->min_p > 0))
     return cli_usage_error(GENERATE_COMMAND, "--top-k, --top-p and --min-p restrict what is drawn: give --temperature too");
@@ -246,7 +242,6 @@ static int check_options(int argc, char **argv, generate_options *options) {
   if (!beams && (generation->num_return_sequences > 1 || generation->has_length_penalty || generation->early_stopping != 0))
     return cli_usage_error(GENERATE_COMMAND,
                            "--num-return-sequences, --length-penalty and --early-stopping belong to --num-beams");
-  options->directory = argv[optind];
   return CLI_EXIT_OK;
 }
 

@@ -55,18 +55,11 @@ static int make_request(run_state *state, mo_request *request) {
 
 static int load(run_state *state) {
   const run_options *options = &state->options;
-  mo_status_t status = mo_context_create(&options->context, &state->context);
-  if (status != MO_STATUS_OK) return cli_library_error(RUN_COMMAND, status);
   mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
   model_options.dtype = options->dtype;
   model_options.framework = options->framework;
-  cli_progress progress;
-  cli_progress_start(&progress, "loading", !options->quiet);
-  const double start = cli_seconds();
-  status = mo_model_load(state->context, options->directory, &model_options, &state->model);
-  state->load_seconds = cli_seconds() - start;
-  cli_progress_stop(&progress);
-  return status == MO_STATUS_OK ? CLI_EXIT_OK : cli_library_error(RUN_COMMAND, status);
+  return cli_load_model(RUN_COMMAND, options->directory, &options->context, &model_options, options->quiet, &state->context,
+                        &state->model, &state->load_seconds);
 }
 
 static int forward(run_state *state) {

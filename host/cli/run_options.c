@@ -85,13 +85,6 @@ static bool parse_pool(const char *text, mo_pooling_mode_t *pool) {
   return false;
 }
 
-static bool parse_dtype(const char *text, mo_dtype_t *dtype) {
-  const mo_dtype_t parsed = mo_dtype_from_name(text);
-  if (!mo_dtype_is_float(parsed)) return false;
-  *dtype = parsed;
-  return true;
-}
-
 enum {
   OPTION_TEXT = 256,
   OPTION_IDS,
@@ -161,11 +154,9 @@ static int take_option(int option, run_options *options) {
       if (cli_parse_framework(optarg, &options->framework)) break;
       return cli_usage_error(RUN_COMMAND, "--framework %s: must be pt, tf or flax", optarg);
     case OPTION_DEVICE:
-      if (cli_parse_device(optarg, &options->context)) break;
-      return cli_usage_error(RUN_COMMAND, "--device %s: must be auto, cpu, cuda or cuda:N", optarg);
+      return cli_take_device(RUN_COMMAND, optarg, &options->context);
     case OPTION_DTYPE:
-      if (parse_dtype(optarg, &options->dtype)) break;
-      return cli_usage_error(RUN_COMMAND, "--dtype %s: must be f32, f16 or bf16", optarg);
+      return cli_take_dtype(RUN_COMMAND, optarg, &options->dtype);
     case OPTION_LAYERS:
       if (parse_index_list(optarg, &options->layers, &options->layer_count)) break;
       return cli_usage_error(RUN_COMMAND, "--layers %s: must be numbers separated by commas", optarg);
@@ -183,9 +174,8 @@ static int take_option(int option, run_options *options) {
 
 /* Rules that hold between options. */
 static int check_options(int argc, char **argv, run_options *options) {
-  if (optind >= argc) return cli_usage_error(RUN_COMMAND, "no checkpoint folder given");
-  if (argc - optind > 1)
-    return cli_usage_error(RUN_COMMAND, "unexpected argument '%s': one folder at a time", argv[optind + 1]);
+  const int exit_code = cli_take_directory(RUN_COMMAND, argc, argv, &options->directory);
+  if (exit_code != CLI_EXIT_OK) return exit_code;
   const int kinds = (options->text_count > 0) + (options->ids != NULL) + (options->inputs_path != NULL);
   if (kinds == 0) return cli_usage_error(RUN_COMMAND, "nothing to run on: give --text, --ids or --inputs");
   if (kinds > 1) return cli_usage_error(RUN_COMMAND, "--text, --ids and --inputs exclude each other");
@@ -195,7 +185,6 @@ static int check_options(int argc, char **argv, run_options *options) {
   if (options->layers != NULL && !options->output_attentions && !options->output_hidden_states) {
     return cli_usage_error(RUN_COMMAND, "--layers selects layers: give --output-hidden-states or --output-attentions too");
   }
-  options->directory = argv[optind];
   return CLI_EXIT_OK;
 }
 

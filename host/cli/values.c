@@ -66,7 +66,7 @@ bool cli_parse_numbers(const char *text, char stop, cli_numbers *numbers, const 
   return true;
 }
 
-bool cli_parse_device(const char *text, mo_context_options *options) {
+static bool parse_device(const char *text, mo_context_options *options) {
   int64_t index = 0;
   if (strcmp(text, "auto") == 0) {
     options->device = MO_DEVICE_CHOICE_AUTO;
@@ -82,6 +82,25 @@ bool cli_parse_device(const char *text, mo_context_options *options) {
     return false;
   }
   return true;
+}
+
+int cli_take_device(const char *command, const char *text, mo_context_options *options) {
+  if (parse_device(text, options)) return CLI_EXIT_OK;
+  return cli_usage_error(command, "--device %s: must be auto, cpu, cuda or cuda:N", text);
+}
+
+int cli_take_dtype(const char *command, const char *text, mo_dtype_t *dtype) {
+  const mo_dtype_t parsed = mo_dtype_from_name(text);
+  if (!mo_dtype_is_float(parsed)) return cli_usage_error(command, "--dtype %s: must be f32, f16 or bf16", text);
+  *dtype = parsed;
+  return CLI_EXIT_OK;
+}
+
+int cli_take_directory(const char *command, int argc, char **argv, const char **directory) {
+  if (optind >= argc) return cli_usage_error(command, "no checkpoint folder given");
+  if (argc - optind > 1) return cli_usage_error(command, "unexpected argument '%s': one folder at a time", argv[optind + 1]);
+  *directory = argv[optind];
+  return CLI_EXIT_OK;
 }
 
 bool cli_parse_framework(const char *text, mo_framework_t *framework) {
