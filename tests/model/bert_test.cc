@@ -17,57 +17,16 @@
 #include <vector>
 
 #include "modelout/modelout.h"
-#include "tests/support/test_context.h"
+#include "tests/support/scoped_context.h"
 
 namespace {
+
+using test_support::Context;
+using test_support::Heap;
 
 std::string CasePath(const std::string &name) { return std::string(MO_TEST_DATA) + "/" + name; }
 
 /* ---- Allocators that count, and fail the n-th call ----------------------------------------------------------------------- */
-
-struct Heap {
-  std::atomic<int64_t> calls{0}, live{0};
-  std::atomic<int64_t> fail_at{-1}; /* number of the call that fails; -1: none */
-};
-
-void *HeapAllocate(void *user_data, size_t bytes, mo_stream) {
-  Heap *heap = static_cast<Heap *>(user_data);
-  if (heap->calls++ == heap->fail_at) return nullptr;
-  void *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256 + 256);
-  if (memory != nullptr) {
-    heap->live++;
-    std::memset(memory, 0xA5, bytes);
-  }
-  return memory;
-}
-
-void HeapRelease(void *user_data, void *memory, size_t, mo_stream) {
-  if (memory != nullptr) static_cast<Heap *>(user_data)->live--;
-  std::free(memory);
-}
-
-class Context {
- public:
-  explicit Context(Heap *heap = nullptr, int threads = 2) {
-    mo_context_options options = test_context_options();
-    options.thread_count = threads;
-    if (heap != nullptr) {
-      const mo_allocator allocator = {HeapAllocate, HeapRelease, heap};
-      options.host_allocator = allocator;
-      /* This memory is neither a card's nor pinned. */
-      if (test_device_is_cpu()) options.device_allocator = options.pinned_allocator = allocator;
-    }
-    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-  }
-  ~Context() { mo_context_destroy(context_); }
-  Context(const Context &) = delete;
-  Context &operator=(const Context &) = delete;
-  mo_context_t *get() const { return context_; }
-  operator mo_context_t *() const { return context_; }
-
- private:
-  mo_context_t *context_ = nullptr;
-};
 
 /* ---- Models, inputs, results --------------------------------------------------------------------------------------------- */
 
@@ -795,8 +754,7 @@ TEST_F(BadInput, AnOutputOfOtherInputs) {
   EXPECT_NE(std::string(mo_last_error()).find("not a SequenceClassifierOutput"), std::string::npos) << mo_last_error();
 }
 
-/* ---- Bad configurations and files ------------------------------------------------------------------------------------------
- */
+/* ---- Bad configurations and files --------------------------------------------------------------------------------------- */
 
 /* A copy of a case's folder with keys of config.json changed. */
 class Folder {
@@ -903,7 +861,7 @@ TEST(Threads, TwoContextsRunAtOnce) {
   std::vector<std::thread> threads;
   for (int worker = 0; worker < 2; worker++) {
     threads.emplace_back([worker, &results] {
-      Context context(nullptr, 1);
+      Context context(1);
       Model model(context, CasePath("bert_model"));
       std::vector<int64_t> values = RandomIds(3 * 11);
       const mo_tensor ids = Ids(values, 3, 11);

@@ -15,55 +15,18 @@
 #include <vector>
 
 #include "modelout/modelout.h"
-#include "tests/support/test_context.h"
+#include "tests/support/scoped_context.h"
 
 namespace {
 
+using test_support::Context;
+using test_support::Heap;
+
 constexpr int64_t kVocabulary = 99, kEncoder = 5, kHidden = 32;
 
-/* ---- Contexts whose allocations are counted, and fail on demand ------------------------------------------------------------
- */
+/* ---- Contexts whose allocations are counted, and fail on demand --------------------------------------------------------- */
 
-struct Heap {
-  std::atomic<int64_t> calls{0}, live{0}, fail_at{-1};
-};
-
-void *HeapAllocate(void *user_data, size_t bytes, mo_stream) {
-  Heap *heap = static_cast<Heap *>(user_data);
-  if (heap->calls++ == heap->fail_at) return nullptr;
-  void *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256 + 256);
-  if (memory == nullptr) return nullptr;
-  heap->live++;
-  return std::memset(memory, 0xA5, bytes);
-}
-
-void HeapRelease(void *user_data, void *memory, size_t, mo_stream) {
-  if (memory != nullptr) static_cast<Heap *>(user_data)->live--;
-  std::free(memory);
-}
-
-class Context {
- public:
-  explicit Context(Heap *heap = nullptr) {
-    mo_context_options options = test_context_options();
-    options.thread_count = 2;
-    if (heap != nullptr) {
-      options.host_allocator = {HeapAllocate, HeapRelease, heap};
-      if (test_device_is_cpu()) options.device_allocator = options.pinned_allocator = options.host_allocator;
-    }
-    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-  }
-  ~Context() { mo_context_destroy(context_); }
-  Context(const Context &) = delete;
-  Context &operator=(const Context &) = delete;
-  operator mo_context_t *() const { return context_; }
-
- private:
-  mo_context_t *context_ = nullptr;
-};
-
-/* ---- Sequences and runs ----------------------------------------------------------------------------------------------------
- */
+/* ---- Sequences and runs ------------------------------------------------------------------------------------------------- */
 
 using Rows = std::vector<std::vector<int64_t>>; /* a sequence each */
 
@@ -217,8 +180,7 @@ std::vector<const char *> Families() {
   return {"gpt2_lm", "gpt_neox_lm", "llama_lm", "opt_lm", "mistral_lm_window", "qwen2_lm", "bert_lm_head_cross"};
 }
 
-/* ---- Caches against recomputation ------------------------------------------------------------------------------------------
- */
+/* ---- Caches against recomputation --------------------------------------------------------------------------------------- */
 
 /* A first part longer than decode attention takes, another such, a few tokens at once, and one by one. */
 void Steps(Decoder &decoder, mo_cache_t *cache, double tolerance, const std::string &what) {
@@ -320,8 +282,7 @@ TEST(Decoding, OtherFrameworksShowTheirForms) {
   }
 }
 
-/* ---- Padding ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- Padding ------------------------------------------------------------------------------------------------------------ */
 
 /* Rows of 6 and 11 tokens side by side: each as if it were alone. */
 TEST(Padding, LeftAndRight) {
@@ -371,8 +332,7 @@ TEST(Padding, LeftAndRight) {
   }
 }
 
-/* ---- Changes between runs
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Changes between runs ----------------------------------------------------------------------------------------------- */
 
 TEST(Changes, CropReorderRepeatSelect) {
   for (const char *name : Families()) {
@@ -412,8 +372,7 @@ TEST(Changes, CropReorderRepeatSelect) {
   }
 }
 
-/* ---- Selection
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- Selection ---------------------------------------------------------------------------------------------------------- */
 
 TEST(Selection, PartsOfACachedStepEqualTheWhole) {
   Decoder decoder("mistral_lm_window");
@@ -461,8 +420,7 @@ TEST(Selection, PartsOfACachedStepEqualTheWhole) {
   }
 }
 
-/* ---- Lengths on the device
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Lengths on the device ---------------------------------------------------------------------------------------------- */
 
 /* Two sequences of different lengths in one static cache: each step as if they were alone. */
 TEST(DeviceLengths, RowsGoOnFromTheirOwnLength) {
@@ -493,8 +451,7 @@ TEST(DeviceLengths, RowsGoOnFromTheirOwnLength) {
   }
 }
 
-/* ---- Memory
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Memory ------------------------------------------------------------------------------------------------------------- */
 
 TEST(Memory, AStepWithinWhatIsReservedAllocatesNothing) {
   TEST_ON_CPU_ONLY("counts the allocations of ordinary memory");
@@ -554,8 +511,7 @@ TEST(Memory, AFailedRunLeavesTheCacheAsItWas) {
   }
 }
 
-/* ---- Bad input
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Bad input ---------------------------------------------------------------------------------------------------------- */
 
 class BadInput : public ::testing::Test {
  protected:

@@ -16,9 +16,11 @@
 #include <vector>
 
 #include "host/cli/replay.h"
-#include "tests/support/test_context.h"
+#include "tests/support/scoped_context.h"
 
 namespace {
+
+using test_support::Context;
 
 constexpr double kTolerance = 2e-5;
 
@@ -36,24 +38,11 @@ std::vector<std::string> Cases() {
   return names;
 }
 
-class Context {
- public:
-  Context() {
-    mo_context_options options = test_context_options();
-    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-  }
-  ~Context() { mo_context_destroy(context_); }
-  mo_context_t *get() const { return context_; }
-
- private:
-  mo_context_t *context_ = nullptr;
-};
-
 class Golden : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Golden, AgreesWithTheOriginal) {
   const std::string directory = std::string(MO_TEST_DATA) + "/" + GetParam();
-  Context context;
+  Context context(0);
   mo_replay *replay = nullptr;
   const mo_status_t status = mo_replay_case(context.get(), directory.c_str(), MO_DTYPE_FLOAT32, &replay);
   ASSERT_NE(replay, nullptr);
@@ -81,7 +70,7 @@ bool TakesHalfPrecision(const std::string &name, mo_dtype_t dtype) {
 /* Half precision: values of a few units, rounded some ten times on their way, stay within 64 units in the last place of 1. */
 TEST_P(Golden, HalfPrecisionStaysClose) {
   const std::string directory = std::string(MO_TEST_DATA) + "/" + GetParam();
-  Context context;
+  Context context(0);
   for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16}) {
     if (!TakesHalfPrecision(GetParam(), dtype)) continue;
     mo_replay *replay = nullptr;
@@ -152,7 +141,7 @@ TEST(GoldenSet, HoldsEveryFamilyAndHead) {
 /* The comparison itself must be able to fail. */
 TEST(GoldenComparison, SeesEveryKindOfDifference) {
   const std::string directory = std::string(MO_TEST_DATA) + "/bert_model";
-  Context context;
+  Context context(0);
   mo_replay *replay = nullptr;
   mo_replay_comparison comparison;
   ASSERT_EQ(mo_replay_case(context.get(), directory.c_str(), MO_DTYPE_FLOAT32, &replay), MO_STATUS_OK) << replay->message;
@@ -243,7 +232,7 @@ class TwoCalls {
 };
 
 mo_status_t Check(const char *directory, mo_replay_comparison *comparison, std::string *message) {
-  Context context;
+  Context context(0);
   mo_replay *replay = nullptr;
   mo_status_t status = mo_replay_case(context.get(), directory, MO_DTYPE_FLOAT32, &replay);
   *message = replay->message;
@@ -307,7 +296,7 @@ TEST(GoldenReplay, RefusesStepsThatDoNotExist) {
 }
 
 TEST(GoldenReplay, SaysWhatItCannotDo) {
-  Context context;
+  Context context(0);
   mo_replay *replay = nullptr;
   EXPECT_EQ(mo_replay_case(context.get(), MO_TEST_DATA "/no_such_case", MO_DTYPE_FLOAT32, &replay), MO_STATUS_IO_ERROR);
   EXPECT_NE(std::string(replay->message), "");

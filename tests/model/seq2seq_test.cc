@@ -16,52 +16,14 @@
 #include <vector>
 
 #include "modelout/modelout.h"
-#include "tests/support/test_context.h"
+#include "tests/support/scoped_context.h"
 
 namespace {
 
+using test_support::Context;
+using test_support::Heap;
+
 std::string CasePath(const std::string &name) { return std::string(MO_TEST_DATA) + "/" + name; }
-
-/* An allocator that counts, and fails the n-th call. */
-struct Heap {
-  int64_t calls = 0, live = 0, fail_at = -1;
-};
-
-void *HeapAllocate(void *user_data, size_t bytes, mo_stream) {
-  Heap *heap = static_cast<Heap *>(user_data);
-  if (heap->calls++ == heap->fail_at) return nullptr;
-  void *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256 + 256);
-  if (memory != nullptr) {
-    heap->live++;
-    std::memset(memory, 0xA5, bytes);
-  }
-  return memory;
-}
-
-void HeapRelease(void *user_data, void *memory, size_t, mo_stream) {
-  if (memory != nullptr) static_cast<Heap *>(user_data)->live--;
-  std::free(memory);
-}
-
-class Context {
- public:
-  explicit Context(Heap *heap = nullptr) {
-    mo_context_options options = test_context_options();
-    options.thread_count = 2;
-    if (heap != nullptr) {
-      const mo_allocator allocator = {HeapAllocate, HeapRelease, heap};
-      options.host_allocator = allocator;
-      if (test_device_is_cpu()) options.device_allocator = options.pinned_allocator = allocator;
-    }
-    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-  }
-  ~Context() { mo_context_destroy(context_); }
-  Context(const Context &) = delete;
-  operator mo_context_t *() const { return context_; }
-
- private:
-  mo_context_t *context_ = nullptr;
-};
 
 class Model {
  public:

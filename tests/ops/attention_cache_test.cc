@@ -19,8 +19,11 @@
 #include "modelout/attention_merge.h"
 #include "modelout/context.h"
 #include "tests/support/device_mirror.h"
+#include "tests/support/scoped_context.h"
 
 namespace {
+
+using test_support::Context;
 
 enum class Keys { kPlain, kPacked, kCache };
 
@@ -50,22 +53,6 @@ struct Case {
   std::vector<int32_t> weight_heads;
   int64_t last_rows = 0;
   mo_dtype_t weights_dtype = MO_DTYPE_FLOAT32;
-};
-
-class Context {
- public:
-  explicit Context(int32_t threads = 2) {
-    mo_context_options options = test_context_options();
-    options.thread_count = threads;
-    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-  }
-  ~Context() { mo_context_destroy(context_); }
-  Context(const Context &) = delete;
-  Context &operator=(const Context &) = delete;
-  operator mo_context_t *() const { return context_; }
-
- private:
-  mo_context_t *context_ = nullptr;
 };
 
 int64_t longest(const std::vector<int64_t> &lengths) {

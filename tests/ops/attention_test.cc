@@ -15,8 +15,11 @@
 #include "attention_buffer.h"
 #include "attention_shim.h"
 #include "modelout/context.h"
+#include "tests/support/scoped_context.h"
 
 namespace {
+
+using test_support::Context;
 
 enum class Layout { kContiguous, kFused, kRowPadded };
 
@@ -44,22 +47,6 @@ struct Case {
   bool log_sum_exp = true;
   double spread = 1.0;  // queries are drawn from -spread..spread
   int32_t threads = 2;
-};
-
-class Context {
- public:
-  explicit Context(int32_t threads) {
-    mo_context_options options = test_context_options();
-    options.thread_count = threads;
-    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-  }
-  ~Context() { mo_context_destroy(context_); }
-  Context(const Context &) = delete;
-  Context &operator=(const Context &) = delete;
-  operator mo_context_t *() const { return context_; }
-
- private:
-  mo_context_t *context_ = nullptr;
 };
 
 // Everything one call needs, with sources drawn from a fixed seed and poisoned destinations.

@@ -13,8 +13,11 @@
 #include "attention_buffer.h"
 #include "modelout/context.h"
 #include "softmax_shim.h"
+#include "tests/support/scoped_context.h"
 
 namespace {
+
+using test_support::Context;
 
 const double kInfinity = std::numeric_limits<double>::infinity();
 const mo_dtype_t kDtypes[] = {MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16};
@@ -30,22 +33,6 @@ struct Case {
   bool in_place = false;
   double spread = 4;
   int32_t threads = 2;
-};
-
-class Context {
- public:
-  explicit Context(int32_t threads) {
-    mo_context_options options = test_context_options();
-    options.thread_count = threads;
-    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-  }
-  ~Context() { mo_context_destroy(context_); }
-  Context(const Context &) = delete;
-  Context &operator=(const Context &) = delete;
-  operator mo_context_t *() const { return context_; }
-
- private:
-  mo_context_t *context_ = nullptr;
 };
 
 struct Problem {
