@@ -70,17 +70,34 @@ def read_shapes(path):
                 yield words[0], *map(int, words[1:])
 
 
-def main():
+def parser_of(description, shapes):
+    """What the comparisons of both kinds of attention take; `shapes` is their file in bench/shapes."""
     here = os.path.dirname(os.path.abspath(__file__))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", default=os.path.join(here, "../../build/lib/libmodelout.so"))
-    parser.add_argument("--shapes", default=os.path.join(here, "../shapes/attention.txt"))
+    parser.add_argument("--shapes", default=os.path.join(here, "../shapes", shapes))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.06, help="length of a stretch")
     parser.add_argument("--only", default="", help="shapes whose name contains this")
     parser.add_argument("--json", help="write the results to this file")
-    arguments = parser.parse_args()
+    return parser
+
+
+def finish(arguments, rivals, results):
+    """Prints a line for each rival and writes the report."""
+    for rival in rivals:
+        ratios = [r["ratio"] for r in results if r["rival"] == rival]
+        if ratios:
+            mean = math.exp(statistics.fmean(map(math.log, ratios)))
+            print(f"{rival}: geometric mean {mean:.2f}, worst {min(ratios):.2f} over {len(ratios)} shapes")
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump({"torch": torch.__version__, "threads": arguments.threads, "results": results}, file, indent=1)
+
+
+def main():
+    arguments = parser_of(__doc__, "attention.txt").parse_args()
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(1)
@@ -121,14 +138,7 @@ def main():
                 result = {"shape": label, "rival": rival, "modelout_us": own * 1e6, "rival_us": other * 1e6, "ratio": ratio}
                 results.append({**result, "gflops": flops / own * 1e-9})
                 print(f"{label:42} {rival:6} {own * 1e6:12.1f} {other * 1e6:10.1f} {ratio:6.2f} {flops / own * 1e-9:8.1f}", flush=True)
-    for rival in ("eager", "sdpa"):
-        ratios = [r["ratio"] for r in results if r["rival"] == rival]
-        if ratios:
-            mean = math.exp(statistics.fmean(map(math.log, ratios)))
-            print(f"{rival}: geometric mean {mean:.2f}, worst {min(ratios):.2f} over {len(ratios)} shapes")
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"torch": torch.__version__, "threads": arguments.threads, "results": results}, file, indent=1)
+    finish(arguments, ("eager", "sdpa"), results)
 
 
 if __name__ == "__main__":

@@ -15,33 +15,21 @@ Timing as in attention_cpu.py; the ratio is rival / modelout.
 Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
 """
 
-import argparse
 import itertools
-import json
 import math
-import os
-import statistics
 from ctypes import pointer
 
 import torch
 
-from attention_cpu import compare, eager, read_shapes
+from attention_cpu import compare, eager, finish, parser_of, read_shapes
 from modelout_ctypes import DecodeAttentionParams, KvView, Ops, describe
 
 COLD_BYTES = 96 << 20
 
 
 def main():
-    here = os.path.dirname(os.path.abspath(__file__))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", default=os.path.join(here, "../../build/lib/libmodelout.so"))
-    parser.add_argument("--shapes", default=os.path.join(here, "../shapes/decode_attention.txt"))
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.06, help="length of a stretch")
-    parser.add_argument("--only", default="", help="shapes whose name contains this")
+    parser = parser_of(__doc__, "decode_attention.txt")
     parser.add_argument("--dtypes", default="float32,bfloat16")
-    parser.add_argument("--json", help="write the results to this file")
     arguments = parser.parse_args()
 
     torch.set_num_threads(arguments.threads)
@@ -114,14 +102,7 @@ def main():
                 results.append({"shape": label, "rival": rival, "modelout_us": own * 1e6, "rival_us": other * 1e6, "ratio": ratio,
                                 "read_gb_per_s": rate})
                 print(f"{label:44} {rival:8} {own * 1e6:12.1f} {other * 1e6:10.1f} {ratio:6.2f} {rate:6.1f}", flush=True)
-    for rival in ("sdpa", "dynamic", "eager"):
-        ratios = [r["ratio"] for r in results if r["rival"] == rival]
-        if ratios:
-            mean = math.exp(statistics.fmean(map(math.log, ratios)))
-            print(f"{rival}: geometric mean {mean:.2f}, worst {min(ratios):.2f} over {len(ratios)} shapes")
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"torch": torch.__version__, "threads": arguments.threads, "results": results}, file, indent=1)
+    finish(arguments, ("sdpa", "dynamic", "eager"), results)
 
 
 if __name__ == "__main__":

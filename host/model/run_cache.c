@@ -7,8 +7,7 @@
 #include "host/ops/check.h"
 #include "modelout/decode_attention.h"
 
-/* ---- Checks ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- Checks ------------------------------------------------------------------------------------------------------------- */
 
 /* Every layer holds the same tokens, and has room for the new ones. */
 static mo_status_t check_layers(const mo_model_t *model, const mo_run_shape *shape) {
@@ -138,8 +137,7 @@ mo_status_t mo_run_encoder_check(const mo_model_t *model, const mo_model_inputs 
   return mo_check_mask(model, "encoder_attention_mask", mask, &shape->encoder_masked);
 }
 
-/* ---- Making ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- Making ------------------------------------------------------------------------------------------------------------- */
 
 /* What the options leave open is the model's. `kinds` has room for every layer. */
 static mo_status_t create_self(const mo_model_t *model, const mo_cache_options *given, mo_cache_layer_options *kinds,
@@ -239,8 +237,7 @@ mo_status_t mo_model_create_cache(mo_model_t *model, const mo_cache_options *opt
   return mo_context_note(model->context, create_public(model, options, batch_size, max_length, cache));
 }
 
-/* ---- After the run
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- After the run ------------------------------------------------------------------------------------------------------ */
 
 void mo_run_cache_undo(const mo_run_cache *cache) {
   if (cache->self != NULL && cache->self_is_new) (void)mo_cache_reset(cache->self);

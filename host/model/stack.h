@@ -130,17 +130,10 @@ mo_status_t mo_stack_relative_bias(const mo_stack_run *run);
 /* From the product of query, key and value (B * S, ...) to the mixed values (B * S, heads * head size). */
 mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, const mo_tensor *product, const mo_tensor *mixed);
 
-/* ---- stack_decode.c: the same for a few new tokens over a cache, which is one call ---- */
-
-/* Whether it is: few enough tokens, and a cache whose extents are known. */
-bool mo_stack_decodes(const mo_stack_run *run);
-
-/* Turns and appends the new keys and values, and attends. Views as mo_attention takes them. */
-mo_status_t mo_stack_decode(const mo_stack_run *run, int64_t index, const mo_rotary *rotary, const mo_tensor *query,
-                            const mo_tensor *key, const mo_tensor *value, const mo_tensor *output);
-
-/* Over the keys and values of the encoder that the cross cache holds. */
-mo_status_t mo_stack_decode_cross(const mo_stack_run *run, int64_t index, const mo_tensor *query, const mo_tensor *output);
+/* From the queries (B * S, heads * head size) to the mixed values. Keys and values are made of encoder_hidden, or are in the
+ * cross cache. */
+mo_status_t mo_stack_cross_attention(const mo_stack_run *run, int64_t index, const mo_stack_layer *layer,
+                                     const mo_tensor *query, const mo_tensor *mixed);
 
 /* What both ways of a layer's attention share: its scale and window, and the part of a field's weights that belongs to the last
  * `key_length` keys; what lies before it is cleared. *view is dtype NONE if the weights are not wanted. */
@@ -155,11 +148,16 @@ mo_tensor mo_stack_last_columns(const mo_tensor *tensor, int64_t count);
 /* The relative bias of the run as it lies in the workspace. */
 mo_tensor mo_stack_bias(const mo_stack_run *run);
 
-/* ---- stack_attention.c again ---- */
+/* ---- stack_decode.c: the same for a few new tokens over a cache, which is one call ---- */
 
-/* From the queries (B * S, heads * head size) to the mixed values. Keys and values are made of encoder_hidden, or are in the
- * cross cache. */
-mo_status_t mo_stack_cross_attention(const mo_stack_run *run, int64_t index, const mo_stack_layer *layer,
-                                     const mo_tensor *query, const mo_tensor *mixed);
+/* Whether it is: few enough tokens, and a cache whose extents are known. */
+bool mo_stack_decodes(const mo_stack_run *run);
+
+/* Turns and appends the new keys and values, and attends. Views as mo_attention takes them. */
+mo_status_t mo_stack_decode(const mo_stack_run *run, int64_t index, const mo_rotary *rotary, const mo_tensor *query,
+                            const mo_tensor *key, const mo_tensor *value, const mo_tensor *output);
+
+/* Over the keys and values of the encoder that the cross cache holds. */
+mo_status_t mo_stack_decode_cross(const mo_stack_run *run, int64_t index, const mo_tensor *query, const mo_tensor *output);
 
 #endif

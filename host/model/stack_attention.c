@@ -9,8 +9,7 @@
 #include "modelout/decode_attention.h"
 #include "modelout/position_bias.h"
 
-/* ---- Views -----------------------------------------------------------------------------------------------------------------
- */
+/* ---- Views -------------------------------------------------------------------------------------------------------------- */
 
 mo_tensor mo_stack_matrix(const mo_stack_run *run, void *data, int64_t rows, int64_t width) {
   return mo_device_tensor(run->stack->context, data, run->stack->dtype, 2, (int64_t[]){rows, width});
@@ -72,8 +71,7 @@ static mo_tensor rotary_table(const mo_stack *stack, bool sine) {
   return mo_device_tensor(stack->context, data, MO_DTYPE_FLOAT32, 2, (int64_t[]){stack->rotary_count, pairs});
 }
 
-/* ---- One attention ---------------------------------------------------------------------------------------------------------
- */
+/* ---- One attention ------------------------------------------------------------------------------------------------------ */
 
 float mo_stack_attention_scale(const mo_stack_config *config, int64_t index) {
   const float scale = config->attention_scale != 0.0f ? config->attention_scale : 1.0f / sqrtf((float)config->head_size);
@@ -169,8 +167,7 @@ mo_status_t mo_stack_relative_bias(const mo_stack_run *run) {
   return mo_position_bias(stack->context, &params);
 }
 
-/* ---- Keys and values through a cache
- * ----------------------------------------------------------------------------------------- */
+/* ---- Keys and values through a cache ------------------------------------------------------------------------------------ */
 
 /* Writes new tokens behind those of a layer and says what the layer then holds. A layer that was never written has no extents
  * yet: its first update gives them (and counts, which mo_stack_commit leaves alone). */
@@ -231,8 +228,7 @@ mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, cons
   return attend(run, index, &query, &source, &output);
 }
 
-/* ---- Cross attention
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- Cross attention ---------------------------------------------------------------------------------------------------- */
 
 /* Keys and values of the encoder's hidden states: one product, for as long as nothing else is in that memory. */
 static mo_status_t make_cross(const mo_stack_run *run, const mo_stack_layer *layer, mo_tensor *key, mo_tensor *value) {

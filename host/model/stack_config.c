@@ -92,8 +92,7 @@ mo_status_t mo_stack_config_read(const mo_config_t *config, const mo_stack_keys 
   return mo_activation_from_name(activation, &stack->activation);
 }
 
-/* ---- Rotary embedding ------------------------------------------------------------------------------------------------------
- */
+/* ---- Rotary embedding --------------------------------------------------------------------------------------------------- */
 
 static const struct {
   const char *name;

@@ -8,8 +8,7 @@
 
 #define ROTARY_POSITIONS ((int64_t)8192) /* tables made when the model is loaded; longer sequences grow them */
 
-/* ---- Embeddings ------------------------------------------------------------------------------------------------------------
- */
+/* ---- Embeddings --------------------------------------------------------------------------------------------------------- */
 
 static mo_status_t load_table(mo_loader *loader, const char *stem, int64_t rows, int64_t columns, mo_weight *weight) {
   char name[MO_PARAMETER_NAME_BYTES];
@@ -55,8 +54,7 @@ static mo_status_t load_embeddings(mo_stack *stack, mo_loader *loader, const mo_
   return mo_load_dense(loader, "", &names->projection, &projection, &stack->projection);
 }
 
-/* ---- Layers ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- Layers ------------------------------------------------------------------------------------------------------------- */
 
 static mo_status_t load_self_attention(mo_stack_layer *layer, mo_loader *loader, const mo_stack_config *config,
                                        const mo_stack_names *names, const char *prefix) {
@@ -129,8 +127,7 @@ static mo_status_t load_layer(mo_stack_layer *layer, mo_loader *loader, const mo
   return load_mlp(layer, loader, config, names, prefix);
 }
 
-/* ---- The whole -------------------------------------------------------------------------------------------------------------
- */
+/* ---- The whole ---------------------------------------------------------------------------------------------------------- */
 
 static mo_status_t load_rest(mo_stack *stack, mo_loader *loader, const mo_stack_names *names) {
   const mo_stack_config *config = &stack->config;
@@ -187,8 +184,7 @@ void mo_stack_release(mo_stack *stack) {
   stack->rotary_tables = NULL;
 }
 
-/* ---- Rotary tables ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Rotary tables ------------------------------------------------------------------------------------------------------ */
 
 static mo_status_t make_tables(mo_stack *stack, int64_t count, int64_t length, void *tables) {
   const int64_t elements = count * (stack->config.rotary.rotary_dim / 2);

@@ -5,8 +5,7 @@
 #include "modelout/embedding.h"
 #include "modelout/gate.h"
 
-/* ---- Workspace -------------------------------------------------------------------------------------------------------------
- */
+/* ---- Workspace ---------------------------------------------------------------------------------------------------------- */
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -40,8 +39,7 @@ void mo_stack_carve(const mo_stack *stack, const mo_stack_inputs *inputs, mo_are
         mo_arena_carve(arena, (size_t)(config->head_count * inputs->sequence_length * inputs->key_length) * element);
 }
 
-/* ---- Embeddings ------------------------------------------------------------------------------------------------------------
- */
+/* ---- Embeddings --------------------------------------------------------------------------------------------------------- */
 
 static mo_tensor token_matrix(const mo_stack_run *run, void *data, int64_t width) {
   return mo_stack_matrix(run, data, run->tokens, width);
@@ -124,8 +122,7 @@ static mo_status_t embed(const mo_stack_run *run, const mo_tensor *destination) 
   return mo_embedding(stack->context, &positions);
 }
 
-/* ---- Layers ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- Layers ------------------------------------------------------------------------------------------------------------- */
 
 static mo_status_t norm(const mo_stack_run *run, const mo_norm_weights *weights, const mo_tensor *output,
                         const mo_tensor *input, const mo_tensor *residual) {
@@ -218,8 +215,7 @@ static mo_status_t run_norms_before(const mo_stack_run *run, int64_t index, cons
   return feed_forward(run, layer, destination, &normed, destination);
 }
 
-/* ---- The whole -------------------------------------------------------------------------------------------------------------
- */
+/* ---- The whole ---------------------------------------------------------------------------------------------------------- */
 
 /* Where hidden state `index` is to be written: its field, the field of the last one, or the workspace. */
 static mo_tensor hidden_destination(const mo_stack_run *run, int64_t index) {
