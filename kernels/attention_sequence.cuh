@@ -7,8 +7,8 @@
 #ifndef MO_KERNELS_ATTENTION_SEQUENCE_CUH
 #define MO_KERNELS_ATTENTION_SEQUENCE_CUH
 
-#include "host/core/kv_quantise.h"
 #include "kernels/attention.h"
+#include "kernels/kv_code.cuh"
 #include "kernels/kv_place.cuh"
 #include "kernels/vector.cuh"
 
@@ -72,22 +72,12 @@ __device__ __forceinline__ void mo_write_sequence(const mo_attention_kernel_args
   to.at(7) = args.weight_rows > 0 ? query_count - args.weight_rows : 0;
 }
 
-/* Eight codes of quantised storage times the scale of their group. Branch-free, so that eight of them are one burst of
- * arithmetic; the same values as mo_kv_from_e4m3 and a conversion from int8 give. */
+/* Eight codes of quantised storage times the scale of their group. */
 __device__ __forceinline__ void mo_dequantise8(uint2 codes, bool is_int8, float scale, float (&values)[8]) {
   const uint32_t words[2] = {codes.x, codes.y};
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
-    const uint32_t code = words[i / 4] >> (i % 4 * 8) & 0xFFu;
-    if (is_int8) {
-      /* 2^23 + 128 + code: the last bits of a float are an integer */
-      values[i] = (__uint_as_float(0x4B000000u | (code ^ 0x80u)) - 8388736.0f) * scale;
-    } else {
-      /* e4m3's exponent and fraction in the place of float32's: too small by 2^120, also where they are subnormal */
-      const uint32_t magnitude = code & 0x7Fu;
-      const float value = __uint_as_float((code & 0x80u) << 24 | magnitude << 20) * 1.329227995784916e36f;
-      values[i] = (magnitude == 0x7Fu ? __uint_as_float(0x7FC00000u) : value) * scale;
-    }
+    values[i] = mo_kv_value(static_cast<uint8_t>(words[i / 4] >> (i % 4 * 8) & 0xFFu), is_int8) * scale;
   }
 }
 
@@ -102,8 +92,7 @@ __device__ __forceinline__ int64_t mo_cached_offset(const mo_attention_kernel_ar
 template <typename T>
 __device__ __forceinline__ float mo_dequantise_one(const void *data, mo_dtype_t stored, int64_t index, float scale) {
   const uint8_t code = static_cast<const uint8_t *>(data)[index];
-  const float value = stored == MO_DTYPE_INT8 ? static_cast<float>(static_cast<int8_t>(code)) : mo_kv_from_e4m3(code);
-  return mo_to_float(mo_from_float<T>(value * scale));
+  return mo_to_float(mo_from_float<T>(mo_kv_value(code, stored == MO_DTYPE_INT8) * scale));
 }
 
 #endif

@@ -58,7 +58,7 @@ __device__ __forceinline__ float load_value(const mo_decode_kernel_args &args, i
   const float scale = static_cast<const float *>(
       args.value.scale
           .data)[mo_kv_offset(args.value.scale, place.block, kv_head, place.slot) + d / (args.value.size / args.value.groups)];
-  return scale * (args.stored_dtype == MO_DTYPE_INT8 ? static_cast<float>(static_cast<int8_t>(code)) : mo_kv_from_e4m3(code));
+  return scale * mo_kv_value(code, args.stored_dtype == MO_DTYPE_INT8);
 }
 
 /* Output and log-sum-exp of one row. A row without visible keys is the mean of what it holds. */
@@ -218,6 +218,25 @@ int choose_parts(int64_t blocks, int64_t most, int64_t places) {
 
 size_t align(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
+/* Bytes of scratch memory; with `memory` its parts are handed out. */
+size_t carve(mo_decode_kernel_args *args, void *memory) {
+  const size_t states =
+      static_cast<size_t>(args->batch * args->key_value_heads * args->part_count) * static_cast<size_t>(args->row_count);
+  const size_t score_rows = args->weights == nullptr
+                                ? 0
+                                : static_cast<size_t>(args->batch) * static_cast<size_t>(mo_decode_slot_count(*args)) *
+                                      static_cast<size_t>(args->tokens - args->first_weight_row);
+  const size_t sums_bytes = align(states * static_cast<size_t>(args->value.size) * sizeof(float));
+  const size_t states_bytes = align(states * 2 * sizeof(float));
+  if (memory != nullptr) {
+    char *const bytes = static_cast<char *>(memory);
+    args->sums = reinterpret_cast<float *>(bytes);
+    args->states = reinterpret_cast<float *>(bytes + sums_bytes);
+    if (args->weights != nullptr) args->scores = reinterpret_cast<float *>(bytes + sums_bytes + states_bytes);
+  }
+  return sums_bytes + states_bytes + align(score_rows * static_cast<size_t>(args->score_stride) * sizeof(float));
+}
+
 template <typename S>
 cudaError_t launch_vector(const mo_decode_kernel_args &args, cudaStream_t stream) {
   switch (vector_rows(args)) {
@@ -297,24 +316,11 @@ size_t mo_plan_decode_attention(mo_decode_kernel_args *args, int32_t multiproces
   args->part_count = choose_parts(heads * args->row_tiles, most, multiprocessor_count * per_multiprocessor);
 
   args->score_stride = (args->rules.key_limit + 31) / 32 * 32;
-  const size_t states = static_cast<size_t>(heads * args->part_count * args->row_count);
-  const size_t score_rows = args->weights == nullptr
-                                ? 0
-                                : static_cast<size_t>(args->batch) * static_cast<size_t>(mo_decode_slot_count(*args)) *
-                                      static_cast<size_t>(args->tokens - args->first_weight_row);
-  return align(states * static_cast<size_t>(args->value.size) * sizeof(float)) + align(states * 2 * sizeof(float)) +
-         align(score_rows * static_cast<size_t>(args->score_stride) * sizeof(float));
+  return carve(args, nullptr);
 }
 
 cudaError_t mo_launch_decode_attention(mo_decode_kernel_args *args, void *scratch, cudaStream_t stream) {
-  const size_t states =
-      static_cast<size_t>(args->batch * args->key_value_heads * args->part_count) * static_cast<size_t>(args->row_count);
-  char *memory = static_cast<char *>(scratch);
-  args->sums = reinterpret_cast<float *>(memory);
-  memory += align(states * static_cast<size_t>(args->value.size) * sizeof(float));
-  args->states = reinterpret_cast<float *>(memory);
-  memory += align(states * 2 * sizeof(float));
-  if (args->weights != nullptr) args->scores = reinterpret_cast<float *>(memory);
+  carve(args, scratch);
   if (args->row_tiles > 1 && args->new_key.data != nullptr) {
     const cudaError_t error = launch_append(*args, stream);
     if (error != cudaSuccess) return error;

@@ -289,7 +289,7 @@ struct Block {
   __device__ __forceinline__ static void unpack_words(const uint32_t *words, int count, float *values) {
 #pragma unroll
     for (int i = 0; i < 4 * count; ++i)
-      values[i] = mo_decode_code(S{static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)) & 0xFFu)});
+      values[i] = mo_kv_value(S{static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)) & 0xFFu)});
   }
   __device__ __forceinline__ static void unpack16(const char *address, float (&values)[16]) {
     const uint4 raw = mo_load16(address);

@@ -8,6 +8,7 @@
 #include <cfloat>
 
 #include "kernels/decode_attention.h"
+#include "kernels/kv_code.cuh"
 #include "kernels/kv_head.cuh"
 
 constexpr float mo_decode_log2_e = 1.44269504088896341f;
@@ -122,24 +123,6 @@ __device__ __forceinline__ bool mo_decode_is_plain(const mo_decode_kernel_args &
 }
 
 /* ---- Keys and values on their way into shared memory ---- */
-
-/* One stored byte. */
-struct mo_int8_code {
-  uint8_t bits;
-};
-struct mo_e4m3_code {
-  uint8_t bits;
-};
-/* An integer in the low bits of 2^23 is itself plus 2^23: one subtraction instead of a conversion. */
-__device__ __forceinline__ float mo_decode_code(mo_int8_code x) {
-  return __uint_as_float(0x4B000000u | (x.bits ^ 0x80u)) - 8388736.0f;
-}
-/* Exponent and fraction in their places are 2^-120 of the value, also where it is subnormal. */
-__device__ __forceinline__ float mo_decode_code(mo_e4m3_code x) {
-  const uint32_t magnitude = x.bits & 0x7Fu, sign = static_cast<uint32_t>(x.bits & 0x80u) << 24;
-  const float value = __uint_as_float(sign | magnitude << 20) * 0x1p120f;
-  return magnitude == 0x7Fu ? __uint_as_float(sign | 0x7FC00000u) : value;
-}
 
 /* Where rows of a tile go: the first one, the bytes from row to row, the chunks of 16 bytes that a row has there. */
 struct mo_decode_rows {

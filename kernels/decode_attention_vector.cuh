@@ -40,7 +40,7 @@ __device__ __forceinline__ void unpack(const char *address, float (&values)[per_
     const uint4 raw = mo_load16(address);
     const uint32_t words[4] = {raw.x, raw.y, raw.z, raw.w};
 #pragma unroll
-    for (int i = 0; i < 16; ++i) values[i] = mo_decode_code(S{static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)) & 0xFFu)});
+    for (int i = 0; i < 16; ++i) values[i] = mo_kv_value(S{static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)) & 0xFFu)});
   } else {
     mo_load_vector(reinterpret_cast<const S *>(address), values);
   }

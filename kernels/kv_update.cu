@@ -7,6 +7,7 @@
  * warp's own floats in shared memory, because a pair's partner and a group's largest magnitude belong to other lanes.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/kv_code.cuh"
 #include "kernels/kv_update.h"
 
 #include "kernels/arch/launch.cuh"
@@ -102,8 +103,7 @@ __global__ void __launch_bounds__(kThreads)
   const int width = source.groups == 0 ? 1 : source.size / source.groups;
   for (int i = lane; i < source.size; i += 32) {
     const uint8_t bits = static_cast<const uint8_t *>(source.stored.data)[at + i];
-    const float quotient =
-        args.source_dtype == MO_DTYPE_INT8 ? static_cast<float>(static_cast<int8_t>(bits)) : mo_kv_from_e4m3(bits);
+    const float quotient = mo_kv_value(bits, args.source_dtype == MO_DTYPE_INT8);
     mo_store_one(destination.stored.data, args.destination_dtype, to + i, quotient * source_scales[i / width]);
   }
 }
