@@ -185,13 +185,14 @@ struct Accumulator {
 };
 
 /* Blocks that must fit a multiprocessor: as many as go without spills. */
-template <int Columns>
-constexpr int min_blocks = Columns == 2   ? 5
-                           : Columns == 4 ? 6
-                                          : 4;
+template <int Columns, bool WithWeights>
+constexpr int min_blocks = Columns <= 4  ? 5
+                           : WithWeights ? 3
+                                         : 4;
 
 template <typename T, int Columns, bool WithWeights>
-__global__ void __launch_bounds__(kThreads, min_blocks<Columns>) attention_plain_kernel(mo_attention_kernel_args args) {
+__global__ void __launch_bounds__(kThreads, min_blocks<Columns, WithWeights>)
+    attention_plain_kernel(mo_attention_kernel_args args) {
   const int64_t first_row = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * kRows;
   if (threadIdx.x == 0) mo_write_sequence(args, blockIdx.z, place_of_sequence(args));
   __syncthreads();
