@@ -187,6 +187,7 @@ static mo_status_t create(mo_context_t *context, const mo_cache_options *options
   MO_TRY(check_options(options));
   MO_TRY(mo_cache_allocate(context, &cache));
   cache->kind = options->kind;
+  cache->keeps_addresses = options->keeps_addresses;
   cache->grows = options->layer_count == 0 && options->kind != MO_CACHE_PAGED;
   cache->batch = options->batch_size > 0 ? options->batch_size : -1;
   cache->batch_given = options->batch_size > 0;

@@ -74,6 +74,7 @@ struct mo_cache {
   mo_cache_layer defaults; /* what a layer that is made later begins as */
   mo_cache_layer **layers;
   int64_t layer_count, layer_capacity;
+  bool keeps_addresses;
   bool grows;       /* layers are made when they are first updated */
   int64_t batch;    /* -1: not known yet */
   bool batch_given; /* by the options */

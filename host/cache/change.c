@@ -113,6 +113,7 @@ static mo_status_t copy_single(const mo_cache_t *cache, mo_cache_t **result) {
   copy->kind = cache->kind;
   copy->defaults = cache->defaults;
   copy->grows = cache->grows;
+  copy->keeps_addresses = cache->keeps_addresses;
   copy->batch = cache->batch;
   copy->batch_given = cache->batch_given;
   copy->max_length = cache->max_length;

@@ -14,6 +14,7 @@ typedef struct rows_change {
   mo_tensor rows;          /* (count) int32 on the device */
   mo_cache_block **blocks; /* spare ones */
   int64_t block_count, block_capacity;
+  size_t block_bytes; /* what a spare one has at least */
   mo_paged_change *paged;
 } rows_change;
 
@@ -41,17 +42,17 @@ static mo_status_t upload_rows(rows_change *change, const int64_t *rows) {
 }
 
 static bool is_in_place(const rows_change *change, const mo_cache_layer *layer) {
-  return mo_cache_kind_is_static(layer->kind) && layer->batch == change->count;
+  const bool keeps = change->cache->keeps_addresses && !mo_cache_block_is_shared(layer->block);
+  return (mo_cache_kind_is_static(layer->kind) || keeps) && layer->batch == change->count;
 }
 
 /* True if the layer's present block can serve the layers after it, once it was gathered from. */
-static bool leaves_spare(const rows_change *change, const mo_cache_layer *layer, size_t bytes) {
-  return is_in_place(change, layer) || (!mo_cache_block_is_shared(layer->block) && layer->block->bytes >= bytes);
+static bool leaves_spare(const rows_change *change, const mo_cache_layer *layer) {
+  return is_in_place(change, layer) || (!mo_cache_block_is_shared(layer->block) && layer->block->bytes >= change->block_bytes);
 }
 
 static mo_status_t allocate_blocks(rows_change *change) {
   mo_cache_t *cache = change->cache;
-  size_t largest = 0;
   int64_t needed = 0;
   bool spare = false;
   for (int64_t i = 0; i < cache->layer_count; i++) {
@@ -59,19 +60,19 @@ static mo_status_t allocate_blocks(rows_change *change) {
     size_t bytes;
     if (layer->block == NULL) continue;
     MO_TRY(mo_cache_block_bytes(&layer->extents, change->count, layer->capacity, &bytes));
-    if (bytes > largest) largest = bytes;
+    if (bytes > change->block_bytes) change->block_bytes = bytes;
     if (mo_cache_kind_is_static(layer->kind)) MO_TRY(mo_cache_need_zeros(cache, layer));
   }
   for (int64_t i = 0; i < cache->layer_count; i++) {
     if (cache->layers[i]->block == NULL) continue;
     if (!spare) needed++;
-    spare = leaves_spare(change, cache->layers[i], largest);
+    spare = leaves_spare(change, cache->layers[i]);
   }
   change->block_capacity = needed + 1;
   change->blocks = mo_host_allocate(cache->context, (size_t)change->block_capacity * sizeof *change->blocks);
   if (change->blocks == NULL) return MO_STATUS_OUT_OF_MEMORY;
   for (int64_t i = 0; i < needed; i++) {
-    MO_TRY(mo_cache_block_create(cache->context, largest, &change->blocks[i]));
+    MO_TRY(mo_cache_block_create(cache->context, change->block_bytes, &change->blocks[i]));
     change->block_count++;
   }
   return MO_STATUS_OK;
@@ -86,7 +87,7 @@ static mo_status_t begin(rows_change *change, const int64_t *rows) {
   return allocate_blocks(change);
 }
 
-/* The layer's tokens go to a spare block; a static layer of as many rows as before takes them back. */
+/* The layer's tokens go to a spare block; a layer that stays in its memory takes them back. */
 static mo_status_t change_layer(rows_change *change, mo_cache_layer *layer) {
   mo_cache_t *cache = change->cache;
   mo_cache_layer next = *layer;
@@ -115,8 +116,8 @@ static mo_status_t change_layer(rows_change *change, mo_cache_layer *layer) {
     next.staging = NULL;
     next.staging_capacity = 0;
   }
-  if (mo_cache_block_is_shared(layer->block) || layer->block->bytes < next.block->bytes) mo_cache_block_release(layer->block);
-  else change->blocks[change->block_count++] = layer->block;
+  if (leaves_spare(change, layer)) change->blocks[change->block_count++] = layer->block;
+  else mo_cache_block_release(layer->block);
   *layer = next;
   return MO_STATUS_OK;
 }

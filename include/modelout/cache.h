@@ -86,6 +86,8 @@ typedef struct mo_cache_options {
   int64_t
       group_size; /* quantised storage: elements per scale, a divisor of head_dim; 0: head_dim (one scale per token and head) */
   mo_page_pool_t *page_pool; /* paged: required, retained; it gives layers, heads, head_dim and dtypes */
+  bool keeps_addresses; /* reorder and select leave a layer in its memory where the number of rows stays and nobody shares it,
+                           as they do in static kinds, for a second copy of what it holds: a captured step goes on after them */
 } mo_cache_options;
 
 #define MO_CACHE_OPTIONS_INIT MO_STRUCT_INIT(mo_cache_options)
@@ -202,7 +204,8 @@ MO_API mo_status_t mo_cache_crop(mo_cache_t *cache, int64_t count);
 
 /* Rows become rows[0], rows[1], ... (beam search: the same number of rows; select: fewer; any order, repeats allowed). Host
  * memory. INDEX_ERROR: a row outside 0..B-1; INVALID_ARGUMENT: no rows. Does nothing, and looks at no row, while no layer has
- * tokens. A static cache keeps its addresses if the number of rows stays. A paged cache shares pages. */
+ * tokens. A static cache keeps its addresses if the number of rows stays, others by
+ * option. A paged cache shares pages. */
 MO_API mo_status_t mo_cache_reorder(mo_cache_t *cache, const int64_t *rows, int64_t count);
 /* batch_select_indices: mo_cache_reorder by another name, as in the original. */
 MO_API mo_status_t mo_cache_batch_select(mo_cache_t *cache, const int64_t *rows, int64_t count);

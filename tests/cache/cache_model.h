@@ -18,6 +18,7 @@ struct Setup {
   int64_t layers, batch, heads, key_size, value_size, window, max_length;
   mo_dtype_t dtype, storage;
   int64_t group_size;
+  bool keeps_addresses = false;
 };
 
 using Row = std::vector<int>;
@@ -109,6 +110,7 @@ inline mo_cache_options OptionsOf(const Setup &setup, mo_page_pool_t *pool) {
   options.window = setup.window;
   if (setup.kind == MO_CACHE_QUANTIZED) options.storage_dtype = setup.storage, options.group_size = setup.group_size;
   options.page_pool = pool;
+  options.keeps_addresses = setup.keeps_addresses;
   return options;
 }
 

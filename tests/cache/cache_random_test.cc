@@ -42,6 +42,7 @@ class Sequence {
     if (kind == MO_CACHE_QUANTIZED || (kind == MO_CACHE_PAGED && Pick(0, 1) == 1))
       setup_.storage = Pick(0, 1) == 1 ? MO_DTYPE_INT8 : MO_DTYPE_FLOAT8_E4M3;
     if (setup_.storage == MO_DTYPE_NONE) setup_.group_size = 0;
+    setup_.keeps_addresses = Once(2);
     if (kind == MO_CACHE_PAGED) MakePool();
     subjects_.reserve(3); /* references stay good */
     subjects_.push_back({});

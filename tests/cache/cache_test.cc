@@ -173,6 +173,36 @@ TEST_F(CacheTest, CopiesGoTheirOwnWay) {
   }
 }
 
+/* What a captured step needs of a reordered cache; a layer that somebody else looks at may not be written over. */
+TEST_F(CacheTest, RowsChangeInPlaceByOption) {
+  for (const bool keeps : {false, true}) {
+    mo_cache_options options = MO_CACHE_OPTIONS_INIT;
+    options.kind = MO_CACHE_DYNAMIC;
+    options.keeps_addresses = keeps;
+    mo_cache_t *cache = Make(options), *copy = nullptr;
+    DeviceTensor key(context_, MO_DTYPE_FLOAT32, {2, 1, 2, 1}, [](int64_t i) { return static_cast<float>(i); });
+    for (int64_t layer = 0; layer < 2; ++layer)
+      ASSERT_EQ(mo_cache_update(cache, layer, key.get(), key.get(), nullptr, nullptr, nullptr), MO_STATUS_OK);
+    const int64_t swap[2] = {1, 0};
+    const auto address = [cache](int64_t layer) {
+      mo_cache_entry entry;
+      EXPECT_EQ(mo_cache_read(cache, layer, &entry), MO_STATUS_OK) << mo_last_error();
+      return entry.view.key->data;
+    };
+    const void *before[2] = {address(0), address(1)};
+    ASSERT_EQ(mo_cache_reorder(cache, swap, 2), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(address(0) == before[0] && address(1) == before[1], keeps);
+    EXPECT_EQ(Stored(cache), Floats({2, 3, 0, 1}));
+    EXPECT_EQ(Stored(cache, 1), Floats({2, 3, 0, 1}));
+    ASSERT_EQ(mo_cache_copy(cache, &copy), MO_STATUS_OK) << mo_last_error();
+    ASSERT_EQ(mo_cache_reorder(cache, swap, 2), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(Stored(cache), Floats({0, 1, 2, 3}));
+    EXPECT_EQ(Stored(copy), Floats({2, 3, 0, 1}));
+    mo_cache_release(cache);
+    mo_cache_release(copy);
+  }
+}
+
 TEST_F(CacheTest, FromC) { EXPECT_EQ(shim_use_cache(context_), MO_STATUS_OK) << mo_last_error(); }
 
 }  // namespace
