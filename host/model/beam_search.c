@@ -1,9 +1,11 @@
 /* host/model/beam_search.c - beam search: of the continuations of all beams of an input the likeliest go on.
  *
- * The device makes log probabilities (mo_sample with log_softmax) and takes the best few of each row; those cross to the host,
- * which keeps the books. Per input and step the best (1 + end tokens) * beams continuations are looked at, at least 2 * beams,
- * so that enough are left when some end. Of the best `beams` of them those that end become finished sequences, with their log
- * probability / length^length_penalty; the best that do not end are the next beams, and the cache follows them.
+ * The device makes log probabilities (mo_sample with log_softmax) and takes the best few of each row, which is part of the
+ * step's recorded work; those cross to the host, which keeps the books, and sends back the ids of the next step and, where
+ * beams have changed their places, which row of the cache each goes on from. Per input and step the best (1 + end tokens) *
+ * beams continuations are looked at, at least 2 * beams, so that enough are left when some end. Of the best `beams` of them
+ * those that end become finished sequences, with their log probability / length^length_penalty; the best that do not end are
+ * the next beams, and the cache follows them.
  *
  * The rules, -1e9 as the score of what must not be chosen, and float32 for all of it: Transformers' _beam_search (4.51).
  *
@@ -13,6 +15,7 @@
 
 #include "host/model/generation.h"
 #include "modelout/sampling.h"
+#include "modelout/topk.h"
 
 #define NEVER (-1.0e9f)
 
@@ -39,9 +42,9 @@ typedef struct beam_state {
   beam *finished, *best;    /* (rows); `best` is where the next `finished` are built */
   continuation *candidates; /* (beams * kept), sorted by score */
   int64_t *reorder;         /* (rows) */
+  int64_t *ids;             /* (rows, kept), and behind it, as the device has them, */
   float *values;            /* (rows, kept) */
-  int64_t *ids;
-  bool all_end; /* every continuation of this step ends */
+  bool all_end;             /* every continuation of this step ends */
   void *memory;
   size_t bytes;
 } beam_state;
@@ -66,8 +69,8 @@ static void carve(beam_state *s, mo_arena *arena) {
   s->best = carve_beams(s->g, arena);
   s->candidates = mo_arena_carve(arena, (size_t)s->beams * kept * sizeof *s->candidates);
   s->reorder = mo_arena_carve(arena, rows * sizeof *s->reorder);
-  s->values = mo_arena_carve(arena, rows * kept * sizeof *s->values);
-  s->ids = mo_arena_carve(arena, rows * kept * sizeof *s->ids);
+  s->ids = mo_arena_carve(arena, rows * kept * (sizeof *s->ids + sizeof *s->values));
+  s->values = s->ids != NULL ? (float *)(s->ids + rows * kept) : NULL;
 }
 
 static void assign(beam *to, const beam *from) {
@@ -87,34 +90,35 @@ static void extend(beam *to, const beam *from, const continuation *c, int64_t ro
 
 /* ---- A step on the device ------------------------------------------------------------------------------------------------ */
 
-/* Log probabilities of the step, and the best `kept` of each row on the host. */
-static mo_status_t score(beam_state *s, int64_t step, const mo_tensor *logits) {
-  mo_generation *g = s->g;
+/* Runs the model; log probabilities, and the best few of each row. */
+static mo_status_t run_and_score(mo_generation *g, int64_t step, void *state) {
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
-  mo_tensor scores;
-  mo_host_view values, ids;
-  MO_TRY(mo_generation_step_scores(g, &scores));
-  mo_field *field = g->scores.items[g->scores.count - 1], *shown = NULL;
+  mo_topk_params best = MO_TOPK_PARAMS_INIT;
+  mo_tensor logits, scores;
+  (void)state;
+  MO_TRY(mo_generation_run(g, step, &logits));
+  MO_TRY(mo_generation_scores(g, step, &scores));
   params.tokens = &g->next;
   params.scores = &scores;
   params.log_softmax = true;
-  params.logits = logits;
+  params.logits = &logits;
   params.lengths = &g->lengths;
   params.positions = &g->next_positions;
   if (g->settings.end_token_count > 0 && step < g->settings.min_new_tokens) params.suppressed_tokens = &g->end_tokens;
-  mo_status_t status = mo_sample(g->context, &params);
-  /* A field counts as written when it is made: this one is made now. */
-  if (status == MO_STATUS_OK) status = mo_field_create_tensor(g->context, &scores, NULL, NULL, &shown);
-  if (status == MO_STATUS_OK) status = mo_field_read_top_k(shown, s->kept, &values, &ids);
-  if (status == MO_STATUS_OK) {
-    memcpy(s->values, values.data, (size_t)(g->rows * s->kept) * sizeof *s->values);
-    memcpy(s->ids, ids.data, (size_t)(g->rows * s->kept) * sizeof *s->ids);
-  }
-  mo_field_release(shown);
-  if (!g->settings.keeps_scores) {
-    g->scores.count--;
-    mo_field_release(field);
-  }
+  MO_TRY(mo_sample(g->context, &params));
+  best.input = &scores;
+  best.values = &g->best_values;
+  best.indices = &g->best_ids;
+  return mo_topk(g->context, &best);
+}
+
+/* The candidates cross to the host: the one copy of a step, and the one wait. */
+static mo_status_t fetch(beam_state *s) {
+  mo_generation *g = s->g;
+  mo_field *field = NULL;
+  MO_TRY(mo_field_create_tensor(g->context, &g->best, NULL, NULL, &field));
+  const mo_status_t status = mo_field_read_into(field, NULL, 0, s->ids, (size_t)mo_tensor_bytes(&g->best));
+  mo_field_release(field);
   return status;
 }
 
@@ -212,6 +216,16 @@ static void swap(beam **a, beam **b) {
   *b = kept;
 }
 
+/* The cache goes with the beams. That of the encoder's keys and values is the same for all beams of an input, which is where
+ * they stay. */
+static mo_status_t follow(beam_state *s) {
+  mo_generation *g = s->g;
+  bool stays = true;
+  for (int64_t row = 0; row < g->rows; row++) stays &= s->reorder[row] == row;
+  MO_TRY(mo_generation_count(g)); /* which tokens there are to move */
+  return stays ? MO_STATUS_OK : mo_cache_reorder(mo_cache_self(g->cache), s->reorder, g->rows);
+}
+
 static mo_status_t advance(beam_state *s, int64_t step) {
   mo_generation *g = s->g;
   s->all_end = true;
@@ -225,7 +239,7 @@ static mo_status_t advance(beam_state *s, int64_t step) {
   }
   swap(&s->running, &s->next);
   swap(&s->finished, &s->best);
-  MO_TRY(mo_cache_reorder(g->cache, s->reorder, g->rows));
+  MO_TRY(follow(s));
   for (int64_t row = 0; row < g->rows; row++) g->chosen[row] = s->running[row].tokens[step];
   MO_TRY(mo_context_copy_to_device(g->context, g->next.data, g->chosen, (size_t)g->rows * sizeof *g->chosen));
   return mo_context_synchronize(g->context); /* `chosen` is written again */
@@ -303,10 +317,8 @@ static mo_status_t search(beam_state *s, mo_output **output) {
   for (int64_t row = 0; row < g->rows; row++) s->running[row].score = row % s->beams == 0 ? 0.0f : NEVER; /* all the same */
   bool open = true;
   for (int64_t step = 0; open && step < g->settings.max_new_tokens; step++) {
-    mo_tensor logits;
-    MO_TRY(mo_generation_run(g, step, &logits));
-    MO_TRY(mo_generation_keep(g));
-    MO_TRY(score(s, step, &logits));
+    MO_TRY(mo_generation_do(g, step, run_and_score, NULL));
+    MO_TRY(fetch(s));
     MO_TRY(advance(s, step));
     open = may_improve(s, step + 1);
   }
@@ -314,12 +326,7 @@ static mo_status_t search(beam_state *s, mo_output **output) {
 }
 
 mo_status_t mo_beam_search(mo_generation *g, mo_output **output) {
-  const int64_t vocabulary = g->model->stack.config.vocab_size, ends = g->settings.end_token_count;
-  beam_state s = {.g = g, .beams = g->settings.beams};
-  s.kept = (ends > 1 ? 1 + ends : 2) * s.beams;
-  MO_CHECK(s.kept <= vocabulary, MO_STATUS_INVALID_ARGUMENT,
-           "%s: %lld beams look at %lld continuations, the vocabulary has %lld tokens", g->model->architecture.name,
-           (long long)s.beams, (long long)s.kept, (long long)vocabulary);
+  beam_state s = {.g = g, .beams = g->settings.beams, .kept = g->settings.candidates};
   mo_arena measure = {.base = NULL};
   carve(&s, &measure);
   s.bytes = measure.used;

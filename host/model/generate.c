@@ -12,17 +12,19 @@
 
 /* ---- A step -------------------------------------------------------------------------------------------------------------- */
 
-/* Chooses the next ids, and counts positions and lengths on. */
-static mo_status_t choose(mo_generation *g, int64_t step, const mo_tensor *logits) {
+/* Runs the model, chooses the next ids, and counts positions and lengths on. */
+static mo_status_t run_and_choose(mo_generation *g, int64_t step, void *state) {
   const mo_generation_options *options = g->options;
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
-  mo_tensor scores;
+  mo_tensor scores, logits;
+  (void)state;
+  MO_TRY(mo_generation_run(g, step, &logits));
   if (g->settings.keeps_scores) {
-    MO_TRY(mo_generation_step_scores(g, &scores));
+    MO_TRY(mo_generation_scores(g, step, &scores));
     params.scores = &scores;
   }
   params.tokens = &g->next;
-  params.logits = logits;
+  params.logits = &logits;
   params.temperature = options->temperature;
   params.top_k = options->top_k;
   params.top_p = options->top_p;
@@ -38,44 +40,6 @@ static mo_status_t choose(mo_generation *g, int64_t step, const mo_tensor *logit
   params.lengths = &g->lengths;
   params.positions = &g->next_positions;
   return mo_sample(g->context, &params);
-}
-
-static mo_status_t run_and_choose(mo_generation *g, int64_t step) {
-  mo_tensor logits;
-  MO_TRY(mo_generation_run(g, step, &logits));
-  MO_TRY(mo_generation_keep(g));
-  return choose(g, step, &logits);
-}
-
-/* Steps that all do the same can be recorded: nothing is kept of them, and nothing depends on their number. */
-static bool may_record(const mo_generation *g) {
-  const mo_backend *backend = mo_context_backend(g->context);
-  const mo_generation_settings *settings = &g->settings;
-  return g->by_lengths && backend->graph_begin != NULL && !settings->keeps_scores && !settings->keeps_logits &&
-         !settings->keeps_hidden_states && settings->min_new_tokens == 0 &&
-         !mo_context_stream_is_capturing(g->context, mo_context_stream(g->context));
-}
-
-/* Records one step. The second decode step is the first that may: the one before it has allocated whatever it needs. A device
- * that cannot record goes on without; what is really wrong the plain step will say. */
-static void record(mo_generation *g) {
-  const mo_backend *backend = mo_context_backend(g->context);
-  void *state = mo_context_backend_state(g->context);
-  const mo_stream stream = mo_context_stream(g->context);
-  const int64_t uncounted = g->uncounted;
-  g->record_tried = true;
-  if (backend->graph_begin(state, stream) != MO_STATUS_OK) return;
-  const mo_status_t status = run_and_choose(g, 2);
-  if (backend->graph_end(state, stream, status == MO_STATUS_OK ? &g->graph : NULL) != MO_STATUS_OK) g->graph = NULL;
-  g->uncounted = uncounted; /* recorded, not run */
-}
-
-static mo_status_t do_step(mo_generation *g, int64_t step) {
-  const mo_backend *backend = mo_context_backend(g->context);
-  if (step >= 2 && !g->record_tried && may_record(g)) record(g);
-  if (g->graph == NULL) return run_and_choose(g, step);
-  g->uncounted++;
-  return backend->graph_launch(mo_context_backend_state(g->context), g->graph, mo_context_stream(g->context));
 }
 
 /* ---- The loop ------------------------------------------------------------------------------------------------------------ */
@@ -104,7 +68,7 @@ static bool take_chosen(mo_generation *g, int64_t step) {
 static mo_status_t search(mo_generation *g, mo_output **output) {
   int64_t steps = 0;
   for (bool open = true; open && steps < g->settings.max_new_tokens; steps++) {
-    MO_TRY(do_step(g, steps));
+    MO_TRY(mo_generation_do(g, steps, run_and_choose, NULL));
     MO_TRY(fetch(g));
     open = take_chosen(g, steps);
     if (g->options->callback != NULL) open &= g->options->callback(g->options->user_data, steps, g->chosen, g->batch_size);

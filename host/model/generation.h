@@ -1,7 +1,9 @@
 /* host/model/generation.h - what the files of generation share.
  *
  * generation_settings.c   options and the checkpoint's files become settings
- * generation_step.c       one step: the model's run, its inputs, what is kept of its output
+ * generation_step.c       one step: the model's run and its inputs
+ * generation_record.c     steps that all do the same, recorded once and launched from then on
+ * generation_keep.c       what is kept of the steps, and the output made of it
  * generate.c              greedy and sampling, and the public function
  * beam_search.c           beam search
  * generation_classes.c    the output classes
@@ -22,6 +24,7 @@ typedef struct mo_generation_settings {
   int64_t pad_token;
   int64_t start_token; /* of an encoder-decoder model; -1: none */
   int64_t beams, returned;
+  int64_t candidates; /* beam search: continuations looked at per row */
   float length_penalty;
   bool keeps_scores, keeps_logits, keeps_attentions, keeps_hidden_states;
   mo_request request; /* of every step */
@@ -44,7 +47,7 @@ typedef struct mo_generation {
   int64_t total_length;  /* prompt_length + max_new_tokens */
   bool masked;           /* some row is padded */
   bool takes_positions;  /* position_ids mean something to the model */
-  bool by_lengths;       /* decode steps take their places from the device */
+  bool by_lengths;       /* decode steps take their places from the device, and write to the same memory each time */
   mo_cache_t *cache;
 
   /* Host memory, one block. */
@@ -66,11 +69,14 @@ typedef struct mo_generation {
   mo_tensor next;                                     /* (rows) int64: the chosen ids */
   mo_tensor next_column;                              /* the same as (rows, 1) */
   mo_tensor next_positions, position_column, lengths; /* int32 */
-  mo_tensor step_counts, finished, end_tokens, device_mask;
+  mo_tensor step_counts, finished, end_tokens, device_mask, device_encoder_mask;
+  mo_tensor score_buffer;          /* (rows, vocabulary) float32: scores that need no memory of their own */
+  mo_tensor best_values, best_ids; /* (rows, candidates) */
+  mo_tensor best;                  /* the same two as bytes, ids first: what a step of beam search sends to the host */
 
   mo_output *step; /* of the last step */
   bool step_is_decode;
-  mo_graph graph;
+  mo_graph graph; /* NULL: none yet, or never */
   bool record_tried;
   int64_t uncounted; /* decode steps by lengths that the cache has not been told of */
   mo_field *encoder_outputs, *encoder_attentions, *encoder_hidden_states;
@@ -88,14 +94,34 @@ mo_status_t mo_generation_settings_make(const mo_model_t *model, const mo_genera
 mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs);
 void mo_generation_end(mo_generation *g);
 
+/* Whether a step writes to the memory of the step before it, so that what is kept of it must be copied. */
+bool mo_generation_reuses_memory(const mo_generation *g, int64_t step);
+
 /* Runs the model on the prompts, or (a later step) on `next`; its logits of the last position are (rows, vocabulary). */
 mo_status_t mo_generation_run(mo_generation *g, int64_t step, mo_tensor *logits);
 
-/* What the step leaves for the output; after mo_generation_run. */
-mo_status_t mo_generation_keep(mo_generation *g);
+/* Tells the cache of the tokens that steps by lengths have written. */
+mo_status_t mo_generation_count(mo_generation *g);
 
-/* Memory on the device that the field of a step owns, (rows, vocabulary) float32; counts it as kept in `fields`. */
-mo_status_t mo_generation_step_scores(mo_generation *g, mo_tensor *scores);
+/* ---- generation_record.c ---- */
+
+/* The whole of a step's work on the device, mo_generation_run first. It may be recorded: then it is called once for many
+ * launches, and must depend on the device's memory alone. */
+typedef mo_status_t (*mo_generation_work)(mo_generation *g, int64_t step, void *state);
+
+/* Does a step's work and keeps of it what is to be kept. */
+mo_status_t mo_generation_do(mo_generation *g, int64_t step, mo_generation_work work, void *state);
+
+/* ---- generation_keep.c ---- */
+
+/* Where the step's scores, (rows, vocabulary) float32, are to be written. */
+mo_status_t mo_generation_scores(mo_generation *g, int64_t step, mo_tensor *scores);
+
+/* What the step leaves for the output, after its work. */
+mo_status_t mo_generation_keep(mo_generation *g, int64_t step);
+
+/* Another view of a field's memory, which it keeps alive. */
+mo_status_t mo_generation_view(mo_generation *g, mo_field *field, const mo_tensor *view, mo_field **made);
 
 /* A tensor of host values as a field on the device. */
 mo_status_t mo_generation_field(mo_generation *g, const void *values, mo_dtype_t dtype, int32_t rank, const int64_t *shape,

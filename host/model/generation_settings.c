@@ -109,6 +109,10 @@ mo_status_t mo_generation_settings_make(const mo_model_t *model, const mo_genera
   settings->start_token = find_integer(model, "decoder_start_token_id");
   if (settings->start_token < 0) settings->start_token = find_integer(model, "bos_token_id");
   settings->beams = options->num_beams > 1 ? options->num_beams : 1;
+  settings->candidates = (settings->end_token_count > 1 ? 1 + settings->end_token_count : 2) * settings->beams;
+  MO_CHECK(settings->beams == 1 || settings->candidates <= model->stack.config.vocab_size, MO_STATUS_INVALID_ARGUMENT,
+           "%s: %" PRId64 " beams look at %" PRId64 " continuations, the vocabulary has %" PRId64 " tokens",
+           model->architecture.name, settings->beams, settings->candidates, model->stack.config.vocab_size);
   settings->returned = options->num_return_sequences > 0 ? options->num_return_sequences : 1;
   if (options->has_length_penalty) settings->length_penalty = options->length_penalty;
   return MO_STATUS_OK;

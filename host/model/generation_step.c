@@ -1,9 +1,9 @@
-/* host/model/generation_step.c - one step of a generation: the model's run, its inputs, and what is kept of its output.
+/* host/model/generation_step.c - one step of a generation: the model's run and its inputs.
  *
- * BY LENGTHS. On a device with memory of its own decode steps of a decoder-only model find their places through device memory:
- * cache_lengths, position_ids and a mask over all slots. Every step is then the same work, so that one recording serves all.
- * Else (on the host, with attentions, which have as many keys as there are tokens, and for encoder-decoder models) the host
- * says them anew in each step.
+ * BY LENGTHS. On a device with memory of its own decode steps find their places through device memory: cache_lengths,
+ * position_ids, a mask over all slots, and the mask of the encoder's tokens. Every step is then the same work on the same
+ * memory, so that one recording serves all. Else (on the host, and with attentions, which have as many keys as there are
+ * tokens) the host says them anew in each step.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -90,6 +90,12 @@ static mo_tensor column(const mo_generation *g, mo_arena *arena, mo_dtype_t dtyp
   return mo_device_tensor(g->context, memory, dtype, 1, &count);
 }
 
+static mo_tensor matrix(const mo_generation *g, mo_arena *arena, mo_dtype_t dtype, int64_t columns) {
+  const mo_tensor flat = column(g, arena, dtype, g->rows * columns);
+  return mo_tensor_reshaped(&flat, 2, (int64_t[]){g->rows, columns});
+}
+
+/* What has a value before the first step. */
 static void carve_device(mo_generation *g, int64_t slots, mo_arena *arena) {
   g->next = column(g, arena, MO_DTYPE_INT64, g->rows);
   g->next_column = mo_tensor_reshaped(&g->next, 2, (int64_t[]){g->rows, 1});
@@ -99,10 +105,22 @@ static void carve_device(mo_generation *g, int64_t slots, mo_arena *arena) {
   g->step_counts = column(g, arena, MO_DTYPE_INT64, g->rows);
   g->finished = column(g, arena, MO_DTYPE_BOOL, g->rows);
   g->end_tokens = column(g, arena, MO_DTYPE_INT64, g->settings.end_token_count);
-  if (g->by_lengths && g->masked) {
-    g->device_mask = column(g, arena, MO_DTYPE_BOOL, g->rows * slots);
-    g->device_mask = mo_tensor_reshaped(&g->device_mask, 2, (int64_t[]){g->rows, slots});
-  }
+  if (g->by_lengths && g->masked) g->device_mask = matrix(g, arena, MO_DTYPE_BOOL, slots);
+  if (g->by_lengths && g->encoder_mask != NULL) g->device_encoder_mask = matrix(g, arena, MO_DTYPE_BOOL, g->encoder_length);
+}
+
+/* The steps' own, which they write before they read. */
+static void carve_results(mo_generation *g, mo_arena *arena) {
+  const int64_t count = g->settings.candidates, id_bytes = (int64_t)sizeof(int64_t);
+  if (g->settings.beams > 1 || (g->by_lengths && g->settings.keeps_scores))
+    g->score_buffer = matrix(g, arena, MO_DTYPE_FLOAT32, g->model->stack.config.vocab_size);
+  if (g->settings.beams == 1) return;
+  g->best = matrix(g, arena, MO_DTYPE_UINT8, count * (id_bytes + (int64_t)sizeof(float)));
+  const int64_t shape[2] = {g->rows, count};
+  char *const memory = g->best.data;
+  g->best_ids = mo_device_tensor(g->context, memory, MO_DTYPE_INT64, 2, shape);
+  g->best_values =
+      mo_device_tensor(g->context, memory != NULL ? memory + g->rows * count * id_bytes : NULL, MO_DTYPE_FLOAT32, 2, shape);
 }
 
 static void *address_in(void *staging, const mo_generation *g, const mo_tensor *tensor) {
@@ -129,6 +147,8 @@ static mo_status_t fill_device(mo_generation *g, int64_t slots, size_t bytes) {
       mask[i] = token >= g->prompt_length || g->mask[i / slots * g->total_length + token];
     }
   }
+  if (g->device_encoder_mask.dtype != MO_DTYPE_NONE)
+    memcpy(address_in(staging, g, &g->device_encoder_mask), g->encoder_mask, (size_t)(g->rows * g->encoder_length));
   mo_status_t status = mo_context_copy_to_device(g->context, g->device_block, staging, bytes);
   const mo_status_t waited = mo_context_synchronize(g->context);
   mo_host_free(g->context, staging, bytes);
@@ -137,12 +157,15 @@ static mo_status_t fill_device(mo_generation *g, int64_t slots, size_t bytes) {
 
 static mo_status_t make_cache(mo_generation *g, int64_t *slots) {
   mo_cache_options options = MO_CACHE_OPTIONS_INIT;
-  if (g->by_lengths) options.kind = MO_CACHE_DYNAMIC; /* tokens stay in their slots, also where the attention slides */
+  if (g->by_lengths) {
+    options.kind = MO_CACHE_DYNAMIC; /* tokens stay in their slots, also where the attention slides */
+    options.keeps_addresses = g->settings.beams > 1;
+  }
   MO_TRY(mo_model_create_cache(g->model, &options, g->rows, g->total_length, &g->cache));
   *slots = 0;
   if (!g->by_lengths) return MO_STATUS_OK;
   mo_cache_entry entry;
-  MO_TRY(mo_cache_read(g->cache, 0, &entry));
+  MO_TRY(mo_cache_read(mo_cache_self(g->cache), 0, &entry));
   *slots = entry.view.key->shape[2];
   return MO_STATUS_OK;
 }
@@ -223,17 +246,20 @@ mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs)
   MO_TRY(fill_prompts(g, ids, mask));
   if (model->has_encoder) fill_encoder(g, inputs->input_ids, inputs->attention_mask);
 
-  g->takes_positions = !model->has_encoder && (config->positions != MO_POSITIONS_NONE || config->rotary.rotary_dim > 0);
-  g->by_lengths = !mo_context_backend(g->context)->memory_is_host && !model->has_encoder && g->settings.beams == 1 &&
-                  !g->settings.keeps_attentions && !g->options->no_graph && config->rotary.scaling != MO_ROTARY_SCALING_DYNAMIC;
+  g->takes_positions = config->positions != MO_POSITIONS_NONE || config->rotary.rotary_dim > 0;
+  g->by_lengths = !mo_context_backend(g->context)->memory_is_host && !g->settings.keeps_attentions && !g->options->no_graph &&
+                  config->rotary.scaling != MO_ROTARY_SCALING_DYNAMIC;
   int64_t slots;
   MO_TRY(make_cache(g, &slots));
   mo_arena device_measure = {.base = NULL};
   carve_device(g, slots, &device_measure);
+  const size_t filled = device_measure.used;
+  carve_results(g, &device_measure);
   MO_TRY(mo_context_allocate(g->context, device_measure.used, &g->device_block));
   mo_arena device = {.base = g->device_block, .capacity = device_measure.used};
   carve_device(g, slots, &device);
-  return fill_device(g, slots, device_measure.used);
+  carve_results(g, &device);
+  return fill_device(g, slots, filled);
 }
 
 static void release_fields(mo_step_fields *fields) {
@@ -284,7 +310,7 @@ static void set_encoder(const mo_generation *g, int64_t step, step_inputs *s) {
   else s->inputs.encoder_outputs = g->encoder_outputs;
   if (g->encoder_mask == NULL) return;
   s->encoder_mask = mo_tensor_cpu(g->encoder_mask, MO_DTYPE_BOOL, 2, extents);
-  s->inputs.attention_mask = &s->encoder_mask;
+  s->inputs.attention_mask = step > 0 && g->by_lengths ? &g->device_encoder_mask : &s->encoder_mask;
 }
 
 static void set_places(const mo_generation *g, int64_t step, step_inputs *s) {
@@ -305,15 +331,6 @@ static void set_places(const mo_generation *g, int64_t step, step_inputs *s) {
   s->inputs.position_ids = decode ? &g->position_column : &s->positions;
 }
 
-static void release_field(void *user_data) { mo_field_release(user_data); }
-
-/* Another view of a field's memory, which it keeps alive. */
-static mo_status_t make_view(mo_generation *g, mo_field *field, const mo_tensor *view, mo_field **made) {
-  const mo_status_t status = mo_field_create_tensor(g->context, view, release_field, mo_field_retain(field), made);
-  if (status != MO_STATUS_OK) mo_field_release(field);
-  return status;
-}
-
 /* A field of the encoder, a tuple over its layers, as the original has it: one row for each input, not one for each beam. */
 static mo_status_t first_beams(mo_generation *g, mo_field *tuple, mo_field **made) {
   const int64_t count = mo_field_length(tuple);
@@ -328,7 +345,7 @@ static mo_status_t first_beams(mo_generation *g, mo_field *tuple, mo_field **mad
     mo_tensor view = *mo_field_tensor(item);
     view.shape[0] = g->batch_size;
     view.strides[0] *= g->settings.beams;
-    status = make_view(g, item, &view, &items[i]);
+    status = mo_generation_view(g, item, &view, &items[i]);
   }
   if (status == MO_STATUS_OK) status = mo_field_create_tuple(g->context, items, count, made);
   for (int64_t i = 0; i < count; i++) mo_field_release(items[i]);
@@ -346,6 +363,8 @@ static mo_status_t take_encoder(mo_generation *g) {
   return first_beams(g, mo_output_get(g->step, "encoder_hidden_states"), &g->encoder_hidden_states);
 }
 
+bool mo_generation_reuses_memory(const mo_generation *g, int64_t step) { return g->by_lengths && step > 0; }
+
 mo_status_t mo_generation_run(mo_generation *g, int64_t step, mo_tensor *logits) {
   const mo_generation_settings *settings = &g->settings;
   step_inputs s = {.inputs = MO_MODEL_INPUTS_INIT};
@@ -354,7 +373,8 @@ mo_status_t mo_generation_run(mo_generation *g, int64_t step, mo_tensor *logits)
   set_places(g, step, &s);
   s.inputs.past_key_values = g->cache;
   const bool kept = settings->keeps_attentions || settings->keeps_hidden_states || settings->keeps_logits;
-  if (g->step == NULL || kept || g->step_is_decode != (step > 0)) { /* else the same fields are written again */
+  const bool taken = kept && !mo_generation_reuses_memory(g, step); /* the fields of the step before are the output's now */
+  if (g->step == NULL || taken || g->step_is_decode != (step > 0)) {
     mo_output_destroy(g->step);
     g->step = NULL;
     MO_TRY(mo_model_create_output(g->model, &s.inputs, &settings->request, &g->step));
@@ -369,134 +389,15 @@ mo_status_t mo_generation_run(mo_generation *g, int64_t step, mo_tensor *logits)
   return MO_STATUS_OK;
 }
 
-/* ---- What is kept -------------------------------------------------------------------------------------------------------- */
-
-static void append(mo_step_fields *fields, mo_field *field) { fields->items[fields->count++] = field; }
-
-/* The logits without their dimension of positions: another view of the same memory. */
-static mo_status_t keep_logits(mo_generation *g) {
-  mo_field *whole = mo_output_get(g->step, "logits"), *view = NULL;
-  const mo_tensor *tensor = mo_field_tensor(whole);
-  const mo_tensor flat = mo_tensor_reshaped(tensor, 2, (int64_t[]){tensor->shape[0], tensor->shape[2]});
-  MO_TRY(make_view(g, whole, &flat, &view));
-  append(&g->logits, view);
-  return MO_STATUS_OK;
-}
-
-mo_status_t mo_generation_keep(mo_generation *g) {
-  const mo_state_names *names = mo_state_names_of(g->model);
-  if (g->settings.keeps_attentions) {
-    append(&g->attentions, mo_field_retain(mo_output_get(g->step, names->attentions)));
-    if (g->model->has_encoder) append(&g->cross_attentions, mo_field_retain(mo_output_get(g->step, "cross_attentions")));
-  }
-  if (g->settings.keeps_hidden_states) append(&g->hidden_states, mo_field_retain(mo_output_get(g->step, names->hidden_states)));
-  return g->settings.keeps_logits ? keep_logits(g) : MO_STATUS_OK;
-}
-
-/* Memory that goes with its field. */
-typedef struct owned_memory {
-  mo_context_t *context;
-  void *memory;
-} owned_memory;
-
-static void release_memory(void *user_data) {
-  owned_memory *owned = user_data;
-  mo_context_t *context = owned->context;
-  mo_context_release(context, owned->memory);
-  mo_host_free(context, owned, sizeof *owned);
-}
-
-/* A new tensor on the device and the field that owns it. */
-static mo_status_t make_owned(mo_generation *g, mo_dtype_t dtype, int32_t rank, const int64_t *shape, const void *values,
-                              mo_field **field) {
-  owned_memory *owned = mo_host_allocate(g->context, sizeof *owned);
-  if (owned == NULL) return MO_STATUS_OUT_OF_MEMORY;
-  *owned = (owned_memory){.context = g->context};
-  mo_tensor tensor = mo_device_tensor(g->context, NULL, dtype, rank, shape);
-  const size_t bytes = (size_t)mo_tensor_bytes(&tensor);
-  mo_status_t status = mo_context_allocate(g->context, bytes, &owned->memory);
-  tensor.data = owned->memory;
-  if (status == MO_STATUS_OK && values != NULL) {
-    status = mo_context_copy_to_device(g->context, owned->memory, values, bytes);
-    const mo_status_t waited = mo_context_synchronize(g->context); /* `values` may go */
-    if (status == MO_STATUS_OK) status = waited;
-  }
-  if (status == MO_STATUS_OK) status = mo_field_create_tensor(g->context, &tensor, release_memory, owned, field);
-  if (status != MO_STATUS_OK) release_memory(owned);
-  return status;
-}
-
-mo_status_t mo_generation_step_scores(mo_generation *g, mo_tensor *scores) {
-  const int64_t shape[2] = {g->rows, g->model->stack.config.vocab_size};
-  mo_field *field = NULL;
-  MO_TRY(make_owned(g, MO_DTYPE_FLOAT32, 2, shape, NULL, &field));
-  *scores = *mo_field_tensor(field);
-  append(&g->scores, field);
-  return MO_STATUS_OK;
-}
-
-mo_status_t mo_generation_field(mo_generation *g, const void *values, mo_dtype_t dtype, int32_t rank, const int64_t *shape,
-                                mo_field **field) {
-  return make_owned(g, dtype, rank, shape, values, field);
+mo_status_t mo_generation_count(mo_generation *g) {
+  if (g->uncounted == 0) return MO_STATUS_OK;
+  const int64_t count = g->uncounted;
+  g->uncounted = 0;
+  return mo_cache_commit(mo_cache_self(g->cache), -1, count);
 }
 
 bool mo_generation_is_end(const mo_generation *g, int64_t token) {
   for (int64_t i = 0; i < g->settings.end_token_count; i++)
     if (g->settings.end_tokens[i] == token) return true;
   return false;
-}
-
-/* ---- The output ---------------------------------------------------------------------------------------------------------- */
-
-/* Items of the output, each with a reference of its own. */
-typedef struct item_list {
-  mo_item items[16];
-  int64_t count;
-} item_list;
-
-static void add(item_list *list, const char *name, mo_field *field) {
-  if (field != NULL) list->items[list->count++] = (mo_item){name, field};
-}
-
-static mo_status_t add_steps(mo_generation *g, item_list *list, const char *name, bool wanted, const mo_step_fields *fields) {
-  mo_field *tuple = NULL;
-  if (!wanted) return MO_STATUS_OK;
-  MO_TRY(mo_field_create_tuple(g->context, fields->items, fields->count, &tuple));
-  add(list, name, tuple);
-  return MO_STATUS_OK;
-}
-
-static mo_status_t fill_items(mo_generation *g, item_list *list) {
-  const mo_generation_settings *settings = &g->settings;
-  const mo_state_names *names = mo_state_names_of(g->model);
-  mo_field *cache = NULL;
-  MO_TRY(add_steps(g, list, "scores", settings->keeps_scores, &g->scores));
-  MO_TRY(add_steps(g, list, "logits", settings->keeps_logits, &g->logits));
-  MO_TRY(add_steps(g, list, names->attentions, settings->keeps_attentions, &g->attentions));
-  MO_TRY(add_steps(g, list, names->hidden_states, settings->keeps_hidden_states, &g->hidden_states));
-  if (g->model->has_encoder) {
-    MO_TRY(add_steps(g, list, "cross_attentions", settings->keeps_attentions, &g->cross_attentions));
-    add(list, "encoder_attentions", mo_field_retain(g->encoder_attentions));
-    add(list, "encoder_hidden_states", mo_field_retain(g->encoder_hidden_states));
-  }
-  if (g->options->no_past_key_values) return MO_STATUS_OK;
-  MO_TRY(mo_cache_field(g->cache, MO_FRAMEWORK_PT, &cache));
-  add(list, "past_key_values", cache);
-  return MO_STATUS_OK;
-}
-
-mo_status_t mo_generation_output(mo_generation *g, mo_field *sequences, mo_field *sequences_scores, mo_field *beam_indices,
-                                 mo_output **output) {
-  item_list list = {.count = 0};
-  add(&list, "sequences", sequences);
-  add(&list, "sequences_scores", sequences_scores);
-  add(&list, "beam_indices", beam_indices);
-  mo_status_t status = MO_STATUS_OK;
-  if (g->uncounted > 0) status = mo_cache_commit(g->cache, -1, g->uncounted);
-  if (status == MO_STATUS_OK) status = fill_items(g, &list);
-  if (status == MO_STATUS_OK)
-    status = mo_output_create_from_fields(g->context, mo_generation_class(g->model->has_encoder, g->settings.beams > 1),
-                                          list.items, list.count, output);
-  for (int64_t i = 0; i < list.count; i++) mo_field_release(list.items[i].field);
-  return status;
 }

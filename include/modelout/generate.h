@@ -3,15 +3,17 @@
  * Greedy, sampling (modelout/sampling.h) and beam search, with the rules, the output classes and the order of fields of
  * Transformers' generate() (4.51). Everything stays on the device: logits are made for the last position only, the next token
  * is chosen there and read from there by the next step. Per step the chosen ids cross to the host, 8 bytes per sequence (beam
- * search: the best candidates of each beam), and nothing else, whatever was requested: fields cross when they are read.
+ * search: the best (1 + end tokens, at least 2) * num_beams candidates of each beam, 12 bytes each), and nothing else, whatever
+ * was requested: fields cross when they are read.
  *
  * Of the processors that a checkpoint's files may name, temperature, top-k, top-p, min-p and the minimum length are known, and
- * only the last is taken from the files; the others (forced_eos_token_id, repetition_penalty, no_repeat_ngram_size, ...) are not
- * applied.
+ * only the last is taken from the files; the others (forced_eos_token_id, repetition_penalty, no_repeat_ngram_size, ...) are
+ * not applied.
  *
- * GRAPHS. Where the device can record work (CUDA), the decode step is captured once and replayed, as long as every step does
- * the same: greedy and sampling of decoder-only models, without per-step outputs and without min_new_tokens. Anything else runs
- * step by step.
+ * GRAPHS. Where the device can record work (CUDA), the decode step is captured once and replayed: greedy, sampling and (without
+ * its books, which are the host's) beam search, of decoder-only and encoder-decoder models, with scores, logits and hidden
+ * states of each step or without. Steps with attentions, whose extent grows, run one by one, as do those of models with dynamic
+ * rotary scaling.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MODELOUT_GENERATE_H
