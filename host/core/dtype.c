@@ -8,6 +8,7 @@
 
 #include "host/core/error.h"
 #include "host/core/float16.h"
+#include "host/core/kv_quantise.h"
 
 typedef struct dtype_info {
   mo_dtype_t dtype;
@@ -61,30 +62,6 @@ bool mo_dtype_is_float(mo_dtype_t dtype) {
   return dtype == MO_DTYPE_FLOAT32 || dtype == MO_DTYPE_FLOAT16 || dtype == MO_DTYPE_BFLOAT16;
 }
 
-/* OCP 8-bit floating point, E4M3: bias 7, no infinity, 0x7F and 0xFF are NaN, largest 448. */
-static float float_from_e4m3(uint8_t byte) {
-  const float sign = (byte & 0x80u) != 0 ? -1.0f : 1.0f;
-  const int exponent = (byte >> 3) & 0xF;
-  const int fraction = byte & 0x7;
-  if (exponent == 0xF && fraction == 0x7) return sign * NAN;
-  return sign * (exponent == 0 ? ldexpf((float)fraction, -9) : ldexpf((float)(8 + fraction), exponent - 10));
-}
-
-static uint8_t e4m3_from_float(float value) {
-  const uint8_t sign = (uint8_t)((mo_float_bits(value) >> 24) & 0x80u);
-  const float magnitude = fabsf(value);
-  if (!(magnitude < 464.0f)) return sign | 0x7Fu; /* NaN, and everything that rounds past 448 (464 is the tie, to even: 480) */
-  if (magnitude < 0x1p-6f) return sign | (uint8_t)lrintf(magnitude * 512.0f); /* subnormal; 8 is the smallest normal */
-  int exponent;
-  const float fraction = frexpf(magnitude, &exponent); /* [0.5, 1) */
-  long mantissa = lrintf(fraction * 16.0f);            /* 8..16 */
-  if (mantissa == 16) {
-    mantissa = 8;
-    ++exponent;
-  }
-  return (uint8_t)(sign | (unsigned)(exponent + 6) << 3 | (unsigned)(mantissa - 8));
-}
-
 static float load_as_float(const void *source, mo_dtype_t dtype, int64_t i) {
   switch (dtype) {
     case MO_DTYPE_FLOAT32:
@@ -94,7 +71,7 @@ static float load_as_float(const void *source, mo_dtype_t dtype, int64_t i) {
     case MO_DTYPE_BFLOAT16:
       return mo_float_from_bf16(((const uint16_t *)source)[i]);
     case MO_DTYPE_FLOAT8_E4M3:
-      return float_from_e4m3(((const uint8_t *)source)[i]);
+      return mo_kv_from_e4m3(((const uint8_t *)source)[i]);
     case MO_DTYPE_INT8:
       return (float)((const int8_t *)source)[i];
     case MO_DTYPE_INT32:
@@ -140,7 +117,7 @@ static void store_float(void *destination, mo_dtype_t dtype, int64_t i, float va
       ((uint16_t *)destination)[i] = mo_bf16_from_float(value);
       break;
     case MO_DTYPE_FLOAT8_E4M3:
-      ((uint8_t *)destination)[i] = e4m3_from_float(value);
+      ((uint8_t *)destination)[i] = mo_cast_to_e4m3(value);
       break;
     default:
       break;

@@ -51,6 +51,12 @@ MO_KV_FUNCTION uint8_t mo_kv_to_e4m3(float quotient) {
   return (uint8_t)(sign | (rounded - (120u << 23)) >> 20);
 }
 
+/* As a conversion without a scale does it: what rounds past the largest (from 464, the tie, it is rounded to that) is NaN. */
+MO_KV_FUNCTION uint8_t mo_cast_to_e4m3(float value) {
+  const uint32_t bits = mo_kv_bits(value);
+  return (bits & 0x7FFFFFFFu) > mo_kv_bits(464.0f) ? (uint8_t)((bits >> 24 & 0x80u) | 0x7Fu) : mo_kv_to_e4m3(value);
+}
+
 MO_KV_FUNCTION float mo_kv_from_e4m3(uint8_t stored) {
   const uint32_t sign = (uint32_t)(stored & 0x80u) << 24, magnitude = stored & 0x7Fu;
   if (magnitude == 0x7Fu) return mo_kv_float(sign | 0x7FC00000u);
