@@ -77,12 +77,18 @@ class ColdOperand {
   // A million of them again and again, a prime number so that rows differ: drawing is slower than everything else here.
   std::vector<char> Values(mo_dtype_t dtype) const {
     const size_t drawn = static_cast<size_t>(std::min<int64_t>(count_, 1000003)), element = mo_dtype_bytes(dtype);
-    std::vector<float> values(drawn);
     std::vector<char> stored(bytes_);
     std::mt19937 random(20261122);
-    std::normal_distribution<float> normal;
-    for (float &value : values) value = 3 * normal(random);
-    Require(mo_dtype_convert(stored.data(), dtype, values.data(), MO_DTYPE_FLOAT32, static_cast<int64_t>(drawn)));
+    if (mo_dtype_is_float(dtype) || dtype == MO_DTYPE_FLOAT8_E4M3) {
+      std::vector<float> values(drawn);
+      std::normal_distribution<float> normal;
+      for (float &value : values) value = 3 * normal(random);
+      Require(mo_dtype_convert(stored.data(), dtype, values.data(), MO_DTYPE_FLOAT32, static_cast<int64_t>(drawn)));
+    } else {  // 0 or 1, which every integer type holds
+      std::vector<int64_t> values(drawn);
+      for (int64_t &value : values) value = random() % 2;
+      Require(mo_dtype_convert(stored.data(), dtype, values.data(), MO_DTYPE_INT64, static_cast<int64_t>(drawn)));
+    }
     for (size_t done = drawn * element; done < bytes_; done += drawn * element) {
       memcpy(stored.data() + done, stored.data(), std::min(drawn * element, bytes_ - done));
     }

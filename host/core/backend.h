@@ -11,6 +11,7 @@
 #include "host/core/error.h"
 #include "modelout/attention.h"
 #include "modelout/attention_merge.h"
+#include "modelout/cast.h"
 #include "modelout/context.h"
 #include "modelout/decode_attention.h"
 #include "modelout/embedding.h"
@@ -108,6 +109,7 @@ typedef struct mo_backend {
   mo_status_t (*kv_gather)(mo_context_t *context, const mo_kv_gather_params *params);
   mo_status_t (*sample)(mo_context_t *context, const mo_sampling_params *params);
   mo_status_t (*decode_attention)(mo_context_t *context, const mo_decode_attention_params *params);
+  mo_status_t (*cast)(mo_context_t *context, const mo_cast_params *params);
 } mo_backend;
 
 /* The CPU backend, always there. */

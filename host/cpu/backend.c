@@ -93,4 +93,5 @@ const mo_backend mo_cpu_backend = {
     .kv_gather = mo_cpu_kv_gather,
     .sample = mo_cpu_sample,
     .decode_attention = mo_cpu_decode_attention,
+    .cast = mo_cpu_cast,
 };

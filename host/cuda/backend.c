@@ -241,6 +241,7 @@ static const mo_backend cuda_backend = {
     .kv_gather = mo_cuda_kv_gather,
     .sample = mo_cuda_sample,
     .decode_attention = mo_cuda_decode_attention,
+    .cast = mo_cuda_cast,
 };
 
 MO_API const mo_backend *mo_backend_module(uint32_t abi_version, char *reason, size_t reason_bytes);

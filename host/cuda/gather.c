@@ -12,7 +12,7 @@
 #define MAX_PITCH INT32_MAX
 
 static mo_status_t gather_and_copy(mo_context_t *context, void *destination, const mo_tensor *view,
-                                   const mo_gather_shape *shape, cudaStream_t stream) {
+                                   const mo_strided_shape *shape, cudaStream_t stream) {
   const size_t bytes = (size_t)mo_tensor_bytes(view);
   void *temporary = NULL;
   MO_TRY(mo_context_allocate_on(context, bytes, (mo_stream)stream, &temporary));
@@ -30,15 +30,15 @@ mo_status_t mo_cuda_copy_view_to_host(mo_context_t *context, void *destination, 
   const cudaStream_t stream = (cudaStream_t)stream_handle;
   if (mo_tensor_count(view) == 0) return MO_STATUS_OK;
   MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
-  const mo_gather_shape shape = mo_gather_shape_of(view);
-  const int64_t row_bytes = shape.extents[shape.rank - 1];
+  const mo_strided_shape shape = mo_strided_shape_packed(view);
+  const int64_t row_bytes = shape.extents[0];
   if (shape.rank == 1) {
     return mo_cuda_status(cudaMemcpyAsync(destination, view->data, (size_t)row_bytes, cudaMemcpyDeviceToHost, stream),
                           "cudaMemcpyAsync");
   }
-  if (shape.rank == 2 && shape.strides[0] >= row_bytes && shape.strides[0] <= MAX_PITCH && row_bytes >= MIN_ROW_BYTES) {
-    return mo_cuda_status(cudaMemcpy2DAsync(destination, (size_t)row_bytes, view->data, (size_t)shape.strides[0],
-                                            (size_t)row_bytes, (size_t)shape.extents[0], cudaMemcpyDeviceToHost, stream),
+  if (shape.rank == 2 && shape.source[1] >= row_bytes && shape.source[1] <= MAX_PITCH && row_bytes >= MIN_ROW_BYTES) {
+    return mo_cuda_status(cudaMemcpy2DAsync(destination, (size_t)row_bytes, view->data, (size_t)shape.source[1],
+                                            (size_t)row_bytes, (size_t)shape.extents[1], cudaMemcpyDeviceToHost, stream),
                           "cudaMemcpy2DAsync");
   }
   return gather_and_copy(context, destination, view, &shape, stream);

@@ -324,11 +324,11 @@ static mo_status_t run_piece(const linear_job *job, const mo_linear_params *p, s
 static mo_status_t copy_irregular(const linear_job *job, const mo_linear_params *p, const linear_scratch *scratch,
                                   cudaStream_t stream) {
   if (job->copies_input) {
-    const mo_gather_shape shape = mo_gather_shape_of(p->input);
+    const mo_strided_shape shape = mo_strided_shape_packed(p->input);
     MO_TRY(mo_cuda_status(mo_launch_gather(scratch->input, job->input, &shape, stream), "linear: input"));
   }
   if (job->copies_weight) {
-    const mo_gather_shape shape = mo_gather_shape_of(p->weight);
+    const mo_strided_shape shape = mo_strided_shape_packed(p->weight);
     MO_TRY(mo_cuda_status(mo_launch_gather(scratch->weight, job->weight, &shape, stream), "linear: weight"));
   }
   return MO_STATUS_OK;
@@ -374,7 +374,7 @@ mo_status_t mo_cuda_linear(mo_context_t *context, const mo_linear_params *params
 
 static mo_status_t copy_weights(const mo_tensor *const *weights, int32_t count, char *destination, cudaStream_t stream) {
   for (int32_t i = 0; i < count; ++i) {
-    const mo_gather_shape shape = mo_gather_shape_of(weights[i]);
+    const mo_strided_shape shape = mo_strided_shape_packed(weights[i]);
     MO_TRY(mo_cuda_status(mo_launch_gather(destination, weights[i]->data, &shape, stream), "linear pack"));
     destination += mo_tensor_bytes(weights[i]);
   }

@@ -74,6 +74,7 @@ PROBE_OP(kv_gather, mo_kv_gather_params)
 PROBE_OP(sample, mo_sampling_params)
 PROBE_OP(position_bias, mo_position_bias_params)
 PROBE_OP(decode_attention, mo_decode_attention_params)
+PROBE_OP(cast, mo_cast_params)
 
 static mo_status_t probe_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
                                      mo_packed_weight_t *packed) {
@@ -111,7 +112,8 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .kv_update = probe_kv_update,
                                .kv_gather = probe_kv_gather,
                                .sample = probe_sample,
-                               .decode_attention = probe_decode_attention};
+                               .decode_attention = probe_decode_attention,
+                               .cast = probe_cast};
   static mo_context_t *probe = NULL;
   if (probe != NULL) return probe;
   backend.kind = mo_context_device(context).kind;
@@ -294,6 +296,7 @@ MIRRORED_OP(softmax, mo_softmax_params, (T(output), T(input), T(mask), T(bias)))
 MIRRORED_OP(layer_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
 MIRRORED_OP(rms_norm, mo_norm_params, (T(output), T(sum), T(input), T(residual), T(input_bias), T(weight), T(bias)))
 MIRRORED_OP(gate, mo_gate_params, (T(output), T(gate), T(input)))
+MIRRORED_OP(cast, mo_cast_params, (T(output), T(input)))
 MIRRORED_OP(embedding, mo_embedding_params,
             (T(output), T(ids), T(embeds), T(word), T(position), T(type), T(position_ids), T(token_type_ids), T(norm_weight),
              T(norm_bias)))

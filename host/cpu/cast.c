@@ -1,0 +1,58 @@
+/* host/cpu/cast.c - the cast on the CPU: elements shared out among the threads in the order of the output's memory.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <omp.h>
+
+#include "host/core/strided_shape.h"
+#include "host/cpu/cast_kernels.h"
+#include "host/cpu/cpu_ops.h"
+
+#define PARALLEL_ELEMENTS 32768 /* below it a second thread costs more than it gives */
+#define GRAIN 256               /* threads share no cache line of a contiguous output */
+
+/* Elements [first, last) of the walk. */
+static void cast_range(const mo_cast_params *p, const mo_strided_shape *shape, int64_t first, int64_t last) {
+  const int64_t to_bytes = (int64_t)mo_dtype_bytes(p->output->dtype), from_bytes = (int64_t)mo_dtype_bytes(p->input->dtype);
+  const mo_cast_job job = {.destination_dtype = p->output->dtype,
+                           .source_dtype = p->input->dtype,
+                           .destination_stride = shape->destination[0],
+                           .source_stride = shape->source[0]};
+  int64_t position[MO_MAX_DIMS + 1], to = 0, from = 0, rest = first;
+  for (int32_t d = 0; d < shape->rank; ++d) {
+    position[d] = rest % shape->extents[d];
+    rest /= shape->extents[d];
+    to += position[d] * shape->destination[d];
+    from += position[d] * shape->source[d];
+  }
+  for (int64_t done = first; done < last;) {
+    const int64_t row = shape->extents[0] - position[0], run = row < last - done ? row : last - done;
+    MO_CPU_SELECT(mo_cast_run)
+    (&job, (char *)p->output->data + to * to_bytes, (const char *)p->input->data + from * from_bytes, run);
+    done += run;
+    /* the begin of the next row */
+    to -= position[0] * shape->destination[0];
+    from -= position[0] * shape->source[0];
+    position[0] = 0;
+    for (int32_t d = 1; d < shape->rank; ++d) {
+      to += shape->destination[d];
+      from += shape->source[d];
+      if (++position[d] < shape->extents[d]) break;
+      to -= shape->extents[d] * shape->destination[d];
+      from -= shape->extents[d] * shape->source[d];
+      position[d] = 0;
+    }
+  }
+}
+
+mo_status_t mo_cpu_cast(mo_context_t *context, const mo_cast_params *p) {
+  const mo_strided_shape shape = mo_strided_shape_of(p->output, p->input);
+  const int64_t count = mo_tensor_count(p->output), grains = (count + GRAIN - 1) / GRAIN;
+  const int threads = count > PARALLEL_ELEMENTS ? (int)mo_context_thread_count(context) : 1;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    const int64_t team = omp_get_num_threads(), thread = omp_get_thread_num();
+    const int64_t end = grains * (thread + 1) / team * GRAIN;
+    cast_range(p, &shape, grains * thread / team * GRAIN, end < count ? end : count);
+  }
+  return MO_STATUS_OK;
+}
