@@ -213,6 +213,18 @@ mo_status_t mo_cache_prepare(mo_cache_t *cache, int64_t layer, int64_t count, mo
   return mo_context_note(cache->context, prepare_step(cache, layer, count, entry, slot));
 }
 
+static mo_status_t written(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry) {
+  MO_TRY(check_layer_index("cache written", cache, layer, false));
+  MO_CHECK(entry != NULL, MO_STATUS_INVALID_ARGUMENT, "cache written: entry is NULL");
+  MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "cache written: %" PRId64 " tokens", count);
+  return entry->lengths.dtype != MO_DTYPE_NONE ? mo_paged_written(cache, layer, count, entry) : MO_STATUS_OK;
+}
+
+mo_status_t mo_cache_written(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry) {
+  MO_TRY(mo_cache_check_single("cache written", cache));
+  return mo_context_note(cache->context, written(cache, layer, count, entry));
+}
+
 static bool is_allocated(const mo_cache_t *cache, int64_t index) {
   return cache->paged != NULL ? mo_paged_is_allocated(cache) : cache->layers[index]->block != NULL;
 }

@@ -43,6 +43,7 @@ static void place_positions(const mo_model_t *model, const mo_model_inputs *inpu
   const mo_stack_config *config = &model->stack.config;
   const int64_t length = shape->sequence_length;
   prepared->past_length = shape->cache.past_length;
+  prepared->uneven = shape->cache.rows_differ ? shape->cache.self : NULL;
   if (inputs->position_ids != NULL) {
     const int64_t rows = inputs->position_ids->rank == 2 ? inputs->position_ids->shape[0] : shape->batch_size;
     place(model, prepared, MO_INPUT_POSITIONS, inputs->position_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2,
@@ -51,6 +52,8 @@ static void place_positions(const mo_model_t *model, const mo_model_inputs *inpu
     prepared->positions_are_rows = true; /* padding takes a row before that of position 0 */
     make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_VISIBLE, inputs->attention_mask, MO_DTYPE_INT64,
          shape->batch_size, length, arena);
+  } else if (shape->cache.rows_differ && (config->positions != MO_POSITIONS_NONE || config->rotary.rotary_dim > 0)) {
+    make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_ROWS, NULL, MO_DTYPE_INT64, shape->batch_size, length, arena);
   } else if (config->rotary.rotary_dim > 0 && shape->cache.slides && !shape->cache.on_device) {
     make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_ALL, NULL, MO_DTYPE_INT64, 1, length, arena);
   }
@@ -168,16 +171,21 @@ static mo_status_t gather(const mo_tensor *source, mo_dtype_t dtype, char *desti
   return MO_STATUS_OK;
 }
 
+/* Tokens of a row before the new ones. */
+static int64_t past_of(const mo_prepared_inputs *prepared, int64_t row) {
+  return prepared->uneven != NULL ? mo_cache_row_length(prepared->uneven, row) : prepared->past_length;
+}
+
 /* OPT's positions: the running count of visible tokens, as rows of the table; padding takes the row before the first. */
 static void count_visible(const mo_model_t *model, const mo_prepared_inputs *prepared, const mo_tensor *mask, int64_t *rows) {
   const int64_t length = prepared->tensors[MO_INPUT_POSITIONS].shape[1], stride = mo_row_stride(mask);
   for (int64_t row = 0; row < mo_row_count(mask); row++) {
+    const int64_t past = past_of(prepared, row);
     int64_t seen = 0;
-    for (int64_t i = 0; i < mo_row_length(mask); i++) {
+    for (int64_t i = 0; i < past + length; i++) {
       const bool visible = mo_mask_shows(mask, mo_row_offset(mask, row) + i * stride);
       seen += visible;
-      if (i >= prepared->past_length)
-        rows[row * length + i - prepared->past_length] = model->stack.config.position_offset + (visible ? seen : 0) - 1;
+      if (i >= past) rows[row * length + i - past] = model->stack.config.position_offset + (visible ? seen : 0) - 1;
     }
   }
 }
@@ -229,7 +237,9 @@ static mo_status_t fill_one(const mo_model_t *model, const mo_prepared_inputs *p
       shift(model, source, destination);
       return MO_STATUS_OK;
     case MO_ORIGIN_COUNT_ALL:
-      for (int64_t i = 0; i < tensor->shape[1]; i++) ((int64_t *)destination)[i] = prepared->past_length + i;
+    case MO_ORIGIN_COUNT_ROWS:
+      for (int64_t i = 0; i < tensor->shape[0] * tensor->shape[1]; i++)
+        ((int64_t *)destination)[i] = past_of(prepared, i / tensor->shape[1]) + i % tensor->shape[1];
       return MO_STATUS_OK;
     default:
       break;

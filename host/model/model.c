@@ -268,6 +268,7 @@ static mo_stack_inputs stack_inputs(const mo_run_shape *shape, const mo_prepared
                            .cross_is_new = cache->cross_is_new,
                            .cross_is_cached = cache->cross_is_cached,
                            .past_length = cache->past_length,
+                           .rows_differ = cache->rows_differ,
                            .key_length = cache->key_length,
                            .cache_lengths = prepared->tensors[MO_INPUT_LENGTHS],
                            .encoder_hidden = prepared->tensors[MO_INPUT_ENCODER_HIDDEN],

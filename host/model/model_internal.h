@@ -66,6 +66,7 @@ typedef struct mo_run_cache {
   bool self_is_new, cross_is_new, cross_is_cached;
   bool slides;         /* some layer drops old tokens, so that a token's slot is not its position */
   bool on_device;      /* cache_lengths says what it holds */
+  bool rows_differ;    /* paged: rows hold different numbers of tokens, the longest past_length */
   int64_t past_length; /* tokens; 0 if on_device */
   int64_t key_length;  /* past and new ones; if on_device the most there can be */
 } mo_run_cache;
@@ -116,6 +117,7 @@ typedef enum mo_input_origin_t {
   MO_ORIGIN_COPY,          /* of the source, converted */
   MO_ORIGIN_COUNT_VISIBLE, /* positions: visible tokens so far, of the mask */
   MO_ORIGIN_COUNT_ALL,     /* positions: tokens so far */
+  MO_ORIGIN_COUNT_ROWS,    /* positions: tokens so far of each row */
   MO_ORIGIN_NOT_PADDING,   /* a mask, of the ids */
   MO_ORIGIN_IS_END,        /* a mask, of the ids */
   MO_ORIGIN_SHIFTED,       /* ids, of the source behind the start token */
@@ -127,7 +129,8 @@ typedef struct mo_prepared_inputs {
   mo_input_origin_t origins[MO_INPUT_COUNT];
   const mo_tensor *sources[MO_INPUT_COUNT];
   int64_t past_length;
-  bool positions_are_rows; /* of the whole position table */
+  const mo_cache_t *uneven; /* the cache, if its rows differ: past_length is then that of the longest */
+  bool positions_are_rows;  /* of the whole position table */
 } mo_prepared_inputs;
 
 /* Which inputs belong to the architecture, their shapes and dtypes, and every value that can be looked at on the host. */

@@ -78,6 +78,8 @@ static mo_status_t check_given(const mo_model_t *model, const mo_model_inputs *i
   MO_TRY(check_lengths(model, inputs->cache_lengths, shape));
   MO_TRY(check_layers(model, shape));
   if (cache->on_device) return capacity_of(cache->self, &cache->key_length);
+  for (int64_t row = 1; row < rows; row++)
+    cache->rows_differ |= mo_cache_row_length(cache->self, row) != mo_cache_row_length(cache->self, 0);
   cache->past_length = mo_cache_length(cache->self, 0);
   MO_CHECK(mo_checked_add(cache->past_length, shape->sequence_length, &cache->key_length), MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " cached tokens are too many", op, cache->past_length);

@@ -74,6 +74,7 @@ typedef struct mo_stack_inputs {
   bool cross_is_new;
   bool cross_is_cached;     /* the cross cache holds the keys and values already */
   int64_t past_length;      /* tokens in the cache */
+  bool rows_differ;         /* those of the longest row */
   int64_t key_length;       /* past and new ones; with cache_lengths the most there can be */
   mo_tensor cache_lengths;  /* (B) int32: what each row holds, instead of past_length */
   mo_tensor encoder_hidden; /* (B * T, C), contiguous */
@@ -93,7 +94,7 @@ typedef struct mo_stack_workspace {
   void *second;   /* like hidden: the second norm of parallel residuals, or the projected result; not free after the run */
   void *wide;     /* B * S * mo_stack_wide_size() */
   void *cross;    /* keys and values of the encoder */
-  void *bias;     /* relative position bias */
+  void *bias;     /* relative position bias, of every row if they differ */
 } mo_stack_workspace;
 
 /* Elements per token of the widest temporary. */

@@ -41,7 +41,8 @@ mo_tensor mo_stack_last_columns(const mo_tensor *tensor, int64_t count) {
 typedef struct key_source {
   mo_tensor key, value; /* dtype NONE: in the cache */
   mo_kv_view cache;
-  int64_t length;
+  int64_t length;    /* of the longest row */
+  mo_tensor lengths; /* of each row; dtype NONE: the same */
 } key_source;
 
 static key_source plain_source(const mo_tensor *key, const mo_tensor *value) {
@@ -50,7 +51,8 @@ static key_source plain_source(const mo_tensor *key, const mo_tensor *value) {
 
 /* The tokens of an entry. */
 static key_source entry_source(const mo_cache_entry *entry) {
-  key_source source = {.key = entry->key, .value = entry->value, .cache = entry->view, .length = entry->token_count};
+  key_source source = {
+      .key = entry->key, .value = entry->value, .cache = entry->view, .length = entry->token_count, .lengths = entry->lengths};
   source.key.shape[2] = source.value.shape[2] = entry->token_count;
   return source;
 }
@@ -62,6 +64,7 @@ static void set_source(const key_source *source, mo_attention_params *params) {
   } else {
     params->cache = &source->cache;
     params->max_key_length = source->length;
+    if (source->lengths.dtype != MO_DTYPE_NONE) params->key_lengths = &source->lengths;
   }
 }
 
@@ -146,7 +149,8 @@ static mo_status_t attend(const mo_stack_run *run, int64_t index, const mo_tenso
 }
 
 mo_tensor mo_stack_bias(const mo_stack_run *run) {
-  const int64_t shape[4] = {1, run->stack->config.head_count, run->inputs->sequence_length, run->inputs->key_length};
+  const int64_t rows = run->inputs->rows_differ ? run->inputs->batch_size : 1;
+  const int64_t shape[4] = {rows, run->stack->config.head_count, run->inputs->sequence_length, run->inputs->key_length};
   return mo_device_tensor(run->stack->context, run->workspace->bias, run->stack->dtype, 4, shape);
 }
 
@@ -161,10 +165,19 @@ mo_status_t mo_stack_relative_bias(const mo_stack_run *run) {
   params.bidirectional = !stack->config.decoder;
   params.max_distance = stack->config.relative_max_distance;
   params.query_offset = run->inputs->past_length;
-  mo_tensor first = *lengths; /* every row goes on from the same position */
-  first.shape[0] = 1;
-  if (lengths->dtype != MO_DTYPE_NONE) params.query_offsets = &first;
-  return mo_position_bias(stack->context, &params);
+  mo_tensor part = *lengths; /* every row goes on from the same position */
+  part.shape[0] = 1;
+  if (lengths->dtype != MO_DTYPE_NONE) params.query_offsets = &part;
+  if (!run->inputs->rows_differ) return mo_position_bias(stack->context, &params);
+  part = output;
+  part.shape[0] = 1;
+  params.output = &part;
+  for (int64_t row = 0; row < output.shape[0]; row++) {
+    part.data = (char *)output.data + (size_t)(row * output.strides[0]) * mo_dtype_bytes(output.dtype);
+    params.query_offset = mo_cache_row_length(run->inputs->cache, row);
+    MO_TRY(mo_position_bias(stack->context, &params));
+  }
+  return MO_STATUS_OK;
 }
 
 /* ---- Keys and values through a cache ------------------------------------------------------------------------------------ */
@@ -184,7 +197,8 @@ static mo_status_t append(const mo_stack_run *run, mo_cache_t *cache, bool is_ne
   if (entry->lengths.dtype != MO_DTYPE_NONE) params.offsets = &entry->lengths;
   params.rotary = rotary;
   params.position_ids = positions;
-  return mo_kv_update(run->stack->context, &params);
+  MO_TRY(mo_kv_update(run->stack->context, &params));
+  return mo_cache_written(cache, index, key->shape[2], entry);
 }
 
 static mo_status_t rotate(const mo_stack_run *run, const mo_rotary *rotary, const mo_tensor *query, const mo_tensor *key) {
@@ -221,9 +235,6 @@ mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, cons
   mo_cache_entry entry;
   MO_TRY(append(run, run->inputs->cache, run->inputs->cache_is_new, index, &key, &value, rotary, &entry));
   if (rotary != NULL) MO_TRY(rotate(run, rotary, &query, NULL));
-  MO_CHECK(entry.lengths.dtype == MO_DTYPE_NONE, MO_STATUS_UNSUPPORTED,
-           "model: rows of different lengths in a paged cache take at most %d new tokens at once",
-           MO_DECODE_ATTENTION_MAX_TOKENS);
   const key_source source = entry_source(&entry);
   return attend(run, index, &query, &source, &output);
 }

@@ -34,9 +34,10 @@ void mo_stack_carve(const mo_stack *stack, const mo_stack_inputs *inputs, mo_are
     workspace->second = mo_arena_carve(arena, tokens * (size_t)larger(config->hidden_size, config->output_size) * element);
   workspace->wide = mo_arena_carve(arena, tokens * (size_t)mo_stack_wide_size(config) * element);
   if (encoder_tokens > 0 && !inputs->cross_is_cached) workspace->cross = mo_arena_carve(arena, encoder_tokens * key_value);
+  const int64_t bias_rows = inputs->rows_differ ? inputs->batch_size : 1;
   if (config->relative_buckets > 0)
-    workspace->bias =
-        mo_arena_carve(arena, (size_t)(config->head_count * inputs->sequence_length * inputs->key_length) * element);
+    workspace->bias = mo_arena_carve(
+        arena, (size_t)(bias_rows * config->head_count * inputs->sequence_length * inputs->key_length) * element);
 }
 
 /* ---- Embeddings --------------------------------------------------------------------------------------------------------- */

@@ -19,6 +19,18 @@
  * block of its size): its addresses are fixed, as the original's are. Where a captured decode step matters, a static layer with
  * the attention's own sliding_window costs no shift.
  *
+ * WHAT QUANTISED STORAGE CHANGES. Elements x of a token and head that share a scale (all of a head's, or group_size of them)
+ * are off by half a step at most; m is the largest |x| among them:
+ *   int8            |x' - x| <= m / 254
+ *   float8 e4m3     |x' - x| <= max(|x| / 16, m / 458752)
+ * (and by the rounding of the scale, 1e-6 m; in 16-bit floats by that of the dtype on top). Attention of a query q over such
+ * keys and values: with e the largest scale * sum_d |q[d]| |k'[d] - k[d]| over the keys, so at most scale * |q|_1 m / 254 for
+ * int8 with one scale per head, |q|_1 the sum of magnitudes,
+ *   weights         |w' - w| <= w (exp(2 e) - 1)
+ *   each element    |o' - o| <= max |v' - v| + (exp(2 e) - 1) max |v|, over the keys' values of that element
+ * and nothing else of a model changes: decoding over a quantised cache is decoding over a plain one that holds the stored
+ * values. A smaller group_size lowers m for elements whose neighbours are large.
+ *
  * GRAPHS. While the context's stream is captured nothing may be allocated and nothing comes from host memory: a call that would
  * need either fails with WRONG_STATE before it does anything; reserve first. A step that takes its slots from
  * mo_cache_lengths can be replayed; mo_cache_commit then tells the host how many tokens the replays have added.
@@ -128,8 +140,8 @@ typedef struct mo_cache_entry {
   int64_t token_count;  /* how many of them are tokens, from slot 0 on (the new ones of this call included): L, but for static
                            layers, whose empty slots (zeros) follow. Paged: those of the longest row */
   mo_tensor lengths;    /* paged, rows of different lengths: (B) int32 on the device: the tokens of each row, after
-                           mo_cache_prepare without the new ones. dtype NONE where all rows have the same number. Valid until
-                           the next call on this cache */
+                           mo_cache_prepare without the new ones (mo_cache_written adds them). dtype NONE where all rows have the
+                           same number. Valid until    the next call on this cache */
 } mo_cache_entry;
 
 /* Appends `key` (B, Hkv, T, D) and `value` (B, Hkv, T, Dv) to a layer and says what to attend to: all of a dynamic, quantised
@@ -150,6 +162,10 @@ MO_API mo_status_t mo_cache_update(mo_cache_t *cache, int64_t layer, const mo_te
  * the slot but for sliding layers. Writing into a shared page copies it first. `slot` may be NULL.
  */
 MO_API mo_status_t mo_cache_prepare(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry, int64_t *slot);
+
+/* The `count` tokens of the last prepare have been written, and somebody is to read them before they are counted: the entry's
+ * `lengths` (paged, rows of different lengths) count them from here on. Does nothing for other entries. */
+MO_API mo_status_t mo_cache_written(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry);
 
 /* Counts `count` tokens of every row that were written behind the others. layer -1: in every layer that is allocated. Allocates
  * nothing. After k replays of a graph that wrote one token each: mo_cache_commit(cache, -1, k). WRONG_STATE: more than there is

@@ -182,8 +182,9 @@ std::vector<const char *> Families() {
 
 /* ---- Caches against recomputation --------------------------------------------------------------------------------------- */
 
-/* A first part longer than decode attention takes, another such, a few tokens at once, and one by one. */
-void Steps(Decoder &decoder, mo_cache_t *cache, double tolerance, const std::string &what) {
+/* (Quantised ones: cached_decoding_test.cc.) A first part longer than decode attention takes, another such, a few tokens at
+ * once, and one by one. */
+void Steps(Decoder &decoder, mo_cache_t *cache, const std::string &what) {
   const std::vector<int64_t> ends = {9, 19, 22, 23, 24, 25};
   const int64_t length = ends.back();
   const Rows rows = RandomRows(2, length);
@@ -191,7 +192,7 @@ void Steps(Decoder &decoder, mo_cache_t *cache, double tolerance, const std::str
   int64_t first = 0;
   for (const int64_t end : ends) {
     const Logits step = decoder.Run(Columns(rows, first, end), {.cache = cache});
-    ExpectNear(step, Tokens(whole, 2, length, first, end), tolerance, what + " from " + std::to_string(first));
+    ExpectNear(step, Tokens(whole, 2, length, first, end), kTolerance, what + " from " + std::to_string(first));
     EXPECT_EQ(mo_cache_length(cache, 0), end);
     EXPECT_EQ(mo_cache_length(cache, decoder.Integer("num_hidden_layers") - 1), end);
     first = end;
@@ -205,15 +206,12 @@ TEST(Decoding, EqualsRecomputationWithEveryKindOfCache) {
     const struct {
       mo_cache_kind_t kind;
       const char *text;
-      double tolerance;
-    } kinds[] = {{MO_CACHE_DYNAMIC, "dynamic", kTolerance},
-                 {MO_CACHE_STATIC, "static", kTolerance},
-                 {MO_CACHE_PAGED, "paged", kTolerance},
-                 /* int8 keeps 1/254 of a head's largest element; after two layers of tiny models that is this much of 10. */
-                 {MO_CACHE_QUANTIZED, "int8", 0.25},
-                 {MO_CACHE_SLIDING, "sliding", kTolerance},
-                 {MO_CACHE_STATIC_SLIDING, "static sliding", kTolerance},
-                 {static_cast<mo_cache_kind_t>(0), "the model's own", kTolerance}};
+    } kinds[] = {{MO_CACHE_DYNAMIC, "dynamic"},
+                 {MO_CACHE_STATIC, "static"},
+                 {MO_CACHE_PAGED, "paged"},
+                 {MO_CACHE_SLIDING, "sliding"},
+                 {MO_CACHE_STATIC_SLIDING, "static sliding"},
+                 {static_cast<mo_cache_kind_t>(0), "the model's own"}};
     for (const auto &kind : kinds) {
       const bool needs_window = kind.kind == MO_CACHE_SLIDING || kind.kind == MO_CACHE_STATIC_SLIDING;
       if (needs_window && !slides) continue; /* full attention needs what a sliding cache drops */
@@ -221,7 +219,7 @@ TEST(Decoding, EqualsRecomputationWithEveryKindOfCache) {
         const bool bounded = kind.kind == MO_CACHE_STATIC || kind.kind == MO_CACHE_STATIC_SLIDING;
         if (max_length == 0 && (bounded || test_device_is_simulated())) continue;
         const CachePointer cache(decoder.Cache(kind.kind, max_length > 0 ? 2 : 0, max_length));
-        Steps(decoder, cache.get(), kind.tolerance, std::string(name) + ", " + kind.text);
+        Steps(decoder, cache.get(), std::string(name) + ", " + kind.text);
       }
     }
   }
