@@ -275,11 +275,8 @@ cudaError_t launch_parts(const mo_decode_kernel_args &args, cudaStream_t stream)
 
 /* Where several blocks have rows of one key/value head, none may write what another reads. */
 cudaError_t launch_append(const mo_decode_kernel_args &args, cudaStream_t stream) {
+  const mo_kv_update_kernel_layer layer = {{{args.new_key, args.key}, {args.new_value, args.value}}, args.table};
   mo_kv_update_kernel_args update = {};
-  update.layers[0][0] = {args.new_key, args.key};
-  update.layers[0][1] = {args.new_value, args.value};
-  update.tables[0] = args.table;
-  update.layer_count = 1;
   update.batch = static_cast<int32_t>(args.batch);
   update.heads = static_cast<int32_t>(args.key_value_heads);
   update.length = args.tokens;
@@ -290,7 +287,7 @@ cudaError_t launch_append(const mo_decode_kernel_args &args, cudaStream_t stream
   update.offsets = args.lengths;
   update.offset_stride = args.lengths_stride;
   update.turn = args.turn;
-  return mo_launch_kv_update(&update, stream);
+  return mo_launch_kv_update(&update, &layer, 1, stream);
 }
 
 }  // namespace

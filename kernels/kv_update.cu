@@ -10,6 +10,8 @@
 #include "kernels/kv_code.cuh"
 #include "kernels/kv_update.h"
 
+#include <cstring>
+
 #include "kernels/arch/launch.cuh"
 #include "kernels/kv_head.cuh"
 
@@ -29,21 +31,34 @@ __device__ __forceinline__ int mo_find_sequence(const int32_t *cumulative, int c
   return low;
 }
 
-/* grid: warps over (layer, key or value, row, head, token) */
+/* What the layers of one launch are described by. A launch copies its parameters, so there are kernels for few layers and for
+ * many; together with the other parameters they must stay below what a kernel takes (32764 bytes, since CUDA 12.1). */
+template <int Layers>
+struct LayerList {
+  mo_kv_update_kernel_layer layers[Layers];
+};
+static_assert(sizeof(LayerList<MO_KV_LAYERS_PER_LAUNCH>) + sizeof(mo_kv_update_kernel_args) + 64 <= 32764);
+
+/* grid: warps over (layer, key or value, row, head, token). The list stays in the constant bank: it is indexed, never copied.
+ */
+template <int Layers>
 __global__ void __launch_bounds__(kThreads)
-    kv_update_kernel(const __grid_constant__ mo_kv_update_kernel_args args, int64_t count, int floats_per_warp) {
+    kv_update_kernel(const __grid_constant__ mo_kv_update_kernel_args args, const __grid_constant__ LayerList<Layers> list,
+                     uint32_t count, int floats_per_warp) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  int64_t index = static_cast<int64_t>(blockIdx.x) * kWarps + warp;
+  uint32_t index = blockIdx.x * kWarps + static_cast<uint32_t>(warp);
   if (index >= count) return;
-  const int token = static_cast<int>(index % args.length);
-  index /= args.length;
-  const int head = static_cast<int>(index % args.heads);
-  index /= args.heads;
-  const int source_row = static_cast<int>(index % args.batch);
-  index /= args.batch;
+  const uint32_t length = static_cast<uint32_t>(args.length), heads = static_cast<uint32_t>(args.heads);
+  const uint32_t batch = static_cast<uint32_t>(args.batch);
+  const int token = static_cast<int>(index % length);
+  index /= length;
+  const int head = static_cast<int>(index % heads);
+  index /= heads;
+  const int source_row = static_cast<int>(index % batch);
+  index /= batch;
   const bool is_value = index % 2 != 0;
-  const int layer = static_cast<int>(index / 2);
-  const mo_kv_update_side &side = args.layers[layer][is_value ? 1 : 0];
+  const mo_kv_update_kernel_layer &layer = list.layers[index / 2];
+  const mo_kv_update_side &side = layer.sides[is_value ? 1 : 0];
 
   int row = source_row, begin = 0;
   if (args.cumulative != nullptr) {
@@ -55,7 +70,7 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t slot = first + token - begin;
   if (args.counts != nullptr && token >= args.counts[row * args.count_stride]) return;
   if (first < 0 || slot >= args.capacity) return;
-  const mo_kv_place to = mo_kv_find_place(args.tables[layer], row, slot);
+  const mo_kv_place to = mo_kv_find_place(layer.table, row, slot);
   if (!to.is_there) return;
   float *values = mo_shared_memory<float>() + warp * floats_per_warp;
   const bool turns = !is_value && args.turn.cosine != nullptr;
@@ -110,16 +125,29 @@ __global__ void __launch_bounds__(kThreads)
 
 dim3 warps(int64_t count) { return dim3(static_cast<unsigned>((count + kWarps - 1) / kWarps)); }
 
+template <int Layers>
+cudaError_t launch_update(const mo_kv_update_kernel_args &args, const mo_kv_update_kernel_layer *layers, int32_t layer_count,
+                          int64_t count, cudaStream_t stream) {
+  const mo_kv_update_side *first = layers[0].sides;
+  const int size = first[0].cache.size > first[1].cache.size ? first[0].cache.size : first[1].cache.size;
+  const bool staged = args.turn.cosine != nullptr || first[0].cache.scale.data != nullptr;
+  const size_t shared = staged ? sizeof(float) * kWarps * static_cast<size_t>(size) : 0;
+  LayerList<Layers> list = {};
+  memcpy(list.layers, layers, sizeof *layers * static_cast<size_t>(layer_count));
+  return MO_LAUNCH(kv_update_kernel<Layers>, warps(count), dim3(kThreads), shared, stream, args, list,
+                   static_cast<uint32_t>(count), size);
+}
+
 }  // namespace
 
-cudaError_t mo_launch_kv_update(const mo_kv_update_kernel_args *args, cudaStream_t stream) {
-  const int64_t count = int64_t{2} * args->layer_count * args->batch * args->heads * args->length;
+cudaError_t mo_launch_kv_update(const mo_kv_update_kernel_args *args, const mo_kv_update_kernel_layer *layers,
+                                int32_t layer_count, cudaStream_t stream) {
+  const int64_t count = int64_t{2} * layer_count * args->batch * args->heads * args->length;
   if (count == 0 || (args->cumulative != nullptr && args->rows == 0)) return cudaSuccess;
-  const mo_kv_update_side *first = args->layers[0];
-  const int size = first[0].cache.size > first[1].cache.size ? first[0].cache.size : first[1].cache.size;
-  const bool staged = args->turn.cosine != nullptr || first[0].cache.scale.data != nullptr;
-  const size_t shared = staged ? sizeof(float) * kWarps * static_cast<size_t>(size) : 0;
-  return MO_LAUNCH(kv_update_kernel, warps(count), dim3(kThreads), shared, stream, *args, count, size);
+  if (layer_count <= 1) return launch_update<1>(*args, layers, layer_count, count, stream);
+  if (layer_count <= 16) return launch_update<16>(*args, layers, layer_count, count, stream);
+  if (layer_count <= 48) return launch_update<48>(*args, layers, layer_count, count, stream);
+  return launch_update<MO_KV_LAYERS_PER_LAUNCH>(*args, layers, layer_count, count, stream);
 }
 
 cudaError_t mo_launch_kv_gather(const mo_kv_gather_kernel_args *args, cudaStream_t stream) {

@@ -12,17 +12,22 @@
 extern "C" {
 #endif
 
-#define MO_KV_LAYERS_PER_LAUNCH 12 /* their descriptors fit in 4 KiB of parameters */
+#define MO_KV_LAYERS_PER_LAUNCH                                                                                                \
+  128 /* more than models have (126); their descriptors fit in what a kernel takes as parameters */
 
 typedef struct mo_kv_update_side {
   mo_kv_heads source;
   mo_kv_store cache;
 } mo_kv_update_side;
 
+typedef struct mo_kv_update_kernel_layer {
+  mo_kv_update_side sides[2]; /* keys, values */
+  mo_kv_table table;
+} mo_kv_update_kernel_layer;
+
+/* The same for all layers. */
 typedef struct mo_kv_update_kernel_args {
-  mo_kv_update_side layers[MO_KV_LAYERS_PER_LAUNCH][2]; /* keys, values */
-  mo_kv_table tables[MO_KV_LAYERS_PER_LAUNCH];
-  int32_t layer_count, batch, heads, length;
+  int32_t batch, heads, length;
   int64_t capacity;
   mo_dtype_t source_dtype, stored_dtype;
   int64_t offset;
@@ -42,7 +47,9 @@ typedef struct mo_kv_gather_kernel_args {
   mo_dtype_t source_dtype, destination_dtype;
 } mo_kv_gather_kernel_args;
 
-cudaError_t mo_launch_kv_update(const mo_kv_update_kernel_args *args, cudaStream_t stream);
+/* layer_count: 1 to MO_KV_LAYERS_PER_LAUNCH. All heads of all their new tokens are at most 2^31 - 1. */
+cudaError_t mo_launch_kv_update(const mo_kv_update_kernel_args *args, const mo_kv_update_kernel_layer *layers,
+                                int32_t layer_count, cudaStream_t stream);
 cudaError_t mo_launch_kv_gather(const mo_kv_gather_kernel_args *args, cudaStream_t stream);
 
 #ifdef __cplusplus

@@ -21,7 +21,8 @@ static mo_status_t check_extents(const char *op, const mo_tensor *key, const mo_
 mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *params) {
   const mo_kv_update_layer *first = &params->layers[0];
   const mo_tensor *key = first->key;
-  MO_TRY(check_extents("cache update", key, first->value, MO_KV_LAYERS_PER_LAUNCH));
+  const int32_t most = params->layer_count < MO_KV_LAYERS_PER_LAUNCH ? params->layer_count : MO_KV_LAYERS_PER_LAUNCH;
+  MO_TRY(check_extents("cache update", key, first->value, most));
   mo_kv_update_kernel_args args = {
       .batch = (int32_t)key->shape[0],
       .heads = (int32_t)key->shape[1],
@@ -45,19 +46,19 @@ mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *
   }
   args.turn = mo_cuda_kv_turn(params->rotary, params->position_ids);
   MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
-  for (int32_t begin = 0; begin < params->layer_count; begin += MO_KV_LAYERS_PER_LAUNCH) {
-    args.layer_count =
-        params->layer_count - begin < MO_KV_LAYERS_PER_LAUNCH ? params->layer_count - begin : MO_KV_LAYERS_PER_LAUNCH;
-    for (int32_t i = 0; i < args.layer_count; i++) {
-      const mo_kv_update_layer *layer = &params->layers[begin + i];
-      const mo_kv_view *cache = &layer->cache;
-      args.layers[i][0] =
-          (mo_kv_update_side){.source = mo_cuda_kv_heads(layer->key), .cache = mo_cuda_kv_store(cache->key, cache->key_scale)};
-      args.layers[i][1] = (mo_kv_update_side){.source = mo_cuda_kv_heads(layer->value),
-                                              .cache = mo_cuda_kv_store(cache->value, cache->value_scale)};
-      args.tables[i] = mo_cuda_kv_table(cache);
-    }
-    MO_TRY(mo_cuda_status(mo_launch_kv_update(&args, mo_cuda_stream_of(context)), "cache update"));
+  mo_kv_update_kernel_layer layers[MO_KV_LAYERS_PER_LAUNCH];
+  int32_t count = 0;
+  for (int32_t i = 0; i < params->layer_count; i++) {
+    const mo_kv_update_layer *layer = &params->layers[i];
+    const mo_kv_view *cache = &layer->cache;
+    layers[count++] = (mo_kv_update_kernel_layer){
+        .sides = {{.source = mo_cuda_kv_heads(layer->key), .cache = mo_cuda_kv_store(cache->key, cache->key_scale)},
+                  {.source = mo_cuda_kv_heads(layer->value), .cache = mo_cuda_kv_store(cache->value, cache->value_scale)}},
+        .table = mo_cuda_kv_table(cache),
+    };
+    if (count < MO_KV_LAYERS_PER_LAUNCH && i + 1 < params->layer_count) continue;
+    MO_TRY(mo_cuda_status(mo_launch_kv_update(&args, layers, count, mo_cuda_stream_of(context)), "cache update"));
+    count = 0;
   }
   return MO_STATUS_OK;
 }

@@ -103,7 +103,7 @@ mo_status_t mo_check_destination(const char *op, const char *name, const mo_tens
   return MO_STATUS_OK;
 }
 
-static void byte_range(const mo_tensor *tensor, uintptr_t *begin, uintptr_t *end) {
+void mo_tensor_byte_range(const mo_tensor *tensor, uintptr_t *begin, uintptr_t *end) {
   int64_t reach = 0;
   for (int32_t i = 0; i < tensor->rank; ++i) reach += (tensor->shape[i] - 1) * tensor->strides[i];
   *begin = (uintptr_t)tensor->data;
@@ -154,8 +154,8 @@ mo_status_t mo_check_no_overlap(const char *op, const char *destination_name, co
   if (destination == NULL || tensor == NULL) return MO_STATUS_OK;
   if (mo_tensor_count(destination) == 0 || mo_tensor_count(tensor) == 0) return MO_STATUS_OK;
   uintptr_t begin_a, end_a, begin_b, end_b;
-  byte_range(destination, &begin_a, &end_a);
-  byte_range(tensor, &begin_b, &end_b);
+  mo_tensor_byte_range(destination, &begin_a, &end_a);
+  mo_tensor_byte_range(tensor, &begin_b, &end_b);
   if (end_a <= begin_b || end_b <= begin_a) return MO_STATUS_OK;
   if (exact_ok && same_view(destination, tensor)) return MO_STATUS_OK;
   if (interleaved_apart(destination, tensor)) return MO_STATUS_OK;

@@ -36,6 +36,9 @@ mo_status_t mo_check_last_stride(const char *op, const char *name, const mo_tens
 /* A destination: no stride of 0 on an extent above 1, no two elements on one address as far as sorted strides show. */
 mo_status_t mo_check_destination(const char *op, const char *name, const mo_tensor *tensor);
 
+/* From the first byte of a tensor that has elements to the end of its last one. */
+void mo_tensor_byte_range(const mo_tensor *tensor, uintptr_t *begin, uintptr_t *end);
+
 /* The two do not share memory. `exact_ok`: the same data, shape, strides and dtype is allowed (in place). NULL tensors pass.
  * Views whose address ranges meet but whose elements do not (two column blocks of one matrix) pass. */
 mo_status_t mo_check_no_overlap(const char *op, const char *destination_name, const mo_tensor *destination, const char *name,

@@ -34,7 +34,7 @@ static mo_status_t check_layer(const mo_context_t *context, const mo_kv_update_l
   return mo_check_kv_written(UPDATE, &layer->cache, "value", value);
 }
 
-/* All layers are of the first one's kind, and no cache reaches into another's. */
+/* All layers are of the first one's kind. */
 static mo_status_t check_alike(const mo_kv_update_params *params, int32_t index) {
   const mo_kv_update_layer *first = &params->layers[0], *layer = &params->layers[index];
   const mo_tensor *const pairs[][2] = {{first->key, layer->key},
@@ -53,20 +53,89 @@ static mo_status_t check_alike(const mo_kv_update_params *params, int32_t index)
              mo_dtype_name(b->dtype), mo_dtype_name(a->dtype));
     MO_TRY(mo_check_shape(UPDATE, "a tensor of a later layer", b, a->rank, a->shape));
   }
-  for (int32_t i = 0; i < index; i++) {
-    for (int k = 0; k < 4; k++) {
-      MO_TRY(mo_check_kv_written(UPDATE, &layer->cache, mo_kv_view_names[k], mo_kv_view_tensor(&params->layers[i].cache, k)));
-      if (mo_kv_view_tensor(&layer->cache, k) == NULL) continue;
-      MO_TRY(mo_check_no_overlap(UPDATE, mo_kv_view_names[k], mo_kv_view_tensor(&layer->cache, k), "key", params->layers[i].key,
-                                 false));
-      MO_TRY(mo_check_no_overlap(UPDATE, mo_kv_view_names[k], mo_kv_view_tensor(&layer->cache, k), "value",
-                                 params->layers[i].value, false));
+  return MO_STATUS_OK;
+}
+
+/* ---- No layer's cache reaches into what another one writes or reads ---- */
+
+#define LAYERS_AT_ONCE 64
+#define TENSORS_OF_A_LAYER 7
+
+typedef struct layer_range {
+  uintptr_t begin, end;
+  int32_t layer, which; /* as layer_tensor counts; the first four are written */
+} layer_range;
+
+static const mo_tensor *layer_tensor(const mo_kv_update_layer *layer, int32_t which) {
+  return which < 5 ? mo_kv_view_tensor(&layer->cache, which) : which == 5 ? layer->key : layer->value;
+}
+
+static const char *layer_tensor_name(int32_t which) {
+  return which < 5 ? mo_kv_view_names[which] : which == 5 ? "key" : "value";
+}
+
+/* Makes ranges[first] the last to begin of those below it in the heap ranges[0..count). */
+static void sift_down(layer_range *ranges, int32_t first, int32_t count) {
+  const layer_range moving = ranges[first];
+  for (int32_t child; (child = 2 * first + 1) < count; first = child) {
+    if (child + 1 < count && ranges[child + 1].begin > ranges[child].begin) ++child;
+    if (ranges[child].begin <= moving.begin) break;
+    ranges[first] = ranges[child];
+  }
+  ranges[first] = moving;
+}
+
+/* In place and without memory of its own, which qsort does not promise. */
+static void sort_by_begin(layer_range *ranges, int32_t count) {
+  for (int32_t i = count / 2 - 1; i >= 0; --i) sift_down(ranges, i, count);
+  for (int32_t last = count - 1; last > 0; --last) {
+    const layer_range top = ranges[0];
+    ranges[0] = ranges[last];
+    ranges[last] = top;
+    sift_down(ranges, 0, last);
+  }
+}
+
+static mo_status_t check_pair(const mo_kv_update_layer *layers, const layer_range *a, const layer_range *b) {
+  const layer_range *written = a->which < 4 ? a : b, *other = a->which < 4 ? b : a;
+  if (a->layer == b->layer || written->which >= 4) return MO_STATUS_OK;
+  return mo_check_no_overlap(UPDATE, layer_tensor_name(written->which), layer_tensor(&layers[written->layer], written->which),
+                             layer_tensor_name(other->which), layer_tensor(&layers[other->layer], other->which), false);
+}
+
+static int32_t add_ranges(const mo_kv_update_params *params, int32_t first, layer_range *ranges) {
+  int32_t count = 0;
+  for (int32_t i = first; i < params->layer_count && i < first + LAYERS_AT_ONCE; ++i) {
+    for (int32_t which = 0; which < TENSORS_OF_A_LAYER; ++which) {
+      const mo_tensor *tensor = layer_tensor(&params->layers[i], which);
+      if (tensor == NULL || mo_tensor_count(tensor) == 0) continue;
+      layer_range *range = &ranges[count++];
+      *range = (layer_range){.layer = i, .which = which};
+      mo_tensor_byte_range(tensor, &range->begin, &range->end);
     }
-    MO_TRY(mo_check_kv_written(UPDATE, &params->layers[i].cache, "key", layer->key));
-    MO_TRY(mo_check_kv_written(UPDATE, &params->layers[i].cache, "value", layer->value));
+  }
+  return count;
+}
+
+/* Only ranges that meet are looked at closer: comparing every tensor with every other of a deep model would take longer than
+ * the update. */
+static mo_status_t check_apart(const mo_kv_update_params *params) {
+  layer_range ranges[2 * LAYERS_AT_ONCE * TENSORS_OF_A_LAYER];
+  for (int32_t first = 0; first < params->layer_count; first += LAYERS_AT_ONCE) {
+    for (int32_t second = first; second < params->layer_count; second += LAYERS_AT_ONCE) {
+      int32_t count = add_ranges(params, first, ranges);
+      if (second != first) count += add_ranges(params, second, ranges + count);
+      sort_by_begin(ranges, count);
+      for (int32_t i = 0; i < count; ++i) {
+        for (int32_t j = i + 1; j < count && ranges[j].begin < ranges[i].end; ++j)
+          MO_TRY(check_pair(params->layers, &ranges[i], &ranges[j]));
+      }
+    }
   }
   return MO_STATUS_OK;
 }
+
+/* ---- The rest ---- */
 
 static mo_status_t check_rotary(const mo_context_t *context, const mo_kv_update_params *params, const mo_kv_shape *shape) {
   const mo_rotary *rotary = params->rotary;
@@ -118,6 +187,7 @@ static mo_status_t kv_update(mo_context_t *context, const mo_kv_update_params *g
     MO_TRY(check_layer(context, &params->layers[i], params->cumulative_lengths != NULL, &shape));
     MO_TRY(check_alike(params, i));
   }
+  MO_TRY(check_apart(params));
   const int64_t length = params->layers[0].key->shape[2];
   MO_TRY(check_per_row(context, "offsets", params->offsets, shape.batch));
   MO_TRY(check_per_row(context, "counts", params->counts, shape.batch));

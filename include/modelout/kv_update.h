@@ -1,6 +1,6 @@
 /* modelout/kv_update.h - writing new keys and values to their place in a cache, and gathering them from it.
  *
- * Usable alone on plain tensors. A launch serves K and V of several layers: transpose, rotary embedding of the keys,
+ * Usable alone on plain tensors. On a GPU one launch serves K and V of up to 128 layers: transpose, rotary embedding of the keys,
  * quantisation and scatter.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */

@@ -13,6 +13,9 @@
 #include "kv_update_shim.h"
 #include "op_test.h"
 
+/* tests/simulated_device/control.h; there only in programs that hold the simulated device. */
+extern "C" uint64_t simulated_launch_count(void) __attribute__((weak));
+
 namespace {
 
 using op_test::Buffer;
@@ -396,6 +399,78 @@ TEST_F(KvUpdate, FromC) {
   EXPECT_EQ(value[20 + 12], -5.0f);
   EXPECT_EQ(value[11], -7.0f);
   EXPECT_EQ(value[16], -7.0f);
+}
+
+/* One call for all layers, and on a GPU one launch for as many as any model has. */
+class DeepModel : public KvUpdate {
+ protected:
+  static constexpr int64_t kHeads = 2, kCapacity = 3, kSize = 4;
+
+  void make(int32_t count) {
+    layers_.assign(static_cast<size_t>(count), {});
+    tensors_.clear();
+    for (int32_t i = 0; i < count; ++i) {
+      for (int which = 0; which < 4; ++which) {
+        tensors_.push_back(
+            std::make_unique<Buffer>(MO_DTYPE_FLOAT32, std::vector<int64_t>{1, kHeads, which < 2 ? kCapacity : 1, kSize}));
+        if (which >= 2) tensors_.back()->fill(random_);
+      }
+      mo_kv_update_layer &layer = layers_[static_cast<size_t>(i)];
+      layer.cache.key = &buffer(i, 0).tensor(), layer.cache.value = &buffer(i, 1).tensor();
+      layer.key = &buffer(i, 2).tensor(), layer.value = &buffer(i, 3).tensor();
+    }
+  }
+  Buffer &buffer(int32_t layer, int which) { return *tensors_[static_cast<size_t>(4 * layer + which)]; }
+  mo_status_t update(int64_t slot) {
+    mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+    params.layers = layers_.data();
+    params.layer_count = static_cast<int32_t>(layers_.size());
+    params.offset = slot;
+    return test_kv_update(context_, &params);
+  }
+
+  std::vector<mo_kv_update_layer> layers_;
+  std::vector<std::unique_ptr<Buffer>> tensors_; /* of each layer: cached keys and values, new keys and values */
+};
+
+TEST_F(DeepModel, EveryNumberOfLayersInOneLaunch) {
+  for (int32_t count : {1, 2, 12, 13, 16, 17, 48, 49, 80, 128, 129}) {
+    SCOPED_TRACE(count);
+    make(count);
+    const uint64_t before = simulated_launch_count != nullptr ? simulated_launch_count() : 0;
+    ASSERT_EQ(update(1), MO_STATUS_OK) << mo_last_error();
+    if (test_device_is_simulated()) {
+      EXPECT_EQ(simulated_launch_count() - before, count > 128 ? 2u : 1u);
+    }
+    for (int32_t layer = 0; layer < count; ++layer) {
+      for (int which = 0; which < 2; ++which) {
+        for (int64_t i = 0; i < kHeads * kCapacity * kSize; ++i) {
+          const int64_t head = i / (kCapacity * kSize), slot = i / kSize % kCapacity, element = i % kSize;
+          const double stored = buffer(layer, which).get(i);
+          if (slot == 1) ASSERT_EQ(stored, buffer(layer, 2 + which).get(head * kSize + element)) << "layer " << layer;
+          else ASSERT_TRUE(std::isnan(stored)) << "layer " << layer << " slot " << slot;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(DeepModel, RefusesCachesThatReachIntoOtherLayers) {
+  make(129);
+  const auto refused = [&](int32_t layer, const mo_tensor *&member, const mo_tensor *other) {
+    const mo_tensor *const own = member;
+    member = other;
+    expect_error(update(0), MO_STATUS_INVALID_ARGUMENT, "cache update", "overlap");
+    member = own;
+    EXPECT_TRUE(std::isnan(buffer(layer, 0).get(0)));
+  };
+  refused(100, layers_[100].cache.value, &buffer(3, 1).tensor());
+  refused(128, layers_[128].cache.key, &buffer(127, 1).tensor());
+  mo_tensor slot = buffer(5, 0).tensor(); /* the new key of a layer where another one stores its own */
+  slot.shape[2] = 1;
+  refused(70, layers_[70].key, &slot);
+  refused(6, layers_[6].value, &slot);
+  EXPECT_EQ(update(0), MO_STATUS_OK) << mo_last_error();
 }
 
 TEST_F(KvUpdate, RefusesWhatItCannotDo) {

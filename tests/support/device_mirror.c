@@ -13,7 +13,7 @@
 #include "host/core/backend.h"
 #include "tests/support/test_context.h"
 
-#define MAX_TENSORS 64
+#define MAX_TENSORS 1024
 #define ALIGNMENT ((uintptr_t)16)
 /* Memory of the mirror's own on both sides of a range, checked after the op. The simulated device has red zones itself, right
  * beside the range; there the mirror adds nothing. */
@@ -345,7 +345,7 @@ mo_status_t test_attention(mo_context_t *context, const mo_attention_params *par
   return run_mirrored(&m, run_attention, &p);
 }
 
-#define MAX_LAYERS 8
+#define MAX_LAYERS 130 /* of a cache update */
 
 static mo_status_t run_kv_update(mo_context_t *context, const void *params) { return mo_kv_update(context, params); }
 
