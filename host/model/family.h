@@ -33,6 +33,8 @@ typedef enum mo_projections_t {
   MO_PROJECTIONS_PER_HEAD,     /* one layer: query, key and value of the first head, of the second, ... (GPT-NeoX) */
 } mo_projections_t;
 
+#define MO_LISTED_LAYERS 1024 /* layers whose kind of attention config.json may list */
+
 /* Sizes and rules of a layer stack, from config.json. Zero is what BERT does. */
 typedef struct mo_stack_config {
   int64_t vocab_size;
@@ -78,6 +80,7 @@ typedef struct mo_stack_config {
   int64_t encoder_hidden_size; /* width of encoder_hidden_states */
   int64_t window;              /* sliding window of layers first_window_layer and later; 0: none */
   int64_t first_window_layer;
+  uint64_t full_layers[MO_LISTED_LAYERS / 64];     /* bit i: but not of layer i */
   float attention_scale;                           /* 0: 1 / sqrt(head_size) */
   bool scale_by_layer;                             /* divided by the layer's number, from 1 on */
   mo_rotary_config rotary;                         /* rotary_dim 0: none */
@@ -253,6 +256,12 @@ typedef struct mo_stack_keys {
 /* Reads the keys and checks what all families share: heads divide the hidden size, key/value heads divide the heads, absolute
  * positions. The embedding size is `embedding_size` if the default's is not 0, else the hidden size. */
 mo_status_t mo_stack_config_read(const mo_config_t *config, const mo_stack_keys *keys, mo_stack_config *stack);
+
+/* layer_types, where the file has it: which layers slide and which do not, in any order. UNSUPPORTED names other kinds. */
+mo_status_t mo_stack_config_layer_types(const mo_config_t *config, mo_stack_config *stack);
+
+/* The sliding window of a layer; 0: none. */
+int64_t mo_stack_config_window(const mo_stack_config *stack, int64_t layer);
 
 /* The rotary embedding: theta, which part of a head it turns (`default_fraction` where the file is silent) and its scaling,
  * from rope_theta and rope_scaling or (newer files) rope_parameters. UNSUPPORTED names the scaling rules there are. */

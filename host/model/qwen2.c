@@ -1,33 +1,11 @@
-/* host/model/qwen2.c - Qwen2: LLaMA with biased queries, keys and values, and a sliding window in its later layers.
+/* host/model/qwen2.c - Qwen2: LLaMA with biased queries, keys and values, and a sliding window in some of its layers.
  *
  * Names and defaults: transformers/models/qwen2/{modeling,configuration}_qwen2.py.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
-#include <string.h>
-
 #include "host/model/family.h"
 
 static const mo_stack_names names = {MO_LLAMA_PARAMETER_NAMES};
-
-/* Newer files list the kind of each layer; full attention comes first in all that there are. */
-static mo_status_t read_layer_types(const mo_config_t *config, mo_stack_config *stack) {
-  bool sliding = false;
-  if (!mo_config_has(config, "layer_types")) return MO_STATUS_OK;
-  stack->first_window_layer = stack->layer_count;
-  for (int64_t i = 0; i < stack->layer_count; i++) {
-    const char *type;
-    MO_TRY(mo_config_string_at(config, "layer_types", i, &type));
-    const bool slides = type != NULL && strcmp(type, "sliding_attention") == 0;
-    MO_CHECK(type != NULL && (slides || (strcmp(type, "full_attention") == 0 && !sliding)), MO_STATUS_UNSUPPORTED,
-             "model load: layer %" PRId64
-             " is %.40s in layer_types, known are full_attention and, behind it, sliding_attention",
-             i, type != NULL ? type : "missing");
-    if (slides && !sliding) stack->first_window_layer = i;
-    sliding = slides;
-  }
-  return MO_STATUS_OK;
-}
 
 static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
   const mo_stack_keys keys = {
@@ -41,8 +19,7 @@ static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) 
   if (slides && !mo_config_is_null(config, "sliding_window")) {
     MO_TRY(mo_config_integer(config, "sliding_window", 1, INT32_MAX, 4096, &stack->window));
     MO_TRY(mo_config_integer(config, "max_window_layers", 0, INT32_MAX, 28, &stack->first_window_layer));
-    MO_TRY(read_layer_types(config, stack));
-    if (stack->first_window_layer >= stack->layer_count) stack->window = 0;
+    MO_TRY(mo_stack_config_layer_types(config, stack));
   }
   return mo_stack_config_rotary(config, 1.0, stack);
 }

@@ -141,17 +141,29 @@ mo_status_t mo_run_encoder_check(const mo_model_t *model, const mo_model_inputs 
 
 /* ---- Making ------------------------------------------------------------------------------------------------------------- */
 
+/* Layers slide where the model's attention does, and hold everything where it does not. */
+static void set_kinds(const mo_stack_config *config, const mo_cache_options *options, mo_cache_layer_options *kinds) {
+  const bool fixed = options->kind == MO_CACHE_STATIC_SLIDING;
+  for (int64_t i = 0; i < config->layer_count; i++) {
+    const int64_t window = mo_stack_config_window(config, i);
+    kinds[i].kind = window > 0 ? fixed ? MO_CACHE_STATIC_SLIDING : MO_CACHE_SLIDING
+                    : fixed    ? MO_CACHE_STATIC
+                               : MO_CACHE_DYNAMIC;
+    if (window > 0) kinds[i].window = options->window > 0 ? options->window : window;
+  }
+}
+
 /* What the options leave open is the model's. `kinds` has room for every layer. */
 static mo_status_t create_self(const mo_model_t *model, const mo_cache_options *given, mo_cache_layer_options *kinds,
                                mo_cache_t **cache) {
   const mo_stack_config *config = &model->stack.config;
   mo_cache_options options = *given;
-  if (options.kind == 0) {
-    options.kind = MO_CACHE_DYNAMIC;
-    for (int64_t i = 0; i < config->layer_count && config->window > 0; i++)
-      if (i >= config->first_window_layer)
-        kinds[i] = (mo_cache_layer_options){.kind = MO_CACHE_SLIDING, .window = config->window};
-    if (config->window > 0) options.layers = kinds;
+  const bool models_own = options.kind == 0;
+  if (models_own) options.kind = MO_CACHE_DYNAMIC;
+  const bool sliding = options.kind == MO_CACHE_SLIDING || options.kind == MO_CACHE_STATIC_SLIDING;
+  if (options.layers == NULL && config->window > 0 && (models_own || sliding)) {
+    set_kinds(config, &options, kinds);
+    options.layers = kinds;
   }
   if (options.layer_count == 0) options.layer_count = config->layer_count;
   if (options.kind != MO_CACHE_PAGED) {
@@ -159,7 +171,6 @@ static mo_status_t create_self(const mo_model_t *model, const mo_cache_options *
     if (options.head_dim == 0) options.head_dim = config->head_size;
     if (options.dtype == MO_DTYPE_NONE) options.dtype = model->dtype;
   }
-  const bool sliding = options.kind == MO_CACHE_SLIDING || options.kind == MO_CACHE_STATIC_SLIDING;
   if (sliding && options.window == 0) options.window = config->window;
   return mo_cache_create(model->context, &options, cache);
 }

@@ -136,10 +136,9 @@ mo_status_t mo_stack_self_attention(const mo_stack_run *run, int64_t index, cons
 mo_status_t mo_stack_cross_attention(const mo_stack_run *run, int64_t index, const mo_stack_layer *layer,
                                      const mo_tensor *query, const mo_tensor *mixed);
 
-/* What both ways of a layer's attention share: its scale and window, and the part of a field's weights that belongs to the last
+/* What both ways of a layer's attention share: its scale, and the part of a field's weights that belongs to the last
  * `key_length` keys; what lies before it is cleared. *view is dtype NONE if the weights are not wanted. */
 float mo_stack_attention_scale(const mo_stack_config *config, int64_t index);
-int64_t mo_stack_attention_window(const mo_stack_config *config, int64_t index);
 mo_status_t mo_stack_weights_view(const mo_stack_run *run, const mo_field *field, int64_t index, int64_t key_length,
                                   mo_tensor *view);
 

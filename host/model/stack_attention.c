@@ -81,10 +81,6 @@ float mo_stack_attention_scale(const mo_stack_config *config, int64_t index) {
   return config->scale_by_layer ? scale / (float)(index + 1) : scale;
 }
 
-int64_t mo_stack_attention_window(const mo_stack_config *config, int64_t index) {
-  return index >= config->first_window_layer ? config->window : 0;
-}
-
 /* A layer that no longer holds every token attends over fewer keys than the field has; the weights of the others are 0: a
  * product of nothing. */
 static mo_status_t clear_columns(const mo_stack_run *run, const mo_tensor *weights, int64_t count) {
@@ -134,7 +130,7 @@ static mo_status_t attend(const mo_stack_run *run, int64_t index, const mo_tenso
   set_source(source, &params);
   params.scale = mo_stack_attention_scale(&stack->config, index);
   params.causal = stack->config.decoder;
-  params.sliding_window = mo_stack_attention_window(&stack->config, index);
+  params.sliding_window = mo_stack_config_window(&stack->config, index);
   if (inputs->mask.dtype != MO_DTYPE_NONE) {
     mask = mo_stack_last_columns(&inputs->mask, key_length);
     params.mask = &mask;

@@ -92,6 +92,30 @@ mo_status_t mo_stack_config_read(const mo_config_t *config, const mo_stack_keys 
   return mo_activation_from_name(activation, &stack->activation);
 }
 
+/* ---- Windows ------------------------------------------------------------------------------------------------------------- */
+
+mo_status_t mo_stack_config_layer_types(const mo_config_t *config, mo_stack_config *stack) {
+  if (!mo_config_has(config, "layer_types")) return MO_STATUS_OK;
+  MO_CHECK(stack->layer_count <= MO_LISTED_LAYERS, MO_STATUS_UNSUPPORTED,
+           "model load: layer_types of %" PRId64 " layers, %d at most", stack->layer_count, MO_LISTED_LAYERS);
+  stack->first_window_layer = 0;
+  for (int64_t i = 0; i < stack->layer_count; i++) {
+    const char *type;
+    MO_TRY(mo_config_string_at(config, "layer_types", i, &type));
+    const bool full = type != NULL && strcmp(type, "full_attention") == 0;
+    MO_CHECK(full || (type != NULL && strcmp(type, "sliding_attention") == 0), MO_STATUS_UNSUPPORTED,
+             "model load: layer %" PRId64 " is %.40s in layer_types, known are full_attention and sliding_attention", i,
+             type != NULL ? type : "missing");
+    if (full) stack->full_layers[i / 64] |= (uint64_t)1 << (i % 64);
+  }
+  return MO_STATUS_OK;
+}
+
+int64_t mo_stack_config_window(const mo_stack_config *stack, int64_t layer) {
+  const bool listed = layer < MO_LISTED_LAYERS && (stack->full_layers[layer / 64] >> (layer % 64) & 1) != 0;
+  return layer >= stack->first_window_layer && !listed ? stack->window : 0;
+}
+
 /* ---- Rotary embedding --------------------------------------------------------------------------------------------------- */
 
 static const struct {

@@ -64,7 +64,7 @@ mo_status_t mo_stack_decode(const mo_stack_run *run, int64_t index, const mo_rot
   params->length = slot;
   if (entry.lengths.dtype != MO_DTYPE_NONE) params->lengths = &entry.lengths;
   if (inputs->cache_lengths.dtype != MO_DTYPE_NONE) params->lengths = &inputs->cache_lengths;
-  params->sliding_window = mo_stack_attention_window(&run->stack->config, index);
+  params->sliding_window = mo_stack_config_window(&run->stack->config, index);
   if (inputs->mask.dtype != MO_DTYPE_NONE) {
     call.mask = mo_stack_last_columns(&inputs->mask, key_length);
     params->mask = &call.mask;

@@ -135,9 +135,11 @@ MO_API mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inpu
                                           mo_output **output);
 
 /* An empty cache that fits the model; what `options` leave open (NULL: all) is filled in: layers, heads, head_dim, dtype,
- * windows of sliding layers. kind 0: growing, and sliding in the layers whose attention slides. batch_size and max_length may
- * be 0: not known yet; else memory for them is there at once, so that runs up to max_length tokens never allocate. Models with
- * cross attention get an encoder-decoder cache. INVALID_ARGUMENT: the model is no decoder; and the statuses of mo_cache_create.
+ * windows of sliding layers. kind 0: growing, and sliding in the layers whose attention slides; the sliding kinds slide in
+ * those layers alone, the others are dynamic or static, unless the options say of each layer what it is. batch_size and
+ * max_length may be 0: not known yet; else memory for them is there at once, so that runs up to max_length tokens never
+ * allocate. Models with cross attention get an encoder-decoder cache. INVALID_ARGUMENT: the model is no decoder; and the
+ * statuses of mo_cache_create.
  */
 MO_API mo_status_t mo_model_create_cache(mo_model_t *model, const mo_cache_options *options, int64_t batch_size,
                                          int64_t max_length, mo_cache_t **cache);

@@ -807,6 +807,9 @@ TEST_P(Configurations, AreRefused) {
 INSTANTIATE_TEST_SUITE_P(
     All, Configurations,
     ::testing::Values(
+        BadConfig{"qwen2_lm_layers", "layer_types", "[\"sliding_attention\", \"chunked_attention\"]", MO_STATUS_UNSUPPORTED,
+                  "layer 1 is chunked_attention in layer_types"},
+        BadConfig{"qwen2_lm_layers", "layer_types", "[\"full_attention\"]", MO_STATUS_UNSUPPORTED, "layer 1 is missing"},
         BadConfig{"bert_model", "num_attention_heads", "5", MO_STATUS_BAD_FILE, "32 is not a multiple of 5"},
         BadConfig{"bert_model", "position_embedding_type", "\"relative_key\"", MO_STATUS_UNSUPPORTED, "relative_key"},
         BadConfig{"roberta_model", "is_decoder", "true", MO_STATUS_UNSUPPORTED, "is_decoder"},

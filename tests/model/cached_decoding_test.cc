@@ -216,12 +216,13 @@ const Kind kKinds[] = {{"dynamic", MO_CACHE_DYNAMIC, MO_DTYPE_NONE, kTolerance},
                        {"paged int8", MO_CACHE_PAGED, MO_DTYPE_INT8, kInt8Tolerance},
                        {"paged e4m3", MO_CACHE_PAGED, MO_DTYPE_FLOAT8_E4M3, kE4m3Tolerance},
                        {"sliding", MO_CACHE_SLIDING, MO_DTYPE_NONE, kTolerance},
-                       {"static sliding", MO_CACHE_STATIC_SLIDING, MO_DTYPE_NONE, kTolerance}};
+                       {"static sliding", MO_CACHE_STATIC_SLIDING, MO_DTYPE_NONE, kTolerance},
+                       {"the model's own", static_cast<mo_cache_kind_t>(0), MO_DTYPE_NONE, kTolerance}};
 
 enum class Padding { kNone, kLeft, kRight };
 
-const char *const kFamilies[] = {"gpt2_lm",  "gpt_neox_lm", "llama_lm", "opt_lm",      "mistral_lm_window",
-                                 "qwen2_lm", "bart_lm",     "t5_lm",    "t5_lm_gated", "bert_lm_head_cross"};
+const char *const kFamilies[] = {"gpt2_lm",         "gpt_neox_lm", "llama_lm", "opt_lm",      "mistral_lm_window", "qwen2_lm",
+                                 "qwen2_lm_layers", "bart_lm",     "t5_lm",    "t5_lm_gated", "bert_lm_head_cross"};
 
 void Everything(Decoder *decoder, const Kind &kind, Padding padding) {
   Course course(decoder, kind, {{{}, {}, 0}, {{}, {}, 1}, {{}, {}, 2}});
@@ -229,7 +230,10 @@ void Everything(Decoder *decoder, const Kind &kind, Padding padding) {
   const int64_t hidden = padding == Padding::kNone ? 0 : 3;
   course.GoOn(11, "nothing", hidden, padding == Padding::kLeft);
   course.GoOn(2, "a prompt");
-  if (!mo_cache_is_sliding(course.cache(), 0)) { /* which has dropped what a shorter sequence needs */
+  bool slides = false;
+  for (int64_t layer = 0; layer < decoder->Integer("num_hidden_layers"); layer++)
+    slides |= mo_cache_is_sliding(course.cache(), layer);
+  if (!slides) { /* which has dropped what a shorter sequence needs */
     ASSERT_EQ(mo_cache_crop(course.cache(), 4), MO_STATUS_OK) << mo_last_error();
     for (Row &row : rows) row.tokens.resize(9), row.mask.resize(9);
     course.GoOn(1, "crop");
@@ -258,6 +262,7 @@ bool IsTooSlow(const std::string &family, const Kind &kind, Padding padding) {
   static const Chosen chosen[] = {{"llama_lm", "paged int8", Padding::kLeft},
                                   {"t5_lm", "static", Padding::kNone},
                                   {"mistral_lm_window", "static sliding", Padding::kLeft},
+                                  {"qwen2_lm_layers", "the model's own", Padding::kNone},
                                   {"bart_lm", "e4m3", Padding::kRight}};
   if (!test_device_is_simulated()) return false;
   return std::none_of(std::begin(chosen), std::end(chosen), [&](const Chosen &c) {
@@ -265,11 +270,13 @@ bool IsTooSlow(const std::string &family, const Kind &kind, Padding padding) {
   });
 }
 
+bool HasWindows(const std::string &family) { return family == "mistral_lm_window" || family == "qwen2_lm_layers"; }
+
 class CachedDecoding : public testing::TestWithParam<const char *> {};
 
 TEST_P(CachedDecoding, EqualsRecomputationWhateverWasDone) {
   Decoder decoder(GetParam());
-  const bool windowed = std::string(GetParam()) == "mistral_lm_window";
+  const bool windowed = HasWindows(GetParam());
   for (const Kind &kind : kKinds) {
     const bool slides = kind.kind == MO_CACHE_SLIDING || kind.kind == MO_CACHE_STATIC_SLIDING;
     if (slides && !windowed) continue; /* full attention needs what a sliding cache drops */
@@ -319,7 +326,7 @@ TEST_P(CachedDecoding, RowsOfDifferentLengths) {
  * with a window, which counts them.) */
 TEST_P(CachedDecoding, QuantisedIsPlainOverTheStoredValues) {
   const std::string family = GetParam();
-  if (family.rfind("t5", 0) == 0 || family == "mistral_lm_window") GTEST_SKIP() << "slots mean something to it";
+  if (family.rfind("t5", 0) == 0 || HasWindows(family)) GTEST_SKIP() << "slots mean something to it";
   if (test_device_is_simulated() && family != "qwen2_lm") GTEST_SKIP() << "too slow on the simulated device";
   Decoder decoder(family);
   const int64_t layers = decoder.Integer("num_hidden_layers"), heads = decoder.Integer("num_key_value_heads"),

@@ -114,6 +114,7 @@ TEST(GoldenSet, HoldsEveryFamilyAndHead) {
                            "opt_seqcls",
                            "opt_qa",
                            "qwen2_lm",
+                           "qwen2_lm_layers",
                            "qwen2_model",
                            "qwen2_seqcls",
                            "qwen2_token_cls",
