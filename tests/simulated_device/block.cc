@@ -12,6 +12,7 @@
 
 #include "tests/simulated_device/device.h"
 #include "tests/simulated_device/fiber.h"
+#include "tests/simulated_device/traffic.h"
 
 namespace simulated {
 
@@ -28,6 +29,7 @@ struct Thread {
   std::vector<AsyncCopy> open_group;
   std::deque<std::vector<AsyncCopy>> groups;
   const char *waits_for = nullptr;
+  uint32_t phase = 0; /* barriers and collectives passed; after one, that of the furthest who met there */
 };
 
 /* One meeting of the lanes of one mask. Two results are kept, because a lane may still read the last while others already meet
@@ -37,6 +39,7 @@ struct Meeting {
   unsigned arrived = 0;
   const char *what = nullptr;
   uint64_t generation = 0;
+  uint32_t phase = 0, published_phase = 0;
   alignas(16) unsigned char incoming[32 * kCollectiveBytes];
   alignas(16) unsigned char published[2][32 * kCollectiveBytes];
 };
@@ -45,6 +48,7 @@ struct Barrier {
   int arrived = 0;
   int expected = 0;
   uint64_t generation = 0;
+  uint32_t phase = 0, published_phase = 0;
 };
 
 constexpr int kBarriers = 16;
@@ -74,6 +78,7 @@ void release_if_complete(Barrier &barrier, int expected) {
   if (barrier.arrived > 0 && barrier.arrived >= expected) {
     barrier.arrived = 0;
     ++barrier.generation;
+    barrier.published_phase = barrier.phase + 1;
   }
 }
 
@@ -119,6 +124,7 @@ void barrier(int id, int thread_count) {
   }
   barrier.expected = thread_count;
   ++barrier.arrived;
+  barrier.phase = std::max(barrier.phase, block->thread().phase);
   const uint64_t generation = barrier.generation;
   release_if_complete(barrier, thread_count == 0 ? block->live : thread_count);
   if (barrier.generation == generation) {
@@ -126,6 +132,7 @@ void barrier(int id, int thread_count) {
     block->scheduler->wait_while(&barrier.generation, generation);
     block->thread().waits_for = nullptr;
   }
+  block->thread().phase = barrier.published_phase;
 }
 
 const unsigned char *collective(const char *what, unsigned mask, const void *value, size_t bytes) {
@@ -153,16 +160,19 @@ const unsigned char *collective(const char *what, unsigned mask, const void *val
   }
   std::memcpy(meeting.incoming + kCollectiveBytes * lane, value, bytes);
   meeting.arrived |= 1u << lane;
+  meeting.phase = std::max(meeting.phase, block->thread().phase);
   const uint64_t generation = meeting.generation;
   if (meeting.arrived == mask) {
     std::memcpy(meeting.published[generation % 2], meeting.incoming, sizeof meeting.incoming);
     meeting.arrived = 0;
+    meeting.published_phase = meeting.phase + 1;
     ++meeting.generation;
   } else {
     block->thread().waits_for = what;
     block->scheduler->wait_while(&meeting.generation, generation);
     block->thread().waits_for = nullptr;
   }
+  block->thread().phase = meeting.published_phase;
   return meeting.published[generation % 2];
 }
 
@@ -186,6 +196,7 @@ void async_copy(void *shared, const void *global, size_t bytes, size_t valid_byt
   }
   /* Until the wait the destination holds neither old nor new data. */
   std::memset(shared, 0xFF, bytes);
+  traffic_accessed(global, valid_bytes, false);
   running->thread().open_group.push_back({shared, global, bytes, valid_bytes});
 }
 
@@ -203,6 +214,13 @@ void async_wait(int groups_left) {
     for (const AsyncCopy &copy : thread.groups.front()) perform(copy);
     thread.groups.pop_front();
   }
+}
+
+bool running_thread(int *thread, uint32_t *phase) {
+  if (running == nullptr || running->scheduler->current() < 0) return false;
+  *thread = running->scheduler->current();
+  *phase = running->thread().phase;
+  return true;
 }
 
 std::string run_grid(Scheduler &scheduler, dim3 grid, dim3 block_dim, size_t shared_bytes, const std::function<void()> &body) {
@@ -252,6 +270,7 @@ std::string run_grid(Scheduler &scheduler, dim3 grid, dim3 block_dim, size_t sha
         },
         describe_waits);
     running = nullptr;
+    traffic_block_ended();
     if (!fault.empty()) return fault;
     for (size_t i = 0; i < kSharedTail; ++i) {
       if (block.shared[shared_bytes + i] != 0xFF)

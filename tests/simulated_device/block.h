@@ -4,6 +4,7 @@
 #ifndef SIMULATED_DEVICE_BLOCK_H
 #define SIMULATED_DEVICE_BLOCK_H
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -14,6 +15,10 @@ namespace simulated {
 
 /* Runs every block to its end, one after the other in an order of the scheduler's seed. Returns "" or the fault. */
 std::string run_grid(Scheduler &scheduler, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body);
+
+/* Whether a thread of a kernel is running; which of its block, and how many barriers and collectives it has passed. Lanes of a
+ * warp that have met agree on that number. */
+bool running_thread(int *thread, uint32_t *phase);
 
 }  // namespace simulated
 

@@ -16,6 +16,7 @@
 
 #include "host/core/float16.h"
 #include "tests/simulated_device/library.h"
+#include "tests/simulated_device/traffic.h"
 
 struct cublasLtContext {};
 
@@ -176,8 +177,25 @@ struct Product {
     }
     if (!simulated::is_device_range(workspace, workspace_bytes)) return "the workspace is not device memory of its size";
     std::memset(workspace, 0xFF, workspace_bytes);
+    count_traffic();
     for (int64_t batch = 0; batch < d_layout.batch; ++batch) run_one(batch);
     return "";
+  }
+
+  void count_traffic() const {
+    const auto count = [](void (*note)(const void *, size_t), const void *base, const Layout &layout) {
+      for (int64_t batch = 0; batch < (layout.batch_stride == 0 ? 1 : layout.batch); ++batch) {
+        for (int64_t column = 0; column < static_cast<int64_t>(layout.columns); ++column) {
+          const size_t start = static_cast<size_t>(batch * layout.batch_stride + column * layout.stride);
+          note(static_cast<const char *>(base) + start * element_bytes(layout.type), layout.rows * element_bytes(layout.type));
+        }
+      }
+    };
+    count(simulated::traffic_read, a, a_layout);
+    count(simulated::traffic_read, b, b_layout);
+    if (beta != 0) count(simulated::traffic_read, c, c_layout);
+    if (has_bias(operation)) simulated::traffic_read(operation.bias, d_layout.rows * element_bytes(d_layout.type));
+    count(simulated::traffic_written, d, d_layout);
   }
 
   void run_one(int64_t batch) const {

@@ -27,6 +27,7 @@
 #include "tests/simulated_device/block.h"
 #include "tests/simulated_device/control.h"
 #include "tests/simulated_device/library.h"
+#include "tests/simulated_device/traffic.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -221,7 +222,10 @@ cudaError_t allocate(void **memory, size_t bytes, bool pinned) {
   std::memset(usable, kPoison, bytes);
   ASAN_POISON_MEMORY_REGION(owner.get(), static_cast<size_t>(usable - owner.get()));
   ASAN_POISON_MEMORY_REGION(usable + bytes, static_cast<size_t>(owner.get() + bytes + 3 * kRedZone - (usable + bytes)));
-  if (!pinned) d.used_bytes += bytes;
+  if (!pinned) {
+    d.used_bytes += bytes;
+    simulated::traffic_allocated(usable, bytes);
+  }
   d.allocations[start] = {bytes, pinned, ++d.allocation_number, std::move(owner)};
   *memory = usable;
   return cudaSuccess;
@@ -246,12 +250,19 @@ void release(void *memory) {
     }
   }
   std::memset(memory, kPoison, bytes);
-  if (!found->second.pinned) d.used_bytes -= bytes;
+  if (!found->second.pinned) {
+    d.used_bytes -= bytes;
+    simulated::traffic_released(memory);
+  }
   d.allocations.erase(found);
 }
 
 void copy_rows(char *to, size_t to_pitch, const char *from, size_t from_pitch, size_t width, size_t height) {
   for (size_t row = 0; row < height; ++row) std::memmove(to + row * to_pitch, from + row * from_pitch, width);
+}
+
+void count_rows(void (*count)(const void *, size_t), const void *rows, size_t pitch, size_t width, size_t height) {
+  for (size_t row = 0; row < height; ++row) count(static_cast<const char *>(rows) + row * pitch, width);
 }
 
 cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width, size_t height,
@@ -269,11 +280,20 @@ cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from_pitch,
   }
   auto count = [=] {
     if (from_device && !to_device) device().copied_to_host += width * height;
+    if (from_device) {
+      count_rows(to_device ? simulated::traffic_read : simulated::traffic_went_to_host, from, from_pitch, width, height);
+    }
+    if (to_device) {
+      count_rows(from_device ? simulated::traffic_written : simulated::traffic_came_from_host, to, to_pitch, width, height);
+    }
   };
   if (!from_device && !is_pinned(from) && !stream->capturing) { /* pageable source: read now */
     auto staged = std::make_shared<std::vector<char>>(width * height);
     copy_rows(staged->data(), width, static_cast<const char *>(from), from_pitch, width, height);
-    enqueue(stream, [=] { copy_rows(static_cast<char *>(to), to_pitch, staged->data(), width, width, height); });
+    enqueue(stream, [=] {
+      copy_rows(static_cast<char *>(to), to_pitch, staged->data(), width, width, height);
+      count();
+    });
     return cudaSuccess;
   }
   enqueue(stream, [=] {
@@ -303,6 +323,7 @@ cudaError_t launch(const char *name, dim3 grid, dim3 block, size_t shared_bytes,
   enqueue(stream, [=] {
     Device &d = device();
     ++d.launches;
+    traffic_launched(label);
     const std::string fault = run_grid(d.scheduler, grid, block, shared_bytes, body);
     if (!fault.empty()) note_fault(label + ": " + fault);
   });
@@ -321,6 +342,7 @@ cudaError_t library_operation(const char *name, cudaStream_t handle, std::functi
   const std::string label = name;
   enqueue(stream, [=] {
     ++device().launches;
+    traffic_launched(label);
     const std::string fault = body();
     if (!fault.empty()) note_fault(label + ": " + fault);
   });
@@ -547,7 +569,10 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
   if (!usable(stream)) return fail(cudaErrorInvalidResourceHandle);
   if (bytes == 0) return cudaSuccess;
   if (find_allocation(memory) == nullptr) return fail(cudaErrorInvalidValue);
-  enqueue(stream, [=] { std::memset(memory, value, bytes); });
+  enqueue(stream, [=] {
+    std::memset(memory, value, bytes);
+    simulated::traffic_written(memory, bytes);
+  });
   return cudaSuccess;
 }
 
