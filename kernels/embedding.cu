@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_
   const int64_t tokens = args.batch * args.length;
   const int64_t wanted = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
   const bool active = wanted < tokens;
-  const int64_t token = active ? wanted : tokens - 1; /* surplus threads take part in the barriers, and store nothing */
+  const int64_t token = active ? wanted : tokens - 1; /* surplus threads take part in the barriers, and read no row */
   const int64_t b = token / args.length, s = token % args.length;
   float *slots = mo_shared_memory<float>() + threadIdx.y * (kMaxThreads / 32);
 
@@ -139,7 +139,8 @@ __global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_
     float values[Vectors][N] = {};
 #pragma unroll
     for (int v = 0; v < Vectors; ++v) {
-      if (lane * N + v * step < args.columns) load_sum<T, N>(rows, lane * N + v * step, values[v]);
+      const int64_t column = lane * N + v * step;
+      if (column < args.columns && active) load_sum<T, N>(rows, column, values[v]);
     }
     if (norms) {
       float total = 0.0f, squares = 0.0f;

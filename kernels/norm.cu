@@ -68,7 +68,8 @@ __global__ void __launch_bounds__(kMaxThreads, 1) norm_kernel(mo_norm_kernel_arg
   const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
   const int64_t rows = args.shape.extents[0] * args.shape.extents[1] * args.shape.extents[2];
   const int64_t wanted = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-  const int64_t row = wanted < rows ? wanted : rows - 1; /* surplus threads take part in the barriers, and store nothing */
+  const int64_t row =
+      wanted < rows ? wanted : rows - 1; /* surplus threads take part in the barriers, and neither load nor store */
   const bool active = wanted < rows;
   float *slots = mo_shared_memory<float>() + threadIdx.y * (kMaxThreads / 32);
 
@@ -85,9 +86,9 @@ __global__ void __launch_bounds__(kMaxThreads, 1) norm_kernel(mo_norm_kernel_arg
 #pragma unroll
     for (int v = 0; v < Vectors; ++v) {
       const int64_t column = lane * N + v * step;
-      if (column < args.columns) {
+      if (column < args.columns && active) {
         load_sum<T, N>(args, input_row, residual_row, column, values[v]);
-        if (args.sum != nullptr && active) mo_store_vector(static_cast<T *>(args.sum) + sum_row + column, values[v]);
+        if (args.sum != nullptr) mo_store_vector(static_cast<T *>(args.sum) + sum_row + column, values[v]);
 #pragma unroll
         for (int i = 0; i < N; ++i) total += values[v][i];
       }
