@@ -16,6 +16,7 @@
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/decode_attention_kernels.h"
 #include "host/cpu/kv_head.h"
+#include "host/cpu/rotary.h"
 
 /* Parts of a call that a machine can share out well, and keys that make a part worth its bookkeeping. */
 #define MO_DECODE_PARTS 32
@@ -191,53 +192,53 @@ static int32_t count_threads(const mo_context_t *context, const mo_decode_attent
 /* ---- The run ---- */
 
 /* New keys and values of one head and token to the cache. */
-static bool append(const mo_decode_attention_params *params, const mo_decode_thread *thread, int64_t row, int64_t head,
+static void append(const mo_decode_attention_params *params, const mo_decode_thread *thread, int64_t row, int64_t head,
                    int64_t token) {
   const mo_kv_view *cache = &params->cache;
   const mo_kv_place to = mo_kv_find_place(cache, row, length_of(params, row) + token);
-  if (!to.is_there) return true;
+  if (!to.is_there) return;
   const int64_t position = params->rotary != NULL ? position_of(params, row, token) : 0;
-  return mo_kv_write_head(params->key, cache->key, cache->key_scale, params->rotary, position,
-                          mo_kv_address(params->key, row, head, token), to, head, thread->wide) == MO_STATUS_OK &&
-         mo_kv_write_head(params->value, cache->value, cache->value_scale, NULL, 0,
-                          mo_kv_address(params->value, row, head, token), to, head, thread->wide) == MO_STATUS_OK;
+  mo_kv_write_head(params->key, cache->key, cache->key_scale, params->rotary, position,
+                   mo_kv_address(params->key, row, head, token), to, head, thread->wide);
+  mo_kv_write_head(params->value, cache->value, cache->value_scale, NULL, 0, mo_kv_address(params->value, row, head, token), to,
+                   head, thread->wide);
 }
 
 /* One query as float32, turned, padded with zeros. */
-static bool take_query(const mo_decode_attention_params *params, const mo_decode_plan *plan, int64_t row, int64_t head,
+static void take_query(const mo_decode_attention_params *params, const mo_decode_plan *plan, int64_t row, int64_t head,
                        int64_t token) {
   const mo_tensor *query = params->query;
   const int64_t kv_head = head / plan->group, index = (head - kv_head * plan->group) * plan->token_count + token;
   float *to = plan->queries + ((row * plan->kv_head_count + kv_head) * plan->row_count + index) * plan->key_stride;
   const char *from = mo_kv_address(query, row, head, token);
   memset(to + plan->key_size, 0, (size_t)(plan->key_stride - plan->key_size) * sizeof *to);
-  if (mo_dtype_convert(to, MO_DTYPE_FLOAT32, from, query->dtype, plan->key_size) != MO_STATUS_OK) return false;
-  if (params->rotary != NULL) {
-    const int64_t pairs = params->rotary->cosine->shape[1], at = position_of(params, row, token) * pairs;
-    mo_rotary_turn(to, to, (const float *)params->rotary->cosine->data + at, (const float *)params->rotary->sine->data + at,
-                   pairs, params->rotary->pairing);
+  const mo_rotary *rotary = params->rotary;
+  mo_kv_head_job job = {.size = plan->key_size, .source_dtype = query->dtype, .stored_dtype = MO_DTYPE_FLOAT32};
+  const float *cosine = NULL, *sine = NULL;
+  if (rotary != NULL) {
+    job.pairs = rotary->cosine->shape[1];
+    job.pairing = rotary->pairing;
+    cosine = (const float *)rotary->cosine->data + position_of(params, row, token) * job.pairs;
+    sine = (const float *)rotary->sine->data + position_of(params, row, token) * job.pairs;
   }
-  return true;
+  MO_CPU_SELECT(mo_kv_store_head)(&job, from, cosine, sine, to, NULL, to);
 }
 
-static bool run(const mo_decode_attention_params *params, const mo_decode_plan *plan, mo_decode_thread *threads,
+static void run(const mo_decode_attention_params *params, const mo_decode_plan *plan, mo_decode_thread *threads,
                 int32_t thread_count) {
   const int64_t tokens = plan->token_count, heads = plan->head_count, kv_heads = plan->kv_head_count;
   const int64_t rows = plan->batch_count * heads * tokens;
   const int64_t new_rows = params->key != NULL ? plan->batch_count * kv_heads * tokens : 0;
   const int64_t parts = plan->batch_count * kv_heads * plan->part_count;
   const int64_t pieces = plan->scores != NULL ? plan->batch_count * plan->weight_rows * plan->weight_chunks : 0;
-  int failed = 0;
-#pragma omp parallel num_threads(thread_count) reduction(| : failed)
+#pragma omp parallel num_threads(thread_count)
   {
     mo_decode_thread *const thread = &threads[omp_get_thread_num()];
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < new_rows + rows; ++i) {
       const int64_t token = i % tokens;
-      if (i < new_rows) failed |= !append(params, thread, i / tokens / kv_heads, i / tokens % kv_heads, token);
-      else
-        failed |= !take_query(params, plan, (i - new_rows) / tokens / heads, (i - new_rows) / tokens % heads,
-                              (i - new_rows) % tokens);
+      if (i < new_rows) append(params, thread, i / tokens / kv_heads, i / tokens % kv_heads, token);
+      else take_query(params, plan, (i - new_rows) / tokens / heads, (i - new_rows) / tokens % heads, (i - new_rows) % tokens);
     }
 #pragma omp for schedule(dynamic, 1)
     for (int64_t i = 0; i < parts; ++i) {
@@ -255,7 +256,6 @@ static bool run(const mo_decode_attention_params *params, const mo_decode_plan *
        i % plan->weight_chunks);
     }
   }
-  return !failed;
 }
 
 mo_status_t mo_cpu_decode_attention(mo_context_t *context, const mo_decode_attention_params *params) {
@@ -280,7 +280,6 @@ mo_status_t mo_cpu_decode_attention(mo_context_t *context, const mo_decode_atten
     }
   }
   fill(params, &plan, &memory, thread_count);
-  MO_CHECK(run(params, &plan, memory.threads, thread_count), MO_STATUS_INTERNAL,
-           "decode attention: a head could not be converted from %s", mo_dtype_name(params->query->dtype));
+  run(params, &plan, memory.threads, thread_count);
   return MO_STATUS_OK;
 }

@@ -8,7 +8,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/cpu/decode_attention_kernels.h"
 
-#include "host/cpu/kv_head.h"
+#include "host/cpu/kv_place.h"
 #include "host/cpu/simd_codes.h"
 #include "host/cpu/softmax_rows.h"
 

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "host/core/checked_math.h"
+#include "host/cpu/cpu_ops.h"
 #include "host/cpu/kv_head.h"
+#include "host/cpu/rotary.h"
 
 /* A token of a decode step is copied in less time than threads take to meet. */
 #define PARALLEL_ELEMENTS 16384
@@ -17,13 +19,17 @@ static int thread_count(const mo_context_t *context, int64_t rows, int64_t size)
   return rows < PARALLEL_ELEMENTS && rows * size < PARALLEL_ELEMENTS ? 1 : mo_context_thread_count(context);
 }
 
+/* Elements of the larger head. */
+static int64_t head_size(const mo_kv_view *view) {
+  return view->key->shape[3] > view->value->shape[3] ? view->key->shape[3] : view->value->shape[3];
+}
+
 /* A row of floats per thread. */
-static mo_status_t reserve_rows(mo_context_t *context, const mo_kv_view *view, int64_t *size, float **rows) {
+static mo_status_t reserve_rows(mo_context_t *context, int64_t size, float **rows) {
   void *memory = NULL;
   int64_t bytes;
-  *size = view->key->shape[3] > view->value->shape[3] ? view->key->shape[3] : view->value->shape[3];
-  MO_CHECK(mo_checked_mul(*size, (int64_t)sizeof(float) * mo_context_thread_count(context), &bytes), MO_STATUS_OUT_OF_MEMORY,
-           "cache update: heads of %" PRId64 " elements need more scratch memory than can be addressed", *size);
+  MO_CHECK(mo_checked_mul(size, (int64_t)sizeof(float) * mo_context_thread_count(context), &bytes), MO_STATUS_OUT_OF_MEMORY,
+           "cache update: heads of %" PRId64 " elements need more scratch memory than can be addressed", size);
   MO_TRY(mo_context_scratch(context, (size_t)bytes, &memory));
   *rows = memory;
   return MO_STATUS_OK;
@@ -116,13 +122,12 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
   const mo_tensor *shape = params->layers[0].key;
   const int64_t batch = shape->shape[0], heads = shape->shape[1], length = shape->shape[2];
   const int64_t rows = params->layer_count * batch * heads * length;
-  int64_t size;
+  const int64_t size = head_size(&params->layers[0].cache);
   float *scratch;
-  int failed = 0;
   MO_TRY(check_rows(params));
-  MO_TRY(reserve_rows(context, &params->layers[0].cache, &size, &scratch));
+  MO_TRY(reserve_rows(context, size, &scratch));
   const int threads = thread_count(context, rows, size);
-#pragma omp parallel for num_threads(threads) schedule(static) reduction(| : failed) if (threads > 1)
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
   for (int64_t index = 0; index < rows; index++) {
     const int64_t token = index % length, head = index / length % heads, source_row = index / length / heads % batch;
     const mo_kv_update_layer *layer = &params->layers[index / length / heads / batch];
@@ -131,20 +136,18 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
     const mo_kv_place to = mo_kv_find_place(&layer->cache, new.row, new.slot);
     if (!to.is_there) continue;
     float *const wide = scratch + omp_get_thread_num() * size;
-    failed |= mo_kv_write_head(layer->key, layer->cache.key, layer->cache.key_scale, params->rotary, new.position,
-                               mo_kv_address(layer->key, source_row, head, token), to, head, wide) != MO_STATUS_OK;
-    failed |= mo_kv_write_head(layer->value, layer->cache.value, layer->cache.value_scale, NULL, 0,
-                               mo_kv_address(layer->value, source_row, head, token), to, head, wide) != MO_STATUS_OK;
+    mo_kv_write_head(layer->key, layer->cache.key, layer->cache.key_scale, params->rotary, new.position,
+                     mo_kv_address(layer->key, source_row, head, token), to, head, wide);
+    mo_kv_write_head(layer->value, layer->cache.value, layer->cache.value_scale, NULL, 0,
+                     mo_kv_address(layer->value, source_row, head, token), to, head, wide);
   }
-  MO_CHECK(!failed, MO_STATUS_INTERNAL, "cache update: a head could not be converted from %s", mo_dtype_name(shape->dtype));
   return MO_STATUS_OK;
 }
 
 /* ---- Gather ---- */
 
-static mo_status_t read_head(const mo_tensor *stored, const mo_tensor *scale, mo_kv_place from, int64_t head,
-                             const mo_tensor *destination, const mo_tensor *destination_scale, int64_t row, int64_t token,
-                             float *wide) {
+static void read_head(const mo_tensor *stored, const mo_tensor *scale, mo_kv_place from, int64_t head,
+                      const mo_tensor *destination, const mo_tensor *destination_scale, int64_t row, int64_t token) {
   const int64_t size = stored->shape[3];
   char *to = mo_kv_address(destination, row, head, token);
   const size_t bytes = (size_t)size * mo_dtype_bytes(destination->dtype);
@@ -152,7 +155,7 @@ static mo_status_t read_head(const mo_tensor *stored, const mo_tensor *scale, mo
   if (!from.is_there) {
     memset(to, 0, bytes);
     if (destination_scale != NULL) memset(mo_kv_address(destination_scale, row, head, token), 0, scale_bytes);
-    return MO_STATUS_OK;
+    return;
   }
   const char *source = mo_kv_address(stored, from.block, head, from.slot);
   if (destination->dtype == stored->dtype) {
@@ -160,11 +163,12 @@ static mo_status_t read_head(const mo_tensor *stored, const mo_tensor *scale, mo
     if (destination_scale != NULL)
       memcpy(mo_kv_address(destination_scale, row, head, token), mo_kv_address(scale, from.block, head, from.slot),
              scale_bytes);
-    return MO_STATUS_OK;
+    return;
   }
-  mo_kv_dequantise(source, (const float *)mo_kv_address(scale, from.block, head, from.slot), size, scale->shape[3],
-                   stored->dtype, wide);
-  return mo_dtype_convert(to, destination->dtype, wide, MO_DTYPE_FLOAT32, size);
+  const mo_kv_head_job job = {
+      .size = size, .groups = scale->shape[3], .source_dtype = destination->dtype, .stored_dtype = stored->dtype};
+  MO_CPU_SELECT(mo_kv_load_head)
+  (&job, source, (const float *)(const void *)mo_kv_address(scale, from.block, head, from.slot), to);
 }
 
 static int64_t source_row(const mo_kv_gather_params *params, int64_t row) {
@@ -176,26 +180,19 @@ mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *p
   const int64_t batch = to->key->shape[0], heads = to->key->shape[1], length = to->key->shape[2];
   const int64_t rows = batch * heads * length;
   const int64_t source_rows = from->block_table == NULL ? from->key->shape[0] : from->block_table->shape[0];
-  int64_t size;
-  float *scratch;
-  int failed = 0;
   for (int64_t row = 0; row < batch; row++) {
     const int64_t source = source_row(params, row);
     MO_CHECK(source >= 0 && source < source_rows, MO_STATUS_INVALID_ARGUMENT,
              "cache gather: rows holds %" PRId64 " (entry %" PRId64 "), the source has %" PRId64 " rows", source, row,
              source_rows);
   }
-  MO_TRY(reserve_rows(context, to, &size, &scratch));
-  const int threads = thread_count(context, rows, size);
-#pragma omp parallel for num_threads(threads) schedule(static) reduction(| : failed) if (threads > 1)
+  const int threads = thread_count(context, rows, head_size(to));
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
   for (int64_t index = 0; index < rows; index++) {
     const int64_t token = index % length, head = index / length % heads, row = index / length / heads;
     const mo_kv_place source = mo_kv_find_place(from, source_row(params, row), params->start + token);
-    float *const wide = scratch + omp_get_thread_num() * size;
-    failed |= read_head(from->key, from->key_scale, source, head, to->key, to->key_scale, row, token, wide) != MO_STATUS_OK;
-    failed |=
-        read_head(from->value, from->value_scale, source, head, to->value, to->value_scale, row, token, wide) != MO_STATUS_OK;
+    read_head(from->key, from->key_scale, source, head, to->key, to->key_scale, row, token);
+    read_head(from->value, from->value_scale, source, head, to->value, to->value_scale, row, token);
   }
-  MO_CHECK(!failed, MO_STATUS_INTERNAL, "cache gather: a head could not be converted to %s", mo_dtype_name(to->key->dtype));
   return MO_STATUS_OK;
 }

@@ -9,6 +9,7 @@
 #include <limits>
 #include <memory>
 
+#include "host/core/kv_quantise.h"
 #include "kv_store.h"
 #include "kv_update_shim.h"
 #include "op_test.h"
@@ -225,6 +226,63 @@ TEST_F(KvUpdate, CodesAreTheNearest) {
   ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
   EXPECT_EQ(zeros.scale(zeros.key_scale, 0, 1, 0, 0), 0.0f);
   for (int64_t i = 0; i < 512; ++i) ASSERT_EQ(zeros.at(zeros.key, 0, 1, 0)[i], 0);
+}
+
+/* The same bits as the rule of host/core/kv_quantise.h, whatever the values are and wherever a vector ends. */
+TEST_F(KvUpdate, CodesAreThoseOfTheRule) {
+  const double odd[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0, -0.0, 1e-45, -3e-42, 1e-38, 3e38, -3e38, 0.5, 1.0};
+  for (const Shape &shape : {Shape{1, 6, 128, 128, 4, 0, 8}, Shape{1, 6, 80, 40, 4, 0, 5}, Shape{1, 6, 17, 34, 4, 0, 1},
+                             Shape{1, 6, 66, 99, 4, 0, 3}, Shape{1, 6, 1, 63, 4}}) {
+    for (const mo_dtype_t stored : {MO_DTYPE_INT8, MO_DTYPE_FLOAT8_E4M3}) {
+      for (const mo_dtype_t source : kFloats) {
+        SCOPED_TRACE(testing::Message() << shape.key_size << " in " << shape.groups << " groups, " << mo_dtype_name(source)
+                                        << " as " << mo_dtype_name(stored));
+        Store store(shape, stored, random_);
+        Buffer key(source, {1, shape.heads, 1, shape.key_size}), value(source, {1, shape.heads, 1, shape.value_size});
+        for (Buffer *buffer :
+             {std::addressof(key),
+              std::addressof(value)}) { /* heads of usual, of mixed and of tiny numbers, of zeros, of nothing finite */
+          buffer->fill(random_, 2.0);
+          for (int64_t h = 1; h < shape.heads; ++h) {
+            for (int64_t i = 0; i < buffer->columns(); ++i) {
+              const double usual = buffer->get(h * buffer->columns() + i);
+              const double mixed = random_() % 5 == 0 ? odd[random_() % std::size(odd)] : usual;
+              buffer->set(h * buffer->columns() + i, h == 1   ? (random_() % 9 == 0 ? NAN : usual)
+                                                     : h == 2 ? mixed
+                                                     : h == 3 ? usual * 1e-43
+                                                     : h == 4 ? -0.0
+                                                              : odd[random_() % 4]);
+            }
+          }
+        }
+        mo_kv_update_layer layer = {};
+        layer.cache = store.view();
+        layer.key = &key, layer.value = &value;
+        mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+        params.layers = &layer;
+        params.layer_count = 1;
+        params.offset = 2;
+        ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+        for (const bool is_key : {true, false}) {
+          const Buffer &from = is_key ? key : value, &codes = is_key ? store.key : store.value;
+          const int64_t width = from.columns() / shape.groups;
+          for (int64_t i = 0; i < from.count(); ++i) {
+            const int64_t head = i / from.columns(), element = i % from.columns(), group = element / width;
+            float largest = 0;
+            for (int64_t k = 0; k < width; ++k)
+              largest = std::fmax(largest, std::fabs(static_cast<float>(from.get(i - element + group * width + k))));
+            const float scale = largest / (stored == MO_DTYPE_INT8 ? MO_KV_INT8_LARGEST : MO_KV_E4M3_LARGEST);
+            ASSERT_EQ(store.scale(is_key ? store.key_scale : store.value_scale, 0, head, 2, group), scale);
+            const float quotient = mo_kv_quotient(static_cast<float>(from.get(i)), scale);
+            const int code = store.at(codes, 0, head, 2)[element];
+            const int rule = stored == MO_DTYPE_INT8 ? static_cast<uint8_t>(mo_kv_to_int8(quotient)) : mo_kv_to_e4m3(quotient);
+            if (stored == MO_DTYPE_FLOAT8_E4M3 && std::isnan(quotient)) ASSERT_EQ(code & 0x7F, 0x7F);
+            else ASSERT_EQ(code, rule) << from.get(i) << " of head " << head << ", element " << element << ", scale " << scale;
+          }
+        }
+      }
+    }
+  }
 }
 
 /* Every storage is read back by a gather: rows in any order and repeated, from any token on; as stored, and dequantised. */
