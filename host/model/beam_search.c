@@ -264,9 +264,10 @@ static void fill_result(const beam_state *s, int64_t longest, const beam_result 
   const mo_generation *g = s->g;
   const int64_t returned = g->settings.returned, prompt = g->prompt_length;
   /* What the original fills up with: 0 as padding counts as none. */
-  const int64_t filler = g->settings.end_token_count == 0 ? -1
-                         : g->settings.pad_token != 0     ? g->settings.pad_token
-                                                          : g->settings.end_tokens[0];
+  const int64_t filler = g->settings.fills_length           ? g->settings.pad_token
+                         : g->settings.end_token_count == 0 ? -1
+                         : g->settings.pad_token != 0       ? g->settings.pad_token
+                                                            : g->settings.end_tokens[0];
   for (int64_t i = 0; i < g->batch_size * returned; i++) {
     const int64_t row = i / returned * s->beams + i % returned;
     const beam *sequence = &s->finished[row];
@@ -284,14 +285,15 @@ static mo_status_t make_fields(const beam_state *s, int64_t longest, const beam_
   mo_generation *g = s->g;
   const int64_t count = g->batch_size * g->settings.returned;
   MO_TRY(mo_generation_field(g, result->tokens, MO_DTYPE_INT64, 2, (int64_t[]){count, g->prompt_length + longest}, &fields[0]));
-  MO_TRY(mo_generation_field(g, result->indices, MO_DTYPE_INT32, 2, (int64_t[]){count, longest}, &fields[1]));
-  if (!g->settings.keeps_scores) return MO_STATUS_OK;
+  if (mo_class_field_index(g->settings.output_class, "beam_indices") >= 0)
+    MO_TRY(mo_generation_field(g, result->indices, MO_DTYPE_INT32, 2, (int64_t[]){count, longest}, &fields[1]));
+  if (!g->settings.keeps_sequences_scores) return MO_STATUS_OK;
   return mo_generation_field(g, result->scores, MO_DTYPE_FLOAT32, 1, &count, &fields[2]);
 }
 
 static mo_status_t show(const beam_state *s, mo_output **output) {
   mo_generation *g = s->g;
-  int64_t longest = 0;
+  int64_t longest = g->settings.fills_length ? g->settings.max_new_tokens : 0;
   for (int64_t i = 0; i < g->batch_size * g->settings.returned; i++) {
     const int64_t length = s->finished[i / g->settings.returned * s->beams + i % g->settings.returned].length;
     if (length > longest) longest = length;

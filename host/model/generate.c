@@ -73,7 +73,7 @@ static mo_status_t search(mo_generation *g, mo_output **output) {
     open = take_chosen(g, steps);
     if (g->options->callback != NULL) open &= g->options->callback(g->options->user_data, steps, g->chosen, g->batch_size);
   }
-  const int64_t length = g->prompt_length + steps;
+  const int64_t length = g->settings.fills_length ? g->total_length : g->prompt_length + steps;
   for (int64_t row = 1; row < g->rows; row++) /* rows move together, to be one block */
     memmove(g->tokens + row * length, g->tokens + row * g->total_length, (size_t)length * sizeof(int64_t));
   mo_field *sequences = NULL;

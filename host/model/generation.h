@@ -26,6 +26,10 @@ typedef struct mo_generation_settings {
   int64_t beams, returned;
   int64_t candidates; /* beam search: continuations looked at per row */
   float length_penalty;
+  const mo_class *output_class;
+  bool keeps_sequences_scores; /* beam search */
+  const char *sequences_scores_name;
+  bool fills_length; /* sequences go on with padding to the greatest length */
   bool keeps_scores, keeps_logits, keeps_attentions, keeps_hidden_states;
   mo_request request; /* of every step */
 } mo_generation_settings;

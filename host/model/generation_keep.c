@@ -185,7 +185,8 @@ static mo_status_t fill_items(mo_generation *g, item_list *list) {
     add(list, "encoder_attentions", mo_field_retain(g->encoder_attentions));
     add(list, "encoder_hidden_states", mo_field_retain(g->encoder_hidden_states));
   }
-  if (g->options->no_past_key_values) return MO_STATUS_OK;
+  if (g->options->no_past_key_values || mo_class_field_index(settings->output_class, "past_key_values") < 0)
+    return MO_STATUS_OK;
   MO_TRY(mo_cache_field(g->cache, MO_FRAMEWORK_PT, &cache));
   add(list, "past_key_values", cache);
   return MO_STATUS_OK;
@@ -195,13 +196,12 @@ mo_status_t mo_generation_output(mo_generation *g, mo_field *sequences, mo_field
                                  mo_output **output) {
   item_list list = {.count = 0};
   add(&list, "sequences", sequences);
-  add(&list, "sequences_scores", sequences_scores);
+  add(&list, g->settings.sequences_scores_name, sequences_scores);
   add(&list, "beam_indices", beam_indices);
   mo_status_t status = mo_generation_count(g);
   if (status == MO_STATUS_OK) status = fill_items(g, &list);
   if (status == MO_STATUS_OK)
-    status = mo_output_create_from_fields(g->context, mo_generation_class(g->model->has_encoder, g->settings.beams > 1),
-                                          list.items, list.count, output);
+    status = mo_output_create_from_fields(g->context, g->settings.output_class, list.items, list.count, output);
   for (int64_t i = 0; i < list.count; i++) mo_field_release(list.items[i].field);
   return status;
 }

@@ -87,10 +87,34 @@ static void make_request(const mo_generation_options *options, mo_generation_set
   request->struct_size = sizeof *request;
   request->use_cache = false; /* the cache is ours */
   request->last_logit_positions = 1;
-  settings->keeps_attentions = request->output_attentions;
-  settings->keeps_hidden_states = request->output_hidden_states;
-  settings->keeps_scores = options->output_scores;
-  settings->keeps_logits = options->output_logits;
+}
+
+static bool class_has(const mo_generation_settings *settings, const char *name) {
+  return mo_class_field_index(settings->output_class, name) >= 0;
+}
+
+/* What the class of the output has no place for is not made. */
+static mo_status_t choose_fields(const mo_model_t *model, const mo_generation_options *options,
+                                 mo_generation_settings *settings) {
+  const mo_generation_mode_t mode = settings->beams > 1           ? MO_GENERATION_BEAM
+                                    : options->temperature > 0.0f ? MO_GENERATION_SAMPLE
+                                                                  : MO_GENERATION_GREEDY;
+  const mo_framework_t framework = model->framework;
+  const mo_state_names *names = mo_state_names_of(model);
+  settings->output_class = mo_generation_class(framework, mode, model->has_encoder);
+  MO_CHECK(settings->output_class != NULL, MO_STATUS_INTERNAL, "%s: no class of generation in this model's framework",
+           model->architecture.name);
+  const bool flax = framework == MO_FRAMEWORK_FLAX;
+  settings->keeps_attentions = settings->request.output_attentions && class_has(settings, names->attentions);
+  settings->keeps_hidden_states = settings->request.output_hidden_states && class_has(settings, names->hidden_states);
+  settings->request.output_attentions = settings->keeps_attentions;
+  settings->request.output_hidden_states = settings->keeps_hidden_states;
+  settings->keeps_scores = options->output_scores && !flax;
+  settings->keeps_logits = options->output_logits && class_has(settings, "logits");
+  settings->keeps_sequences_scores = options->output_scores || framework != MO_FRAMEWORK_PT;
+  settings->sequences_scores_name = flax ? "scores" : "sequences_scores";
+  settings->fills_length = flax;
+  return MO_STATUS_OK;
 }
 
 mo_status_t mo_generation_settings_make(const mo_model_t *model, const mo_generation_options *options, int64_t prompt_length,
@@ -115,5 +139,5 @@ mo_status_t mo_generation_settings_make(const mo_model_t *model, const mo_genera
            model->architecture.name, settings->beams, settings->candidates, model->stack.config.vocab_size);
   settings->returned = options->num_return_sequences > 0 ? options->num_return_sequences : 1;
   if (options->has_length_penalty) settings->length_penalty = options->length_penalty;
-  return MO_STATUS_OK;
+  return choose_fields(model, options, settings);
 }

@@ -81,8 +81,23 @@ typedef struct mo_generate_beam_encoder_decoder_output {
   mo_field *past_key_values;
 } mo_generate_beam_encoder_decoder_output;
 
-/* The four classes: like those of the models' own they are not in mo_class_find(). */
-MO_API const mo_class *mo_generation_class(bool encoder_decoder, bool beams);
+/* How tokens are chosen. */
+typedef enum mo_generation_mode_t {
+  MO_GENERATION_GREEDY = 0,
+  MO_GENERATION_SAMPLE = 1,
+  MO_GENERATION_BEAM = 2,
+} mo_generation_mode_t;
+
+/* The class of a generation's output; like the models' own classes these are not in mo_class_find(). NULL: no such framework or
+ * mode. PyTorch has the four above. A model loaded for TensorFlow or Flax gives theirs, in the same structs; what they lack is
+ * NULL, and asking for it is no error:
+ *   TensorFlow  TF{GreedySearch,Sample,BeamSearch}{DecoderOnly,EncoderDecoder}Output: neither logits nor past_key_values;
+ *               sequences_scores without being asked for
+ *   Flax        FlaxGreedySearchOutput and FlaxSampleOutput: sequences alone; FlaxBeamSearchOutput: sequences and, as `scores`,
+ *               (sequences) what the others call sequences_scores. sequences are as long as they may become: behind the last
+ *               token pad_token_id. Of encoder-decoder models too: the structs are the decoder-only ones.
+ * Which tokens come is the same in all three: PyTorch's rules. ids are int64, beam_indices int32. */
+MO_API const mo_class *mo_generation_class(mo_framework_t framework, mo_generation_mode_t mode, bool encoder_decoder);
 
 /* ---- What goes in ---- */
 

@@ -26,10 +26,12 @@ const std::string kGolden = MO_TEST_DATA;
 // A context and a model on it.
 class Session {
  public:
-  explicit Session(const std::string &directory) {
+  explicit Session(const std::string &directory, mo_framework_t framework = MO_FRAMEWORK_PT) {
     mo_context_options options = test_context_options();
+    mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
+    model_options.framework = framework;
     EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-    EXPECT_EQ(mo_model_load(context_, directory.c_str(), nullptr, &model_), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(mo_model_load(context_, directory.c_str(), &model_options, &model_), MO_STATUS_OK) << mo_last_error();
   }
   ~Session() {
     mo_model_destroy(model_);
@@ -508,12 +510,98 @@ TEST(Generate, EveryHostAllocationMayFail) {
 TEST(Generate, ClassesSayWhatTheyHold) {
   for (const bool encoder_decoder : {false, true}) {
     for (const bool beams : {false, true}) {
-      const mo_class *made = mo_generation_class(encoder_decoder, beams);
+      const mo_generation_mode_t mode = beams ? MO_GENERATION_BEAM : MO_GENERATION_GREEDY;
+      const mo_class *made = mo_generation_class(MO_FRAMEWORK_PT, mode, encoder_decoder);
       EXPECT_EQ(made->field_count, encoder_decoder ? (beams ? 11 : 9) : (beams ? 8 : 6));
       EXPECT_STREQ(made->fields[0].name, "sequences");
       EXPECT_STREQ(made->fields[made->field_count - 1].name, "past_key_values");
       EXPECT_GE(mo_class_field_index(made, beams ? "beam_indices" : "scores"), 0);
       EXPECT_EQ(made->fields[made->field_count - 1].struct_offset + sizeof(void *), made->struct_bytes);
+    }
+    EXPECT_EQ(mo_generation_class(MO_FRAMEWORK_PT, MO_GENERATION_SAMPLE, encoder_decoder),
+              mo_generation_class(MO_FRAMEWORK_PT, MO_GENERATION_GREEDY, encoder_decoder));
+  }
+  EXPECT_EQ(mo_generation_class(MO_FRAMEWORK_BASE, MO_GENERATION_GREEDY, false), nullptr);
+  EXPECT_EQ(mo_generation_class(MO_FRAMEWORK_TF, static_cast<mo_generation_mode_t>(3), false), nullptr);
+}
+
+// A row that ends at its second new token, and everything asked for: the tokens are PyTorch's, the rest is what the framework's
+// class of tf_utils.py or flax_utils.py declares, in its order.
+TEST(Generate, OutputsOfOtherFrameworks) {
+  const std::vector<std::string> tf_tail[2] = {
+      {"attentions", "hidden_states"},
+      {"encoder_attentions", "encoder_hidden_states", "decoder_attentions", "cross_attentions", "decoder_hidden_states"}};
+  for (const char *name : {"gpt2_lm", "t5_lm"}) {
+    if (test_device_is_simulated() && name == std::string("gpt2_lm")) continue;
+    const bool encodes = name == std::string("t5_lm");
+    const std::string stack = encodes ? "EncoderDecoderOutput" : "DecoderOnlyOutput";
+    Session pytorch(kGolden + "/" + name);
+    Prompts prompts({7, 30, 11, 5, 62, 90}, 2);
+    mo_request request = MO_REQUEST_INIT;
+    request.output_attentions = request.output_hidden_states = true;
+    for (const mo_generation_mode_t mode : {MO_GENERATION_GREEDY, MO_GENERATION_SAMPLE, MO_GENERATION_BEAM}) {
+      SCOPED_TRACE(testing::Message() << name << " mode " << mode);
+      mo_generation_options options = MO_GENERATION_OPTIONS_INIT;
+      options.max_new_tokens = 5;
+      options.no_eos_token = true;
+      options.temperature = mode == MO_GENERATION_SAMPLE ? 1.5f : 0.0f;
+      options.num_beams = mode == MO_GENERATION_BEAM ? 2 : 1;
+      const size_t start = encodes ? 1 : 3;
+      std::vector<int64_t> ends;
+      for (const size_t row : {0, 1})
+        ends.push_back(Sequences(Generate(pytorch, prompts.inputs, options))[row * (start + 5) + start + 1]);
+      options.no_eos_token = false;
+      options.eos_token_ids = ends.data();
+      options.eos_token_count = 2;
+      options.has_pad_token = true;
+      options.pad_token_id = 13;
+      options.output_scores = options.output_logits = true;
+      options.request = &request;
+      const Output expected = Generate(pytorch, prompts.inputs, options);
+      const std::vector<int64_t> sequences = Sequences(expected);
+      const size_t length = sequences.size() / 2;
+      if (mode != MO_GENERATION_BEAM) {
+        EXPECT_LE(length, start + 2) << "so that there is padding to be seen";
+      }
+
+      Session tensorflow(kGolden + "/" + name, MO_FRAMEWORK_TF);
+      const Output tf = Generate(tensorflow, prompts.inputs, options);
+      const char *const tf_names[] = {"TFGreedySearch", "TFSample", "TFBeamSearch"};
+      EXPECT_EQ(tf->output_class->name, tf_names[mode] + stack);
+      std::vector<std::string> keys = {"sequences"};
+      if (mode == MO_GENERATION_BEAM) keys.push_back("sequences_scores");
+      keys.push_back("scores");
+      if (mode == MO_GENERATION_BEAM) keys.push_back("beam_indices");
+      keys.insert(keys.end(), tf_tail[encodes].begin(), tf_tail[encodes].end());
+      ASSERT_EQ(mo_output_length(tf.get()), static_cast<int64_t>(keys.size()));
+      for (size_t i = 0; i < keys.size(); ++i) {
+        EXPECT_EQ(mo_output_key_at(tf.get(), static_cast<int64_t>(i)), keys[i]);
+        EXPECT_EQ(tf->output_class->fields[i].name, keys[i]);
+      }
+      EXPECT_EQ(Sequences(tf), sequences);
+      if (mode == MO_GENERATION_BEAM) {
+        EXPECT_EQ(Read<float>(mo_output_get(tf.get(), "sequences_scores")),
+                  Read<float>(mo_output_get(expected.get(), "sequences_scores")));
+        EXPECT_EQ(reinterpret_cast<mo_generate_beam_decoder_only_output *>(tf.get())->sequences_scores,
+                  mo_output_get(tf.get(), "sequences_scores"));
+      }
+
+      Session flax(kGolden + "/" + name, MO_FRAMEWORK_FLAX);
+      const Output jax = Generate(flax, prompts.inputs, options);
+      const char *const flax_names[] = {"FlaxGreedySearchOutput", "FlaxSampleOutput", "FlaxBeamSearchOutput"};
+      EXPECT_STREQ(jax->output_class->name, flax_names[mode]);
+      ASSERT_EQ(mo_output_length(jax.get()), mode == MO_GENERATION_BEAM ? 2 : 1);
+      const std::vector<int64_t> filled = Sequences(jax);
+      ASSERT_EQ(filled.size(), 2 * (start + 5));
+      for (size_t row = 0; row < 2; ++row)
+        for (size_t i = 0; i < start + 5; ++i) {
+          const bool ended = i >= length || (mode == MO_GENERATION_BEAM && sequences[row * length + i] == 13);
+          EXPECT_EQ(filled[row * (start + 5) + i], ended ? 13 : sequences[row * length + i]) << row << " " << i;
+        }
+      if (mode == MO_GENERATION_BEAM) {
+        EXPECT_EQ(Read<float>(mo_output_get(jax.get(), "scores")),
+                  Read<float>(mo_output_get(expected.get(), "sequences_scores")));
+      }
     }
   }
 }
