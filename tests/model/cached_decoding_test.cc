@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -69,6 +70,15 @@ class Decoder {
   /* Logits of the last `count` tokens of every row, what is before them in the cache; (rows, count, vocabulary). Masks and
    * positions are given only where there is padding; `position` is that of the only new token of the only row. */
   Floats Run(const Rows &rows, int64_t count, mo_cache_t *cache, const int64_t *position = nullptr) const {
+    Floats logits;
+    EXPECT_EQ(TryRun(rows, count, cache, position, nullptr, &logits), MO_STATUS_OK) << mo_last_error();
+    return logits;
+  }
+
+  /* `spoil` may change the inputs before they are run. */
+  using Spoil = std::function<void(mo_model_inputs *inputs)>;
+  mo_status_t TryRun(const Rows &rows, int64_t count, mo_cache_t *cache, const int64_t *position, const Spoil &spoil,
+                     Floats *logits) const {
     const auto batch = static_cast<int64_t>(rows.size());
     int64_t longest = 0;
     bool padded = false;
@@ -120,24 +130,27 @@ class Decoder {
     if (encodes_) inputs.input_ids = &source_tensor, inputs.attention_mask = &source_mask_tensor;
     if (crosses_) inputs.encoder_hidden_states = &state_tensor, inputs.encoder_attention_mask = &source_mask_tensor;
 
+    if (spoil) spoil(&inputs);
+
     mo_output *output = nullptr;
-    EXPECT_EQ(mo_model_forward(model, &inputs, nullptr, &output), MO_STATUS_OK) << mo_last_error();
-    Floats logits(static_cast<size_t>(batch * count * kVocabulary), NAN);
-    EXPECT_EQ(
-        mo_field_read_float32(mo_output_get(output, "logits"), nullptr, 0, logits.data(), static_cast<int64_t>(logits.size())),
-        MO_STATUS_OK)
+    const mo_status_t status = mo_model_forward(model, &inputs, nullptr, &output);
+    if (status != MO_STATUS_OK) return status;
+    logits->assign(static_cast<size_t>(batch * count * kVocabulary), NAN);
+    EXPECT_EQ(mo_field_read_float32(mo_output_get(output, "logits"), nullptr, 0, logits->data(),
+                                    static_cast<int64_t>(logits->size())),
+              MO_STATUS_OK)
         << mo_last_error();
     mo_output_destroy(output);
-    return logits;
+    return MO_STATUS_OK;
   }
 
-  CachePointer Cache(const Kind &kind, int64_t rows, int64_t group_size = 0) {
+  CachePointer Cache(const Kind &kind, int64_t rows, int64_t group_size = 0, int64_t pages = 16) {
     mo_cache_options options = MO_CACHE_OPTIONS_INIT;
     options.kind = kind.kind;
     const bool paged = kind.kind == MO_CACHE_PAGED;
     if (paged) {
       mo_page_pool_options pool = MO_PAGE_POOL_OPTIONS_INIT;
-      pool.page_count = 16;
+      pool.page_count = pages;
       pool.page_size = 16;
       pool.layer_count = Integer("num_hidden_layers");
       pool.num_key_value_heads = Integer("num_key_value_heads");
@@ -165,10 +178,10 @@ class Decoder {
 /* A cache, the rows that it should hold, and what each step of the model must give. */
 class Course {
  public:
-  Course(Decoder *decoder, const Kind &kind, Rows rows)
+  Course(Decoder *decoder, const Kind &kind, Rows rows, int64_t pages = 16)
       : decoder_(decoder),
         kind_(kind),
-        cache_(decoder->Cache(kind, static_cast<int64_t>(rows.size()))),
+        cache_(decoder->Cache(kind, static_cast<int64_t>(rows.size()), 0, pages)),
         rows_(std::move(rows)) {}
   mo_cache_t *cache() const { return cache_.get(); }
   Rows &rows() { return rows_; }
@@ -318,6 +331,75 @@ TEST_P(CachedDecoding, RowsOfDifferentLengths) {
       EXPECT_EQ(mo_cache_row_length(self, 1), 21);
       EXPECT_EQ(mo_cache_row_length(self, 2), 26);
     }
+  }
+}
+
+/* Every kind of cache is what it was after a run that is refused: its length is the same, and the next step right. */
+TEST_P(CachedDecoding, RefusedRunsChangeNothing) {
+  const std::string family = GetParam();
+  if (test_device_is_simulated() && family != "gpt2_lm") GTEST_SKIP() << "too slow on the simulated device";
+  Decoder decoder(family);
+  const bool encodes = family.rfind("bart", 0) == 0 || family.rfind("t5", 0) == 0;
+  for (const Kind &kind : kKinds) {
+    const bool slides = kind.kind == MO_CACHE_SLIDING || kind.kind == MO_CACHE_STATIC_SLIDING;
+    if ((slides && !HasWindows(family)) || (test_device_is_simulated() && kind.kind != MO_CACHE_PAGED)) continue;
+    SCOPED_TRACE(kind.name);
+    Course course(&decoder, kind, {{{}, {}, 0}, {{}, {}, 1}});
+    course.GoOn(9, "nothing", 2, true);
+    std::vector<int64_t> values(2 * 40, 1);
+    const int64_t short_shape[2] = {2, 9}, one_shape[2] = {2, 1}, three_shape[2] = {3, 1};
+    const mo_tensor short_mask = mo_tensor_cpu(values.data(), MO_DTYPE_INT64, 2, short_shape);
+    const mo_tensor three_ids = mo_tensor_cpu(values.data(), MO_DTYPE_INT64, 2, three_shape);
+    std::vector<int64_t> outside = {kVocabulary, 1}, far = {int64_t{1} << 40, 1};
+    const mo_tensor outside_ids = mo_tensor_cpu(outside.data(), MO_DTYPE_INT64, 2, one_shape);
+    const mo_tensor far_positions = mo_tensor_cpu(far.data(), MO_DTYPE_INT64, 2, one_shape);
+    const auto refused = [&](const char *what, mo_status_t expected, int64_t count, const Decoder::Spoil &spoil) {
+      SCOPED_TRACE(what);
+      Rows more = course.rows();
+      for (Row &row : more) row.tokens.resize(9 + static_cast<size_t>(count), 5), row.mask.resize(row.tokens.size(), 1);
+      Floats logits;
+      EXPECT_EQ(decoder.TryRun(more, count, course.cache(), nullptr, spoil, &logits), expected) << mo_last_error();
+      for (int64_t layer = 0; layer < decoder.Integer("num_hidden_layers"); layer++)
+        EXPECT_EQ(mo_cache_length(course.cache(), layer), 9);
+    };
+    refused("a mask shorter than past and new", MO_STATUS_INVALID_ARGUMENT, 1, [&](mo_model_inputs *inputs) {
+      (encodes ? inputs->decoder_attention_mask : inputs->attention_mask) = &short_mask;
+    });
+    refused("another number of rows", MO_STATUS_INVALID_ARGUMENT, 1, [&](mo_model_inputs *inputs) {
+      (encodes ? inputs->decoder_input_ids : inputs->input_ids) = &three_ids;
+      inputs->position_ids = nullptr;
+    });
+    refused("an id outside the vocabulary", MO_STATUS_INVALID_ARGUMENT, 1,
+            [&](mo_model_inputs *inputs) { (encodes ? inputs->decoder_input_ids : inputs->input_ids) = &outside_ids; });
+    refused("a position out of range", MO_STATUS_INVALID_ARGUMENT, 1,
+            [&](mo_model_inputs *inputs) { inputs->position_ids = &far_positions; });
+    if (kind.kind == MO_CACHE_STATIC) refused("past the end", MO_STATUS_INDEX_ERROR, kSlots - 8, nullptr);
+    course.GoOn(2, "what was refused");
+    if (HasFatalFailure()) return;
+  }
+}
+
+/* A pool without a free page: a status, the rows as they were, and they go on when a row has given its pages back. */
+TEST_P(CachedDecoding, AFullPoolLeavesTheRows) {
+  if (test_device_is_simulated() && GetParam() != std::string("gpt2_lm")) GTEST_SKIP() << "too slow on the simulated device";
+  Decoder decoder(GetParam());
+  for (const Kind &kind : kKinds) {
+    if (kind.kind != MO_CACHE_PAGED) continue;
+    SCOPED_TRACE(kind.name);
+    Course course(&decoder, kind, {{{}, {}, 1}, {{}, {}, 1}}, 3); /* pages of 16 tokens */
+    Rows &rows = course.rows();
+    course.GoOn(14, "nothing");
+    Rows more = rows;
+    for (Row &row : more) row.tokens.resize(23, 5), row.mask.resize(23, 1);
+    Floats logits;
+    EXPECT_EQ(decoder.TryRun(more, 9, course.cache(), nullptr, nullptr, &logits), MO_STATUS_OUT_OF_MEMORY) << mo_last_error();
+    mo_cache_t *self = mo_cache_self(course.cache());
+    for (int64_t row = 0; row < 2; row++) EXPECT_EQ(mo_cache_row_length(self, row), 14);
+    course.GoOn(1, "the refusal");
+    ASSERT_EQ(mo_cache_reset_row(self, 1), MO_STATUS_OK) << mo_last_error();
+    rows[1].tokens.clear(), rows[1].mask.clear();
+    course.GoOn(9, "a row gave its page back");
+    if (HasFatalFailure()) return;
   }
 }
 
