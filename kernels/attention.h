@@ -78,7 +78,7 @@ typedef struct mo_attention_kernel_args {
 /* shared_bytes_limit: what a block may have on this card. */
 cudaError_t mo_launch_attention(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream);
 
-/* The same for one dtype, where there is something to do (kernels/attention_type.cuh). */
+/* The same for one dtype, where there is something to do. `float` is what others fall back to: any dtype, any layout. */
 cudaError_t mo_launch_attention_float(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream);
 cudaError_t mo_launch_attention_half(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream);
 cudaError_t mo_launch_attention_bfloat16(const mo_attention_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream);

@@ -1,329 +1,264 @@
-/* kernels/attention_plain.cuh - attention without tensor cores: float32, and every layout the tensor-core kernel does not take.
+/* kernels/attention_plain.cuh - pieces of attention without tensor cores: float32, and every layout that the tensor-core
+ * kernels do not take. All arithmetic is float32, P included.
  *
- * One block computes 16 query rows of one (batch, head): four warps of four rows. A lane owns one key of a tile while scores
- * are made (so four products share each load of K), and every 32nd column while P V is summed. Rows of shared memory are one
- * float longer than the head, which spreads the lanes over the banks. All arithmetic is float32, P included.
+ * A block has 16 query rows a warp. A lane owns four of them, and of a tile of keys an eighth: 4 x 8 products (heads of up to
+ * 64 columns), each piece of 16 bytes read from shared memory used for 16 (of a key) or 32 (of a row) of them. While P V is
+ * summed it owns the same four rows and every eighth piece of 4 columns. So rows never leave their warp, and of the softmax
+ * only a maximum over eight lanes needs other lanes. P passes through shared memory, the warp's own part of it.
  *
- * With weights: maximum and sum of every row first, then QK again, weights straight from registers (32 lanes write 32
- * neighbours).
+ * Two tiles of keys or values fit: while one is used, the next is on its way (attention_plain_load.cuh).
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_KERNELS_ATTENTION_PLAIN_CUH
 #define MO_KERNELS_ATTENTION_PLAIN_CUH
 
 #include "kernels/arch/launch.cuh"
+#include "kernels/attention_plain_load.cuh"
 #include "kernels/attention_score.cuh"
 
 namespace mo_attention_plain {
 
-constexpr int kWarps = 4;
-constexpr int kThreads = 32 * kWarps;
-constexpr int kRowsPerWarp = 4;
-constexpr int kRows = kWarps * kRowsPerWarp;
-constexpr int kKeys = 32;
+constexpr int kLaneRows = 4;         /* of a lane */
+constexpr int kRows = 4 * kLaneRows; /* of a warp */
 
-/* Behind the tiles. */
-constexpr size_t kSequenceBytes = mo_sequence<2>::pairs * 16;
+/* In front of the tiles: the sequence, and a flag. */
+constexpr int kFrontBytes = 128;
+constexpr int kFlagAt = 64;
 
-inline size_t tile_bytes(int head_dim, int value_dim) {
-  const size_t bytes =
-      (static_cast<size_t>(kRows + kKeys) * (head_dim + 1) + static_cast<size_t>(kKeys) * (value_dim + 1)) * sizeof(float);
-  return (bytes + 15) / 16 * 16;
+/* Tuning in one place. Dim: heads are padded to it in shared memory, and only there. Keys per tile: as many as let a block and
+ * its weights' staging fit the 99 KiB of the smaller cards; 256 columns leave room for three warps. */
+template <int Dim>
+struct Tile {
+  static constexpr int warps = Dim <= 128 ? 4 : 3;
+  static constexpr int threads = 32 * warps, rows = kRows * warps;
+  static constexpr int keys = Dim <= 64 ? 64 : Dim <= 128 ? 32 : 16;
+  static constexpr int lane_keys = keys / 8;
+  static constexpr int group = lane_keys < 4 ? lane_keys : 4; /* of them next to each other */
+  static constexpr int pieces = Dim / 32;                     /* of 4 columns of P V, of a lane */
+  static constexpr int query_floats = rows * Dim, buffer_floats = keys * Dim;
+};
+
+/* Lanes read one piece of four neighbouring rows at once, and of eight neighbouring groups of keys. Those that read values read
+ * neighbouring pieces of one key. */
+using QueryPlace = Place<1, 4>;
+template <int Dim>
+using KeyPlace = Place<Tile<Dim>::group, 8>;
+using ValuePlace = Place<1, 1>;
+
+__device__ __forceinline__ mo_sequence<2> place_of_sequence() { return {mo_shared_memory<int64_t>()}; }
+
+/* `N` neighbouring floats, 4 or 2. */
+template <int N>
+__device__ __forceinline__ void load_floats(const float *from, float *values) {
+  if constexpr (N == 4) {
+    const float4 all = *reinterpret_cast<const float4 *>(from);
+    values[0] = all.x, values[1] = all.y, values[2] = all.z, values[3] = all.w;
+  } else {
+    const float2 all = *reinterpret_cast<const float2 *>(from);
+    values[0] = all.x, values[1] = all.y;
+  }
+}
+template <int N>
+__device__ __forceinline__ void store_floats(float *to, const float *values) {
+  if constexpr (N == 4) *reinterpret_cast<float4 *>(to) = make_float4(values[0], values[1], values[2], values[3]);
+  else *reinterpret_cast<float2 *>(to) = make_float2(values[0], values[1]);
 }
 
-__device__ __forceinline__ mo_sequence<2> place_of_sequence(const mo_attention_kernel_args &args) {
-  return {reinterpret_cast<int64_t *>(mo_shared_memory<char>() + args.sequence_at)};
-}
-
-template <typename T>
+template <int Dim>
 struct Block {
+  using Shape = Tile<Dim>;
+  using Scores = float[kLaneRows][Shape::lane_keys];
+
   const mo_attention_kernel_args &args;
+  const Access access;
   const mo_sequence<2> sequence;
   const mo_score_rules<2> rules;
-  int64_t batch, head, kv_head, first_row;
-  float *shared_query, *shared_keys, *shared_values;
-  int thread, warp, lane, query_stride, value_stride;
+  int batch, head, first_row;
+  int warp, lane, row_lane, key_lane; /* lane = 8 * row_lane + key_lane */
 
-  __device__ __forceinline__ Block(const mo_attention_kernel_args &a, int64_t b, int64_t h, int64_t row)
+  __device__ __forceinline__ Block(const mo_attention_kernel_args &a, Access how, int b, int h, int row)
       : args(a),
-        sequence(place_of_sequence(a)),
+        access(how),
+        sequence(place_of_sequence()),
         rules(a, sequence, b, h),
         batch(b),
         head(h),
-        kv_head(h / (a.heads / a.key_value_heads)),
-        first_row(row) {
-    query_stride = a.head_dim + 1;
-    value_stride = a.value_dim + 1;
-    shared_query = mo_shared_memory<float>();
-    shared_keys = shared_query + kRows * query_stride;
-    shared_values = shared_keys + kKeys * query_stride;
-    thread = static_cast<int>(threadIdx.x);
-    warp = thread / 32;
-    lane = thread % 32;
+        first_row(row),
+        warp(static_cast<int>(threadIdx.x) / 32),
+        lane(static_cast<int>(threadIdx.x) % 32),
+        row_lane(lane / 8),
+        key_lane(lane % 8) {}
+
+  static __device__ __forceinline__ float *shared_query() {
+    return reinterpret_cast<float *>(mo_shared_memory<char>() + kFrontBytes);
+  }
+  static __device__ __forceinline__ float *shared_buffer(int which) {
+    return shared_query() + Shape::query_floats + which * Shape::buffer_floats;
+  }
+  /* Lane row i counted from the sequence's first, and whether this warp has any row at all. */
+  __device__ __forceinline__ int row_of(int i) const { return first_row + warp * kRows + row_lane + 4 * i; }
+  __device__ __forceinline__ bool has_rows() const { return first_row + warp * kRows < sequence.query_count(); }
+  /* Lane key n of a tile. */
+  __device__ __forceinline__ int key_of(int n) const {
+    return n / Shape::group * 8 * Shape::group + key_lane * Shape::group + n % Shape::group;
   }
 
-  __device__ __forceinline__ void load(float *shared, const T *global, int64_t global_stride, int shared_stride, int rows,
-                                       int64_t first, int64_t limit, int width) const {
-    for (int i = thread; i < rows * width; i += kThreads) {
-      const int row = i / width, column = i % width;
-      shared[row * shared_stride + column] =
-          first + row < limit ? mo_to_float(global[(first + row) * global_stride + column]) : 0.0f;
-    }
+  /* Columns of queries and keys that products go through. */
+  __device__ __forceinline__ int product_columns() const { return (args.head_dim + 7) / 8 * 8; }
+
+  __device__ __forceinline__ void start_query() const {
+    const int64_t first =
+        batch * args.query_strides[0] + head * args.query_strides[1] + sequence.query_first() * args.query_strides[2];
+    start_rows<Shape::rows, Dim, QueryPlace, Shape::threads>(
+        shared_query(), args.query, args.dtype, access.query, args.head_dim, product_columns(), [&](int row) {
+          return first_row + row < sequence.query_count() ? first + (first_row + row) * args.query_strides[2] : -1;
+        });
   }
-  __device__ __forceinline__ void load_query() const {
-    const T *query = static_cast<const T *>(args.query) + batch * args.query_strides[0] + head * args.query_strides[1] +
-                     sequence.query_first() * args.query_strides[2];
-    load(shared_query, query, args.query_strides[2], query_stride, kRows, first_row, sequence.query_count(), args.head_dim);
-  }
-  /* A warp takes a token of the cache, so that its page is looked up once. */
-  __device__ __forceinline__ void load_cached(float *shared, const void *data, const int64_t (&strides)[3],
-                                              const mo_kv_heads &scale, int group, int shared_stride, int64_t first,
-                                              int64_t limit, int width) const {
-    for (int row = warp; row < kKeys; row += kWarps) {
-      const int64_t token = first + row;
-      const int64_t offset = token < limit ? mo_cached_offset(args, strides, batch, kv_head, token) : -1;
-      const int64_t scale_offset =
-          offset >= 0 && scale.data != nullptr ? mo_cached_offset(args, scale.strides, batch, kv_head, token) : -1;
-      for (int column = lane; column < width; column += 32) {
-        float x = 0.0f;
-        if (scale_offset >= 0) {
-          const float factor = static_cast<const float *>(scale.data)[scale_offset + column / group];
-          x = mo_dequantise_one<T>(data, args.stored_dtype, offset + column, factor);
-        } else if (offset >= 0) {
-          x = mo_to_float(static_cast<const T *>(data)[offset + column]);
-        }
-        shared[row * shared_stride + column] = x;
-      }
-    }
-  }
-  template <bool Values>
-  __device__ __forceinline__ void load_side(int64_t first_key, int64_t limit) const {
-    float *shared = Values ? shared_values : shared_keys;
-    const void *data = Values ? args.value : args.key;
-    const int64_t(&strides)[3] = Values ? args.value_strides : args.key_strides;
-    const int stride = Values ? value_stride : query_stride, width = Values ? args.value_dim : args.head_dim;
-    if (args.cached) {
-      load_cached(shared, data, strides, Values ? args.value_scale : args.key_scale, Values ? args.value_group : args.key_group,
-                  stride, first_key, limit, width);
+
+  /* Keys or values of a tile; those at and past `limit` are zeros. */
+  template <typename Placement>
+  __device__ __forceinline__ void start_side(float *buffer, bool values, int tile, int limit) const {
+    const void *data = values ? args.value : args.key;
+    const int64_t(&strides)[3] = values ? args.value_strides : args.key_strides;
+    const int width = values ? args.value_dim : args.head_dim;
+    const int wanted = values ? (width + 31) / 32 * 32 : product_columns();
+    const bool vectors = values ? access.value : access.key;
+    const int kv_head = head / static_cast<int>(args.heads / args.key_value_heads), first_key = tile * Shape::keys;
+    if (!args.cached) {
+      const int64_t first = batch * strides[0] + kv_head * strides[1] + (sequence.key_first() + first_key) * strides[2];
+      start_rows<Shape::keys, Dim, Placement, Shape::threads>(buffer, data, args.dtype, vectors, width, wanted, [&](int row) {
+        return first_key + row < limit ? first + row * strides[2] : -1;
+      });
       return;
     }
-    const T *first =
-        static_cast<const T *>(data) + batch * strides[0] + kv_head * strides[1] + sequence.key_first() * strides[2];
-    load(shared, first, strides[2], stride, kKeys, first_key, limit, width);
-  }
-  /* Between barriers: nobody reads the old tile any more, everybody sees the new one. */
-  template <bool Keys, bool Values>
-  __device__ __forceinline__ void load_tile(int64_t first_key, int64_t limit) const {
-    __syncthreads();
-    if (Keys) load_side<false>(first_key, limit);
-    if (Values) load_side<true>(first_key, limit);
-    __syncthreads();
-  }
-
-  __device__ __forceinline__ int64_t row_of(int r) const { return first_row + warp * kRowsPerWarp + r; }
-
-  /* Scores of this lane's key with the warp's rows. */
-  __device__ __forceinline__ void compute_scores(int64_t first_key, float (&s)[kRowsPerWarp]) const {
-#pragma unroll
-    for (int r = 0; r < kRowsPerWarp; ++r) s[r] = 0.0f;
-    const float *k = shared_keys + lane * query_stride;
-    const float *q = shared_query + warp * kRowsPerWarp * query_stride;
-    for (int d = 0; d < args.head_dim; ++d) {
-      const float x = k[d];
-#pragma unroll
-      for (int r = 0; r < kRowsPerWarp; ++r) s[r] = fmaf(q[r * query_stride + d], x, s[r]);
+    const auto place = [&](const int64_t(&of)[3], int row) {
+      return first_key + row < limit ? mo_cached_offset(args, of, batch, kv_head, first_key + row) : -1;
+    };
+    const mo_kv_heads &scale = values ? args.value_scale : args.key_scale;
+    if (scale.data == nullptr) {
+      start_rows<Shape::keys, Dim, Placement, Shape::threads>(buffer, data, args.dtype, vectors, width, wanted,
+                                                              [&](int row) { return place(strides, row); });
+      return;
     }
-#pragma unroll
-    for (int r = 0; r < kRowsPerWarp; ++r) {
-      s[r] = rules.score(s[r], row_of(r), first_key + lane);
-    }
+    load_codes<Shape::keys, Dim, Placement, Shape::threads>(
+        buffer, args, data, static_cast<const float *>(scale.data), values ? args.value_group : args.key_group, vectors, width,
+        wanted, [&](int row) { return place(strides, row); }, [&](int row) { return place(scale.strides, row); });
   }
-};
+  __device__ __forceinline__ void start_keys(float *buffer, int tile, int limit) const {
+    start_side<KeyPlace<Dim>>(buffer, false, tile, limit);
+  }
+  __device__ __forceinline__ void start_values(float *buffer, int tile, int limit) const {
+    start_side<ValuePlace>(buffer, true, tile, limit);
+  }
 
-/* Columns: 32-column pieces of a value row per lane. grid: (query blocks, heads, batch) */
-template <typename T, int Columns>
-struct Accumulator {
-  float values[kRowsPerWarp][Columns];
-
-  __device__ __forceinline__ void clear() {
-#pragma unroll
-    for (int r = 0; r < kRowsPerWarp; ++r) {
-#pragma unroll
-      for (int c = 0; c < Columns; ++c) values[r][c] = 0.0f;
-    }
-  }
-  __device__ __forceinline__ void scale_row(int r, float factor) {
-#pragma unroll
-    for (int c = 0; c < Columns; ++c) values[r][c] *= factor;
-  }
-  /* += P V: p[r] is the weight of this lane's key. */
-  __device__ __forceinline__ void add(const Block<T> &block, const float (&p)[kRowsPerWarp]) {
-    for (int key = 0; key < kKeys; ++key) {
-      const float *v = block.shared_values + key * block.value_stride;
-      float weight[kRowsPerWarp];
-#pragma unroll
-      for (int r = 0; r < kRowsPerWarp; ++r) weight[r] = __shfl_sync(mo_full_warp, p[r], key);
-#pragma unroll
-      for (int c = 0; c < Columns; ++c) {
-        const int column = c * 32 + block.lane;
-        const float x = column < block.args.value_dim ? v[column] : 0.0f;
-#pragma unroll
-        for (int r = 0; r < kRowsPerWarp; ++r) values[r][c] = fmaf(weight[r], x, values[r][c]);
+  /* Calls use_keys(tile, buffer) and use_values(tile, buffer), whichever are wanted, for every tile in turn, the next one being
+   * on its way. */
+  template <bool Keys, bool Values, typename UseKeys, typename UseValues>
+  __device__ __forceinline__ void for_tiles(int first, int end, int limit, UseKeys use_keys, UseValues use_values) const {
+    constexpr int sides = (Keys ? 1 : 0) + (Values ? 1 : 0);
+    const int count = (end - first) * sides;
+    const auto is_keys = [](int item) { return Keys && (!Values || item % 2 == 0); };
+    __syncthreads(); /* nobody still reads the buffers */
+#pragma unroll 1
+    for (int item = -1; item < count; ++item) {
+      if (item >= 0) {
+        mo_async_wait<0>();
+        __syncthreads(); /* this one is there for all, and all have left the other buffer */
       }
-    }
-  }
-  __device__ __forceinline__ void store_row(const Block<T> &block, int r, float factor) const {
-    T *out = static_cast<T *>(block.args.output) + block.batch * block.args.output_strides[0] +
-             block.head * block.args.output_strides[1] +
-             (block.sequence.query_first() + block.row_of(r)) * block.args.output_strides[2];
-#pragma unroll
-    for (int c = 0; c < Columns; ++c) {
-      const int column = c * 32 + block.lane;
-      if (column < block.args.value_dim) out[column] = mo_from_float<T>(values[r][c] * factor);
-    }
-  }
-};
-
-/* Blocks that must fit a multiprocessor: as many as go without spills. */
-template <int Columns, bool WithWeights>
-constexpr int min_blocks = Columns <= 4  ? 5
-                           : WithWeights ? 3
-                                         : 4;
-
-template <typename T, int Columns, bool WithWeights>
-__global__ void __launch_bounds__(kThreads, min_blocks<Columns, WithWeights>)
-    attention_plain_kernel(mo_attention_kernel_args args) {
-  const int64_t first_row = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * kRows;
-  if (threadIdx.x == 0) mo_write_sequence(args, blockIdx.z, place_of_sequence(args));
-  __syncthreads();
-  Block<T> block(args, blockIdx.z, blockIdx.y, first_row);
-  const mo_sequence<2> sequence = block.sequence;
-  const int64_t rows = sequence.query_count();
-  if (first_row >= rows) return;
-  const int64_t last_row = first_row + kRows < rows ? first_row + kRows - 1 : rows - 1;
-  const int64_t first = block.rules.first_key(first_row) / kKeys * kKeys, end = block.rules.end_key(last_row);
-  const int64_t limit = sequence.key_limit();
-  const int64_t slot = WithWeights && last_row >= sequence.first_weight_row() ? mo_head_slot(args, block.head) : -1;
-  Accumulator<T, Columns> sums;
-  float maximum[kRowsPerWarp], total[kRowsPerWarp];
-#pragma unroll
-  for (int r = 0; r < kRowsPerWarp; ++r) {
-    maximum[r] = -INFINITY;
-    total[r] = 0.0f;
-  }
-  sums.clear();
-  block.load_query();
-
-  /* Statistics, and without weights P V along with them. */
-  for (int64_t first_key = first; first_key < end; first_key += kKeys) {
-    if (slot >= 0) block.template load_tile<true, false>(first_key, limit);
-    else block.template load_tile<true, true>(first_key, limit);
-    float s[kRowsPerWarp];
-    block.compute_scores(first_key, s);
-#pragma unroll
-    for (int r = 0; r < kRowsPerWarp; ++r) {
-      const float tile_maximum = fmaxf(maximum[r], mo_reduce_warp<mo_max>(s[r]));
-      const float shift = tile_maximum == -INFINITY ? 0.0f : tile_maximum;
-      const float correction = exp2f(maximum[r] - shift);
-      maximum[r] = tile_maximum;
-      s[r] = exp2f(s[r] - shift);
-      total[r] = total[r] * correction + mo_reduce_warp<mo_sum>(s[r]);
-      if (slot < 0) sums.scale_row(r, correction);
-    }
-    if (slot < 0) sums.add(block, s);
-  }
-
-  float inverse[kRowsPerWarp];
-#pragma unroll
-  for (int r = 0; r < kRowsPerWarp; ++r) {
-    maximum[r] = mo_finished_maximum(maximum[r], total[r]);
-    inverse[r] = maximum[r] == -INFINITY ? 0.0f : 1.0f / total[r];
-  }
-
-  if (WithWeights && slot >= 0) {
-    const float uniform = 1.0f / static_cast<float>(sequence.key_count());
-    for (int64_t first_key = 0; first_key < sequence.key_count(); first_key += kKeys) {
-      const bool computed = first_key >= first && first_key < end; /* the same for the whole block */
-      float p[kRowsPerWarp];
-      if (computed) {
-        block.template load_tile<true, true>(first_key, limit);
-        block.compute_scores(first_key, p);
+      const int next = item + 1;
+      if (next < count) {
+        if (is_keys(next)) start_keys(shared_buffer(next & 1), first + next / sides, limit);
+        else start_values(shared_buffer(next & 1), first + next / sides, limit);
       }
+      mo_async_commit(); /* with the query, on the first call */
+      if (item < 0) continue;
+      if (is_keys(item)) use_keys(first + item / sides, shared_buffer(item & 1));
+      else use_values(first + item / sides, shared_buffer(item & 1));
+    }
+    mo_async_wait<0>();
+  }
+
+  /* Products of this lane's rows and its keys of the tile. */
+  __device__ __forceinline__ void multiply(const float *keys, Scores &s) const {
 #pragma unroll
-      for (int r = 0; r < kRowsPerWarp; ++r) {
-        if (maximum[r] == -INFINITY) p[r] = uniform;
-        else p[r] = computed ? exp2f(p[r] - maximum[r]) * inverse[r] : 0.0f;
-        const int64_t row = block.row_of(r), key = first_key + block.lane;
-        if (row >= sequence.first_weight_row() && row < sequence.query_count() && key < sequence.key_count()) {
-          mo_store_one(args.weights, args.weights_dtype,
-                       block.batch * args.weights_strides[0] + slot * args.weights_strides[1] +
-                           (row - sequence.first_weight_row()) * args.weights_strides[2] + key,
-                       p[r]);
+    for (int i = 0; i < kLaneRows; ++i) {
+#pragma unroll
+      for (int n = 0; n < Shape::lane_keys; ++n) s[i][n] = 0.0f;
+    }
+    const float *query = shared_query() + (warp * kRows + row_lane) * Dim;
+    keys += key_lane * Shape::group * Dim;
+    const int pieces = product_columns() / 4;
+#pragma unroll 1
+    for (int pair = 0; pair < pieces; pair += 2) {
+#pragma unroll
+      for (int piece = pair; piece < pair + 2; ++piece) {
+        float4 a[kLaneRows];
+#pragma unroll
+        for (int i = 0; i < kLaneRows; ++i) {
+          a[i] = *reinterpret_cast<const float4 *>(query + 4 * i * Dim + 4 * QueryPlace::of(row_lane, piece));
+        }
+#pragma unroll
+        for (int n = 0; n < Shape::lane_keys; ++n) {
+          /* key_of(n) / group % 8 is key_lane */
+          const float *key = keys + (n / Shape::group * 8 * Shape::group + n % Shape::group) * Dim;
+          const float4 b = *reinterpret_cast<const float4 *>(key + 4 * (piece ^ key_lane));
+#pragma unroll
+          for (int i = 0; i < kLaneRows; ++i) {
+            s[i][n] = fmaf(a[i].x, b.x, s[i][n]);
+            s[i][n] = fmaf(a[i].y, b.y, s[i][n]);
+            s[i][n] = fmaf(a[i].z, b.z, s[i][n]);
+            s[i][n] = fmaf(a[i].w, b.w, s[i][n]);
+          }
         }
       }
-      if (computed) {
+    }
+  }
+
+  /* This lane's elements of a tile to and from shared memory, `tile` being the warp's first row of it. */
+  __device__ __forceinline__ float *own_group(float *tile, int stride, int i, int n) const {
+    return tile + (row_lane + 4 * i) * stride + key_of(n);
+  }
+  __device__ __forceinline__ void put(float *tile, int stride, const Scores &s) const {
 #pragma unroll
-        for (int r = 0; r < kRowsPerWarp; ++r) {
-          if (maximum[r] == -INFINITY) p[r] = 0.0f; /* their mean of V is made below */
-        }
-        sums.add(block, p);
+    for (int i = 0; i < kLaneRows; ++i) {
+#pragma unroll
+      for (int n = 0; n < Shape::lane_keys; n += Shape::group)
+        store_floats<Shape::group>(own_group(tile, stride, i, n), &s[i][n]);
+    }
+  }
+  __device__ __forceinline__ void take(float *tile, int stride, Scores &s) const {
+#pragma unroll
+    for (int i = 0; i < kLaneRows; ++i) {
+#pragma unroll
+      for (int n = 0; n < Shape::lane_keys; n += Shape::group)
+        load_floats<Shape::group>(own_group(tile, stride, i, n), &s[i][n]);
+    }
+  }
+
+  /* Products become scores in log2 units, -infinity where masked. Rules that differ from element to element are a loop over
+   * them in shared memory (`tile`, of this warp): spelled out for registers they would be 32 copies of every kind of mask. */
+  __device__ __forceinline__ void finish_scores(int first_key, float *tile, int stride, Scores &s) const {
+    if (rules.tile_is_plain(first_row, first_row + Shape::rows - 1, first_key, first_key + Shape::keys - 1)) {
+#pragma unroll
+      for (int i = 0; i < kLaneRows; ++i) {
+#pragma unroll
+        for (int n = 0; n < Shape::lane_keys; ++n) s[i][n] *= rules.scale_log2;
+      }
+      return;
+    }
+    put(tile, stride, s);
+#pragma unroll 1
+    for (int i = 0; i < kLaneRows; ++i) {
+#pragma unroll 1
+      for (int n = 0; n < Shape::lane_keys; n += Shape::group) {
+        float *own = own_group(tile, stride, i, n);
+#pragma unroll
+        for (int e = 0; e < Shape::group; ++e) own[e] = rules.score(own[e], row_of(i), first_key + key_of(n) + e);
       }
     }
-#pragma unroll
-    for (int r = 0; r < kRowsPerWarp; ++r) inverse[r] = 1.0f;
+    take(tile, stride, s);
   }
-
-  bool dead = false;
-#pragma unroll
-  for (int r = 0; r < kRowsPerWarp; ++r) {
-    const int64_t row = block.row_of(r);
-    if (row >= sequence.query_count()) continue;
-    if (block.lane == 0) mo_store_row_results(args, sequence, block.batch, block.head, row, maximum[r], total[r]);
-    if (maximum[r] == -INFINITY) dead = true;
-    else sums.store_row(block, r, inverse[r]);
-  }
-
-  /* Rows without visible keys: the mean of all values, which other rows must not touch. */
-  int *flag = reinterpret_cast<int *>(block.shared_query);
-  __syncthreads();
-  if (block.thread == 0) *flag = 0;
-  __syncthreads();
-  if (dead && block.lane == 0) *flag = 1;
-  __syncthreads();
-  if (*flag == 0) return;
-  sums.clear();
-  const int64_t keys = sequence.key_count();
-  for (int64_t first_key = 0; first_key < keys; first_key += kKeys) {
-    block.template load_tile<false, true>(first_key, keys);
-    float ones[kRowsPerWarp];
-#pragma unroll
-    for (int r = 0; r < kRowsPerWarp; ++r) ones[r] = first_key + block.lane < keys ? 1.0f : 0.0f;
-    sums.add(block, ones);
-  }
-  const float mean = keys > 0 ? 1.0f / static_cast<float>(keys) : 0.0f;
-#pragma unroll
-  for (int r = 0; r < kRowsPerWarp; ++r) {
-    if (block.row_of(r) < sequence.query_count() && maximum[r] == -INFINITY) sums.store_row(block, r, mean);
-  }
-}
-
-template <typename T, int Columns>
-cudaError_t launch_columns(const mo_attention_kernel_args &given, bool with_weights, cudaStream_t stream) {
-  mo_attention_kernel_args args = given;
-  const dim3 grid(static_cast<unsigned>((args.query_length + kRows - 1) / kRows), static_cast<unsigned>(args.heads),
-                  static_cast<unsigned>(args.batch));
-  args.sequence_at = tile_bytes(args.head_dim, args.value_dim);
-  const size_t shared = args.sequence_at + kSequenceBytes;
-  if (with_weights) return MO_LAUNCH((attention_plain_kernel<T, Columns, true>), grid, dim3(kThreads), shared, stream, args);
-  return MO_LAUNCH((attention_plain_kernel<T, Columns, false>), grid, dim3(kThreads), shared, stream, args);
-}
-
-template <typename T>
-cudaError_t launch(const mo_attention_kernel_args &args, bool with_weights, cudaStream_t stream) {
-  if (args.value_dim <= 64) return launch_columns<T, 2>(args, with_weights, stream);
-  if (args.value_dim <= 128) return launch_columns<T, 4>(args, with_weights, stream);
-  return launch_columns<T, 8>(args, with_weights, stream);
-}
+};
 
 }  // namespace mo_attention_plain
 

@@ -20,6 +20,7 @@
 #include "kernels/arch/launch.cuh"
 #include "kernels/attention_score.cuh"
 #include "kernels/attention_tile.cuh"
+#include "kernels/attention_weights.cuh"
 
 namespace mo_attention_reduced_mma {
 

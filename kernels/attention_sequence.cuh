@@ -1,4 +1,4 @@
-/* kernels/attention_sequence.cuh - the sequence that a block works on, and and what a code of quantised storage means.
+/* kernels/attention_sequence.cuh - the sequence that a block works on, and what a code of quantised storage means.
  *
  * What a block must know of its sequence lies in shared memory, written by one thread and read where it is needed: the inner
  * loops have no registers to spare for it.
@@ -88,11 +88,9 @@ __device__ __forceinline__ int64_t mo_cached_offset(const mo_attention_kernel_ar
   return place.is_there ? place.block * strides[0] + kv_head * strides[1] + place.slot * strides[2] : -1;
 }
 
-/* One element of quantised storage as the storage type T of queries would hold it: what the tensor-core kernel multiplies. */
-template <typename T>
-__device__ __forceinline__ float mo_dequantise_one(const void *data, mo_dtype_t stored, int64_t index, float scale) {
-  const uint8_t code = static_cast<const uint8_t *>(data)[index];
-  return mo_to_float(mo_from_float<T>(mo_kv_value(code, stored == MO_DTYPE_INT8) * scale));
+/* For launchers: does every row begin at a multiple of 16 bytes? width: elements of 16 bytes. */
+inline bool mo_rows_are_aligned(const void *data, const int64_t (&strides)[3], int width) {
+  return mo_is_aligned16(data) && strides[0] % width == 0 && strides[1] % width == 0 && strides[2] % width == 0;
 }
 
 #endif

@@ -1,5 +1,5 @@
-/* kernels/attention_tile.cuh - pieces of the tensor-core attention kernels: a tile of 16-bit rows in shared memory, the
- * fragments read from it, and a row of weights on its way out.
+/* kernels/attention_tile.cuh - pieces of the tensor-core attention kernels: a tile of 16-bit rows in shared memory, and the
+ * fragments read from it.
  *
  * Rows of a tile lie an odd number of 16-byte pieces apart, so that the eight addresses of an ldmatrix fall into different
  * banks.
@@ -105,37 +105,6 @@ __device__ __forceinline__ void mo_multiply_keys(float (&s0)[4], float (&s1)[4],
 template <typename T>
 __device__ __forceinline__ void mo_load_keys(uint32_t (&b)[4], const T *tile, int stride, int lane) {
   mo_load_matrix4<false>(b, tile + (lane / 16 * 8 + lane % 8) * stride + lane / 8 % 2 * 8);
-}
-
-template <typename W>
-__device__ __forceinline__ void mo_store_weights(W *out, int64_t count, const float *weights, int lane) {
-  constexpr int width = mo_vector_width<W>;
-  /* the part in front of the first multiple of 16 bytes, whole vectors, the rest */
-  const int64_t misaligned = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out) % 16 / sizeof(W));
-  const int64_t wanted = misaligned == 0 ? 0 : width - misaligned;
-  const int64_t head_count = wanted < count ? wanted : count;
-  const int64_t vectors = (count - head_count) / width;
-  if (lane < head_count) out[lane] = mo_from_float<W>(weights[lane]);
-  for (int64_t v = lane; v < vectors; v += 32) {
-    float values[width];
-#pragma unroll
-    for (int i = 0; i < width; ++i) values[i] = weights[head_count + v * width + i];
-    mo_store_vector(out + head_count + v * width, values);
-  }
-  for (int64_t i = head_count + vectors * width + lane; i < count; i += 32) out[i] = mo_from_float<W>(weights[i]);
-}
-
-/* `count` weights from shared memory to the field, element `index` on, by all lanes of a warp: vectors of 16 bytes where they
- * fit. */
-__device__ __forceinline__ void mo_store_weight_row(const mo_attention_kernel_args &args, int64_t index, int64_t count,
-                                                    const float *weights, int lane) {
-  if (args.weights_dtype == MO_DTYPE_FLOAT32) {
-    mo_store_weights(static_cast<float *>(args.weights) + index, count, weights, lane);
-  } else if (args.weights_dtype == MO_DTYPE_FLOAT16) {
-    mo_store_weights(static_cast<mo_half *>(args.weights) + index, count, weights, lane);
-  } else {
-    mo_store_weights(static_cast<mo_bfloat16 *>(args.weights) + index, count, weights, lane);
-  }
 }
 
 #endif

@@ -1,4 +1,5 @@
-/* kernels/attention_type.cuh - attention of one dtype: tensor cores for 16-bit types with aligned rows, else the plain kernel.
+/* kernels/attention_type.cuh - attention of a 16-bit type: tensor cores where rows are aligned, else float32 arithmetic
+ * (attention_float.cu).
  *
  * Each dtype is compiled in a file of its own, so that the compiler's time is spread over processors.
  *
@@ -8,20 +9,15 @@
 
 #include "kernels/attention.h"
 #include "kernels/attention_mma.cuh"
-#include "kernels/attention_plain.cuh"
 
 namespace mo_attention_type {
 
-/* width: elements of 16 bytes. */
-inline bool rows_are_aligned(const void *data, const int64_t (&strides)[3], int width = 8) {
-  return mo_is_aligned16(data) && strides[0] % width == 0 && strides[1] % width == 0 && strides[2] % width == 0;
-}
-
 /* Pieces of 16 bytes everywhere, and eight columns never with two scales. */
-inline bool keys_are_aligned(const mo_attention_kernel_args &args) {
+inline bool rows_are_aligned(const mo_attention_kernel_args &args) {
   const bool quantised = args.key_scale.data != nullptr;
   const int width = quantised ? 16 : 8;
-  return rows_are_aligned(args.key, args.key_strides, width) && rows_are_aligned(args.value, args.value_strides, width) &&
+  return mo_rows_are_aligned(args.query, args.query_strides, 8) && mo_rows_are_aligned(args.output, args.output_strides, 8) &&
+         mo_rows_are_aligned(args.key, args.key_strides, width) && mo_rows_are_aligned(args.value, args.value_strides, width) &&
          (!quantised || (args.key_group % 8 == 0 && args.value_group % 8 == 0));
 }
 
@@ -39,20 +35,14 @@ cudaError_t launch_mma(const mo_attention_kernel_args &args, size_t shared_bytes
 
 template <typename T>
 cudaError_t launch(const mo_attention_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream) {
-  const bool reduced = args.weights != nullptr && args.weights_reduction != MO_WEIGHTS_REDUCTION_NONE;
   bool done = false;
-  if constexpr (sizeof(T) == 2) {
-    if (args.head_dim % 8 == 0 && args.value_dim % 8 == 0 && rows_are_aligned(args.query, args.query_strides) &&
-        keys_are_aligned(args) && rows_are_aligned(args.output, args.output_strides)) {
-      const cudaError_t error = launch_mma<T>(args, shared_bytes_limit, stream, &done);
-      if (error != cudaSuccess) return error;
-    }
-  }
-  if (!done) {
-    const cudaError_t error = mo_attention_plain::launch<T>(args, args.weights != nullptr && !reduced, stream);
+  if (args.head_dim % 8 == 0 && args.value_dim % 8 == 0 && rows_are_aligned(args)) {
+    const cudaError_t error = launch_mma<T>(args, shared_bytes_limit, stream, &done);
     if (error != cudaSuccess) return error;
   }
-  return reduced ? mo_launch_attention_reduced(&args, done, stream) : cudaSuccess;
+  if (!done) return mo_launch_attention_float(&args, shared_bytes_limit, stream);
+  const bool reduced = args.weights != nullptr && args.weights_reduction != MO_WEIGHTS_REDUCTION_NONE;
+  return reduced ? mo_launch_attention_reduced(&args, true, stream) : cudaSuccess;
 }
 
 }  // namespace mo_attention_type

@@ -4,6 +4,7 @@
 #include "kernels/decode_attention.h"
 
 #include "kernels/attention_tile.cuh"
+#include "kernels/attention_weights.cuh"
 #include "kernels/decode_attention_mma.h"
 #include "kernels/decode_attention_vector.cuh"
 #include "kernels/kv_update.h"
