@@ -19,10 +19,18 @@ typedef struct mo_decode_run {
   const char *data;
   mo_dtype_t dtype;
   int64_t stride; /* elements */
+  int64_t ahead;  /* bytes from what is read to what is asked for */
   const float *scale;
   int64_t scale_stride;
   int64_t count;
 } mo_decode_run;
+
+/* What is read is asked for this many bytes of heads ahead: measured, half or twice as many are slower by a tenth. */
+#define MO_DECODE_AHEAD_BYTES 4096
+
+MO_DECODE_INLINE int64_t mo_decode_bytes_(mo_dtype_t dtype) {
+  return dtype == MO_DTYPE_FLOAT32 ? 4 : dtype == MO_DTYPE_FLOAT16 || dtype == MO_DTYPE_BFLOAT16 ? 2 : 1;
+}
 
 static const char *mo_decode_at_(const mo_tensor *tensor, mo_kv_place place, int64_t head) {
   return mo_kv_address(tensor, place.block, head, place.slot);
@@ -40,6 +48,8 @@ static mo_decode_run mo_decode_find_run_(const mo_decode_plan *plan, const mo_de
     run.scale = scale != NULL ? thread->nothing : NULL;
     return run;
   }
+  const int64_t head_bytes = stored->shape[3] * mo_decode_bytes_(stored->dtype);
+  run.ahead = (MO_DECODE_AHEAD_BYTES / mo_decode_max(head_bytes, 1) + 1) * run.stride * mo_decode_bytes_(stored->dtype);
   run.data = mo_decode_at_(stored, place, kv_head);
   if (scale != NULL) {
     run.scale = (const float *)mo_decode_at_(scale, place, kv_head);
@@ -66,6 +76,12 @@ static mo_decode_run mo_decode_widen_(const mo_decode_thread *thread, const mo_d
   return (mo_decode_run){.data = (const char *)thread->wide, .dtype = MO_DTYPE_FLOAT32, .stride = size, .count = run->count};
 }
 
+/* Has the second-level cache ask for what will be used a while later. Hardware prefetchers stop at the end of a page and with
+ * each block of keys; a core alone reads float32 heads of 64 from memory 1.4 times as fast with this. */
+MO_DECODE_INLINE void mo_decode_prefetch_(const mo_dtype_t dtype, const mo_decode_run *run, int64_t element) {
+  __builtin_prefetch(run->data + element * mo_decode_bytes_(dtype) + run->ahead, 0, 2);
+}
+
 /* ---- Scores ---- */
 
 /* scores[r][j] = q_r . k_j * scale for `rows` query rows and `keys` keys at once; both constant. */
@@ -77,7 +93,10 @@ MO_DECODE_INLINE void mo_decode_dot_(const mo_dtype_t dtype, const int rows, con
   int64_t d = 0;
   for (; d + MO_VL <= size; d += MO_VL) {
     mo_vf key[4];
-    MO_UNROLL for (int k = 0; k < keys; ++k) key[k] = mo_vf_load_stored(run->data, dtype, (first + k) * run->stride + d, MO_VL);
+    MO_UNROLL for (int k = 0; k < keys; ++k) {
+      mo_decode_prefetch_(dtype, run, (first + k) * run->stride + d);
+      key[k] = mo_vf_load_stored(run->data, dtype, (first + k) * run->stride + d, MO_VL);
+    }
     MO_UNROLL for (int r = 0; r < rows; ++r) {
       const mo_vf q = mo_vf_load(query + r * query_stride + d);
       MO_UNROLL for (int k = 0; k < keys; ++k) sums[r][k] = mo_vf_fma(q, key[k], sums[r][k]);
@@ -112,6 +131,38 @@ MO_DECODE_INLINE void mo_decode_dot_(const mo_dtype_t dtype, const int rows, con
   }
 }
 
+/* The same for one query row and four keys. Here memory is the limit, so each key is read from its begin to its end: in the
+ * other order, a vector of each key after the other, hardware prefetchers see no stream. Fast where `size` is constant. */
+MO_DECODE_INLINE void mo_decode_dot_row_(const mo_dtype_t dtype, const float *query, const mo_decode_run *run, int64_t first,
+                                         const int64_t size, float scale, float *scores) {
+  mo_vf sums[4];
+  MO_UNROLL for (int k = 0; k < 4; ++k) {
+    const int64_t key = (first + k) * run->stride;
+    int64_t d = 0;
+    sums[k] = mo_vf_zero();
+    MO_UNROLL for (; d + MO_VL <= size; d += MO_VL) {
+      mo_decode_prefetch_(dtype, run, key + d);
+      sums[k] = mo_vf_fma(mo_vf_load(query + d), mo_vf_load_stored(run->data, dtype, key + d, MO_VL), sums[k]);
+    }
+    if (d < size) { /* the query is padded with zeros */
+      sums[k] = mo_vf_fma(mo_vf_load(query + d), mo_vf_load_stored(run->data, dtype, key + d, (int)(size - d)), sums[k]);
+    }
+  }
+  float products[4];
+  mo_vf_hsum4(sums[0], sums[1], sums[2], sums[3], products);
+  MO_UNROLL for (int k = 0; k < 4; ++k) {
+    const float factor = run->scale != NULL ? scale * run->scale[(first + k) * run->scale_stride] : scale;
+    scores[first + k] = products[k] * factor;
+  }
+}
+
+MO_DECODE_INLINE void mo_decode_score_row_of_(const mo_dtype_t dtype, const float *query, const mo_decode_run *run,
+                                              const int64_t size, float scale, float *scores) {
+  int64_t j = 0;
+  for (; j + 4 <= run->count; j += 4) mo_decode_dot_row_(dtype, query, run, j, size, scale, scores);
+  for (; j < run->count; ++j) mo_decode_dot_(dtype, 1, 1, query, 0, run, j, size, scale, scores, 0);
+}
+
 MO_DECODE_INLINE void mo_decode_score_rows_(const mo_dtype_t dtype, const int rows, const float *query, int64_t query_stride,
                                             const mo_decode_run *run, int64_t size, float scale, float *scores,
                                             int64_t score_stride) {
@@ -138,8 +189,11 @@ MO_DECODE_INLINE void mo_decode_score_type_(const mo_dtype_t dtype, int64_t rows
                           score_stride);
   }
   for (; r < rows; ++r) {
-    mo_decode_score_rows_(dtype, 1, query + r * query_stride, query_stride, run, size, scale, scores + r * score_stride,
-                          score_stride);
+    const float *row = query + r * query_stride;
+    float *to = scores + r * score_stride;
+    if (size == 64) mo_decode_score_row_of_(dtype, row, run, 64, scale, to);
+    else if (size == 128) mo_decode_score_row_of_(dtype, row, run, 128, scale, to);
+    else mo_decode_score_row_of_(dtype, row, run, size, scale, to);
   }
 }
 
@@ -182,6 +236,7 @@ MO_DECODE_INLINE void mo_decode_add_(const mo_dtype_t dtype, const int rows, con
   for (int64_t j = 0; j < run->count; ++j) {
     mo_vf value[4];
     MO_UNROLL for (int v = 0; v < vectors; ++v) {
+      mo_decode_prefetch_(dtype, run, j * run->stride + d + v * MO_VL);
       value[v] = mo_vf_load_stored(run->data, dtype, j * run->stride + d + v * MO_VL, v + 1 < vectors ? MO_VL : n);
     }
     MO_UNROLL for (int r = 0; r < rows; ++r) {
