@@ -588,6 +588,21 @@ TEST(AttentionCache, Weights) {
   }
 }
 
+// More keys than float32 scores of a block's rows fit on chip for: both passes read the cache, one sequence is short.
+TEST(AttentionCache, Float32WeightsOfManyKeys) {
+  int n = 0;
+  for (const mo_dtype_t stored : {MO_DTYPE_NONE, MO_DTYPE_INT8}) {
+    for (const int64_t dim : {32, 144}) {
+      Case c;
+      c.heads = 2, c.kv_heads = 1, c.head_dim = c.value_dim = dim, c.stored = stored, c.source = Keys::kCache;
+      c.page_size = dim == 32 ? 64 : 0, c.capacity = 800, c.groups = 2, c.weights = true, c.causal = true;
+      c.keys = {790, 70, 0}, c.queries = {35, 70, 1}, c.query_bound = 70, c.key_bound = 795;
+      if (n % 2 == 1) c.window = 200, c.last_rows = 40, c.weight_heads = {1}, c.weights_dtype = MO_DTYPE_FLOAT16;
+      check(c, static_cast<unsigned>(n++));
+    }
+  }
+}
+
 TEST(AttentionCache, WithoutLengthsEveryRowIsFull) {
   Case c;
   c.source = Keys::kCache, c.capacity = 40, c.keys = {40, 40}, c.queries = {7, 40}, c.lengths_given = false, c.causal = true;
