@@ -1,13 +1,15 @@
 /* host/cpu/decode_attention.c - decode attention on the CPU: plans one call and shares its keys out to the threads.
  *
- * Four steps, all threads together in each: new tokens to the cache and turned queries to float32; parts of the keys of each
- * key/value head; the parts of each row together; weights. How the keys are parted depends on shapes and on max_key_length, not
+ * A task is a part of the keys of one key/value head: it puts new tokens that belong to its keys into the cache, turns the
+ * queries, and sums. Whoever finishes the last part of a head puts its parts together and writes its weights. So threads meet
+ * only at the end, unless weights are summed over heads. How the keys are parted depends on shapes and on max_key_length, not
  * on the number of threads, so neither do the results.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <math.h>
 #include <omp.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "host/core/arena.h"
@@ -117,7 +119,8 @@ static void carve_thread(mo_arena *arena, const mo_decode_plan *plan, mo_decode_
   const bool grouped = cache->key_scale != NULL && (cache->key_scale->shape[3] > 1 || cache->value_scale->shape[3] > 1);
   const int64_t groups = cache->key_scale == NULL ? 0 : mo_decode_max(cache->key_scale->shape[3], cache->value_scale->shape[3]);
   const int64_t row = MO_DECODE_KEYS + MO_DECODE_LANES;
-  *thread = (mo_decode_thread){.scores = mo_arena_carve(arena, BYTES(float, plan->row_count, row, 1, 1, 1))};
+  *thread = (mo_decode_thread){.queries = mo_arena_carve(arena, BYTES(float, plan->row_count, plan->key_stride, 1, 1, 1)),
+                               .scores = mo_arena_carve(arena, BYTES(float, plan->row_count, row, 1, 1, 1))};
   /* Also the room in which a head is turned and quantised. */
   thread->wide = mo_arena_carve(arena, BYTES(float, grouped ? MO_DECODE_KEYS : 1, round_up(size) + MO_DECODE_LANES, 1, 1, 1));
   thread->additive = mo_arena_carve(arena, BYTES(float, row, 1, 1, 1, 1));
@@ -130,6 +133,7 @@ typedef struct decode_memory {
   int64_t *lengths, *starts;
   int32_t *slots, *slot_heads;
   mo_decode_thread *threads;
+  _Atomic int32_t *parts_done; /* (B, Hkv) */
 } decode_memory;
 
 static void carve(mo_arena *arena, mo_decode_plan *plan, int32_t thread_count, decode_memory *memory) {
@@ -140,7 +144,7 @@ static void carve(mo_arena *arena, mo_decode_plan *plan, int32_t thread_count, d
   memory->starts = mo_arena_carve(arena, BYTES(int64_t, batch, 1, 1, 1, 1));
   memory->slots = mo_arena_carve(arena, weights ? BYTES(int32_t, plan->head_count, 1, 1, 1, 1) : 0);
   memory->slot_heads = mo_arena_carve(arena, weights ? BYTES(int32_t, plan->slot_count, 1, 1, 1, 1) : 0);
-  plan->queries = mo_arena_carve(arena, BYTES(float, batch, kv_heads, rows, plan->key_stride, 1));
+  memory->parts_done = mo_arena_carve(arena, BYTES(int32_t, batch, kv_heads, 1, 1, 1));
   plan->sums = mo_arena_carve(arena, BYTES(float, batch, kv_heads, parts, rows, plan->value_stride));
   plan->states = mo_arena_carve(arena, BYTES(float, batch, kv_heads, parts, rows, 2));
   plan->scores =
@@ -160,6 +164,7 @@ static void fill(const mo_decode_attention_params *params, mo_decode_plan *plan,
     memory->lengths[b] = length_of(params, b);
     memory->starts[b] = starts == NULL ? 0 : ((const int32_t *)starts->data)[b * starts->strides[0]];
   }
+  for (int64_t i = 0; i < plan->batch_count * plan->kv_head_count; ++i) atomic_init(&memory->parts_done[i], 0);
   plan->lengths = memory->lengths;
   plan->starts = memory->starts;
   for (int32_t i = 0; i < thread_count; ++i) {
@@ -204,56 +209,84 @@ static void append(const mo_decode_attention_params *params, const mo_decode_thr
                    head, thread->wide);
 }
 
+/* The new tokens whose slots are keys of this part; its first one also takes those that no part reads. */
+static void append_own(const mo_decode_attention_params *params, const mo_decode_plan *plan, const mo_decode_thread *thread,
+                       int64_t row, int64_t head, int64_t part) {
+  const mo_key_range mine = mo_decode_part_of(plan, row, part);
+  const mo_key_range all = mo_decode_work(plan->rules, plan->lengths[row], plan->starts[row], plan->token_count);
+  for (int64_t token = 0; token < plan->token_count; ++token) {
+    const int64_t slot = plan->lengths[row] + token;
+    const bool is_read = slot >= all.first && slot < all.end;
+    if (is_read ? slot >= mine.first && slot < mine.end : part == 0) append(params, thread, row, head, token);
+  }
+}
+
 /* One query as float32, turned, padded with zeros. */
-static void take_query(const mo_decode_attention_params *params, const mo_decode_plan *plan, int64_t row, int64_t head,
-                       int64_t token) {
+static void take_query(const mo_decode_attention_params *params, const mo_decode_plan *plan, const mo_decode_thread *thread,
+                       int64_t row, int64_t head, int64_t token) {
   const mo_tensor *query = params->query;
-  const int64_t kv_head = head / plan->group, index = (head - kv_head * plan->group) * plan->token_count + token;
-  float *to = plan->queries + ((row * plan->kv_head_count + kv_head) * plan->row_count + index) * plan->key_stride;
-  const char *from = mo_kv_address(query, row, head, token);
-  memset(to + plan->key_size, 0, (size_t)(plan->key_stride - plan->key_size) * sizeof *to);
   const mo_rotary *rotary = params->rotary;
+  float *to = thread->queries + (head % plan->group * plan->token_count + token) * plan->key_stride;
   mo_kv_head_job job = {.size = plan->key_size, .source_dtype = query->dtype, .stored_dtype = MO_DTYPE_FLOAT32};
   const float *cosine = NULL, *sine = NULL;
+  memset(to + plan->key_size, 0, (size_t)(plan->key_stride - plan->key_size) * sizeof *to);
   if (rotary != NULL) {
     job.pairs = rotary->cosine->shape[1];
     job.pairing = rotary->pairing;
     cosine = (const float *)rotary->cosine->data + position_of(params, row, token) * job.pairs;
     sine = (const float *)rotary->sine->data + position_of(params, row, token) * job.pairs;
   }
-  MO_CPU_SELECT(mo_kv_store_head)(&job, from, cosine, sine, to, NULL, to);
+  MO_CPU_SELECT(mo_kv_store_head)(&job, mo_kv_address(query, row, head, token), cosine, sine, to, NULL, to);
 }
 
-static void run(const mo_decode_attention_params *params, const mo_decode_plan *plan, mo_decode_thread *threads,
+/* All pieces of one row of the weights. */
+static void emit_row(const mo_decode_plan *plan, mo_decode_thread *thread, int64_t batch, int64_t row) {
+  for (int64_t chunk = 0; chunk < plan->weight_chunks; ++chunk)
+    MO_CPU_SELECT(mo_decode_emit_weights)(plan, thread, batch, row, chunk);
+}
+
+/* All parts of a key/value head are there: its queries' outputs, and with `emits` their weights. */
+static void finish_head(const mo_decode_plan *plan, mo_decode_thread *thread, int64_t batch, int64_t kv_head, bool emits) {
+  const int64_t rows_per_slot = plan->reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM ? 1 : plan->weight_row_count;
+  for (int64_t head = kv_head * plan->group; head < (kv_head + 1) * plan->group; ++head) {
+    for (int64_t token = 0; token < plan->token_count; ++token)
+      MO_CPU_SELECT(mo_decode_combine)(plan, thread, batch, head, token);
+    if (!emits || plan->slots[head] < 0) continue;
+    for (int64_t i = 0; i < rows_per_slot; ++i) emit_row(plan, thread, batch, plan->slots[head] * rows_per_slot + i);
+  }
+}
+
+static void run(const mo_decode_attention_params *params, const mo_decode_plan *plan, const decode_memory *memory,
                 int32_t thread_count) {
-  const int64_t tokens = plan->token_count, heads = plan->head_count, kv_heads = plan->kv_head_count;
-  const int64_t rows = plan->batch_count * heads * tokens;
-  const int64_t new_rows = params->key != NULL ? plan->batch_count * kv_heads * tokens : 0;
-  const int64_t parts = plan->batch_count * kv_heads * plan->part_count;
-  const int64_t pieces = plan->scores != NULL ? plan->batch_count * plan->weight_rows * plan->weight_chunks : 0;
+  const int64_t kv_heads = plan->kv_head_count, heads = plan->batch_count * kv_heads, parts = heads * plan->part_count;
+  const bool weights = plan->scores != NULL;
+  /* Scores are warm when their head is finished; but few heads are too few tasks for many threads. */
+  const bool emits = weights && plan->reduction != MO_WEIGHTS_REDUCTION_HEAD_MEAN && heads >= thread_count;
+  const int64_t pieces = weights && !emits ? plan->batch_count * plan->weight_rows * plan->weight_chunks : 0;
 #pragma omp parallel num_threads(thread_count)
   {
-    mo_decode_thread *const thread = &threads[omp_get_thread_num()];
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < new_rows + rows; ++i) {
-      const int64_t token = i % tokens;
-      if (i < new_rows) append(params, thread, i / tokens / kv_heads, i / tokens % kv_heads, token);
-      else take_query(params, plan, (i - new_rows) / tokens / heads, (i - new_rows) / tokens % heads, (i - new_rows) % tokens);
-    }
-#pragma omp for schedule(dynamic, 1)
+    mo_decode_thread *const thread = &memory->threads[omp_get_thread_num()];
+#pragma omp for schedule(dynamic, 1) nowait
     for (int64_t i = 0; i < parts; ++i) {
-      MO_CPU_SELECT(mo_decode_part_run)
-      (plan, thread, i / plan->part_count / kv_heads, i / plan->part_count % kv_heads, i % plan->part_count);
+      const int64_t part = i % plan->part_count, kv_head = i / plan->part_count % kv_heads;
+      const int64_t batch = i / plan->part_count / kv_heads;
+      if (params->key != NULL) append_own(params, plan, thread, batch, kv_head, part);
+      for (int64_t r = 0; r < plan->row_count; ++r) {
+        take_query(params, plan, thread, batch, kv_head * plan->group + r / plan->token_count, r % plan->token_count);
+      }
+      MO_CPU_SELECT(mo_decode_part_run)(plan, thread, batch, kv_head, part);
+      /* Releases what this thread wrote and acquires what those before it did. */
+      const int32_t before = atomic_fetch_add_explicit(&memory->parts_done[i / plan->part_count], 1, memory_order_acq_rel);
+      if (before + 1 == plan->part_count) finish_head(plan, thread, batch, kv_head, emits);
     }
+    if (pieces > 0) {
+#pragma omp barrier
 #pragma omp for schedule(static)
-    for (int64_t i = 0; i < rows; ++i) {
-      MO_CPU_SELECT(mo_decode_combine)(plan, thread, i / tokens / heads, i / tokens % heads, i % tokens);
-    }
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < pieces; ++i) {
-      MO_CPU_SELECT(mo_decode_emit_weights)
-      (plan, thread, i / plan->weight_chunks / plan->weight_rows, i / plan->weight_chunks % plan->weight_rows,
-       i % plan->weight_chunks);
+      for (int64_t i = 0; i < pieces; ++i) {
+        MO_CPU_SELECT(mo_decode_emit_weights)
+        (plan, thread, i / plan->weight_chunks / plan->weight_rows, i / plan->weight_chunks % plan->weight_rows,
+         i % plan->weight_chunks);
+      }
     }
   }
 }
@@ -280,6 +313,6 @@ mo_status_t mo_cpu_decode_attention(mo_context_t *context, const mo_decode_atten
     }
   }
   fill(params, &plan, &memory, thread_count);
-  run(params, &plan, memory.threads, thread_count);
+  run(params, &plan, &memory, thread_count);
   return MO_STATUS_OK;
 }

@@ -348,7 +348,6 @@ void MO_SIMD(mo_decode_part_run)(const mo_decode_plan *plan, mo_decode_thread *t
   const int64_t rows = plan->row_count, score_stride = MO_DECODE_KEYS + MO_DECODE_LANES;
   const int64_t place = ((batch * plan->kv_head_count + kv_head) * plan->part_count + part) * rows;
   float *sums = plan->sums + place * plan->value_stride, *states = plan->states + place * 2;
-  const float *queries = plan->queries + (batch * plan->kv_head_count + kv_head) * rows * plan->key_stride;
   const int64_t key_groups = cache->key_scale != NULL ? cache->key_scale->shape[3] : 0;
   const int64_t value_groups = cache->value_scale != NULL ? cache->value_scale->shape[3] : 0;
   for (int64_t r = 0; r < rows; ++r) {
@@ -357,15 +356,13 @@ void MO_SIMD(mo_decode_part_run)(const mo_decode_plan *plan, mo_decode_thread *t
   }
   memset(sums, 0, (size_t)(rows * plan->value_stride) * sizeof *sums);
 
-  const int64_t length = plan->lengths[batch];
-  const mo_key_range work = mo_decode_work(plan->rules, length, plan->starts[batch], plan->token_count);
-  const mo_key_range mine = mo_decode_part(work, part, plan->part_count, MO_DECODE_LANES);
+  const mo_key_range mine = mo_decode_part_of(plan, batch, part);
   for (int64_t first = mine.first; first < mine.end;) {
     const int64_t wanted = mo_decode_min(MO_DECODE_KEYS, mine.end - first);
     mo_decode_run keys = mo_decode_find_run_(plan, thread, cache->key, cache->key_scale, batch, kv_head, first, wanted);
     mo_decode_run values = mo_decode_find_run_(plan, thread, cache->value, cache->value_scale, batch, kv_head, first, wanted);
     if (key_groups > 1) keys = mo_decode_widen_(thread, &keys, plan->key_size, key_groups);
-    mo_decode_score_(&keys, rows, queries, plan->key_stride, plan->key_size, plan->scale, thread->scores, score_stride);
+    mo_decode_score_(&keys, rows, thread->queries, plan->key_stride, plan->key_size, plan->scale, thread->scores, score_stride);
     for (int64_t r = 0; r < rows; ++r) {
       mo_decode_softmax_(plan, thread, batch, kv_head * plan->group + r / plan->token_count, r % plan->token_count, first,
                          keys.count, thread->scores + r * score_stride, sums + r * plan->value_stride, states + 2 * r);

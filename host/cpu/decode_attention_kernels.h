@@ -31,8 +31,6 @@ typedef struct mo_decode_plan {
   int64_t lse_batch, lse_head, lse_row;
   float scale, soft_cap;
   int64_t part_count; /* parts that the keys of a row are shared out in */
-  /* (B, Hkv, rows, key_stride): queries as float32, turned */
-  float *queries;
   /* (B, Hkv, parts, rows, value_stride): sums of value rows, and (B, Hkv, parts, rows, 2): maximum and sum of the part */
   float *sums, *states;
   /* Weights: scores (B, selected heads, selected rows, score_stride), and (B, H, T, 2): maximum and inverse sum of a row. */
@@ -45,12 +43,18 @@ typedef struct mo_decode_plan {
   int64_t weight_rows, weight_chunks; /* rows of the weights tensor of a batch entry, and tasks per row */
 } mo_decode_plan;
 
+/* The keys of part `part` of a batch entry. */
+static inline mo_key_range mo_decode_part_of(const mo_decode_plan *plan, int64_t batch, int64_t part) {
+  const mo_key_range work = mo_decode_work(plan->rules, plan->lengths[batch], plan->starts[batch], plan->token_count);
+  return mo_decode_part(work, part, plan->part_count, MO_DECODE_LANES);
+}
+
 /* Keys of one piece of the weights. */
 #define MO_DECODE_WEIGHT_KEYS 2048
 
 typedef struct mo_decode_thread {
-  float *scores; /* (rows, MO_DECODE_KEYS + lanes) */
-
+  float *queries;  /* (rows, key_stride): of the head at work, as float32, turned */
+  float *scores;   /* (rows, MO_DECODE_KEYS + lanes) */
   float *wide;     /* quantised storage with several groups: (MO_DECODE_KEYS, larger stride) floats */
   float *additive; /* mask and bias of a row */
   float *reduced;  /* (MO_DECODE_WEIGHT_KEYS) */
