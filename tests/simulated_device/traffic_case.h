@@ -114,6 +114,12 @@ class TrafficCase : public ::testing::Test {
     }
     return rest;
   }
+  Traffic All() const { return counter_->all(); }
+  /* Bytes that a kernel or a copy to the host has read. */
+  uint64_t Fetched(const DeviceTensor &tensor, uint64_t offset, uint64_t bytes) const {
+    const Traffic traffic = Of(tensor, offset, bytes);
+    return traffic.read + traffic.copied_to_host;
+  }
   size_t Launches() const { return counter_->launches().size(); }
   std::string Kernels() const {
     std::string text;
