@@ -151,8 +151,9 @@ typedef struct mo_generation_options {
  * an encoder-decoder model these are the encoder's (padded anywhere), and decoder_input_ids (B, T) the decoder's prompts
  * (unset: decoder_start_token_id). Ids and masks on the host. No other input is taken. options NULL: all unset.
  *
- * Synchronises once per step. INVALID_ARGUMENT: an option out of range, a prompt that leaves no room in the position table, a
- * prompt that ends in padding; UNSUPPORTED: a model without a language modelling head; and the statuses of a run. */
+ * Synchronises once per step (beam search: twice). INVALID_ARGUMENT: an option out of range, a prompt that leaves no room in
+ * the position table, a prompt that ends in padding; UNSUPPORTED: a model without a language modelling head; and the statuses
+ * of a run. */
 MO_API mo_status_t mo_generate(mo_model_t *model, const mo_model_inputs *inputs, const mo_generation_options *options,
                                mo_output **output);
 
