@@ -4,6 +4,8 @@
 #ifndef MO_CORE_STRIDED_SHAPE_H
 #define MO_CORE_STRIDED_SHAPE_H
 
+#include <string.h>
+
 #include "modelout/tensor.h"
 
 /* Innermost dimension first. Room for one dimension more than a tensor has: the bytes of its elements. */
@@ -39,7 +41,7 @@ static inline mo_strided_shape mo_strided_shape_of(const mo_tensor *destination,
     order[place] = d;
   }
   mo_strided_shape shape;
-  shape.rank = 0;
+  memset(&shape, 0, sizeof shape);
   for (int32_t i = 0; i < count; ++i) {
     const int32_t d = order[i];
     mo_strided_shape_append(&shape, destination->shape[d], destination->strides[d], source->strides[d]);
@@ -51,7 +53,7 @@ static inline mo_strided_shape mo_strided_shape_of(const mo_tensor *destination,
 /* Of a copy, in bytes: innermost a run of bytes that is contiguous in both views. `bytes`: of an element. */
 static inline mo_strided_shape mo_strided_shape_in_bytes(const mo_strided_shape *elements, int64_t bytes) {
   mo_strided_shape shape;
-  shape.rank = 0;
+  memset(&shape, 0, sizeof shape);
   mo_strided_shape_append(&shape, bytes, 1, 1);
   for (int32_t d = 0; d < elements->rank; ++d) {
     mo_strided_shape_append(&shape, elements->extents[d], elements->destination[d] * bytes, elements->source[d] * bytes);

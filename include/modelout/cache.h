@@ -141,7 +141,7 @@ typedef struct mo_cache_entry {
                            layers, whose empty slots (zeros) follow. Paged: those of the longest row */
   mo_tensor lengths;    /* paged, rows of different lengths: (B) int32 on the device: the tokens of each row, after
                            mo_cache_prepare without the new ones (mo_cache_written adds them). dtype NONE where all rows have the
-                           same number. Valid until    the next call on this cache */
+                           same number. Valid until the next call on this cache */
 } mo_cache_entry;
 
 /* Appends `key` (B, Hkv, T, D) and `value` (B, Hkv, T, Dv) to a layer and says what to attend to: all of a dynamic, quantised

@@ -486,7 +486,12 @@ class Sequence {
 class CacheRandom : public CacheTest, public ::testing::WithParamInterface<mo_cache_kind_t> {};
 
 TEST_P(CacheRandom, SequencesAgainstTheModel) {
-  const int sequences = test_device_is_simulated() ? 8 : 500, steps = test_device_is_simulated() ? 20 : 30;
+#if defined(__SANITIZE_ADDRESS__)
+  const int most = 150; /* time */
+#else
+  const int most = 500;
+#endif
+  const int sequences = test_device_is_simulated() ? 8 : most, steps = test_device_is_simulated() ? 20 : 30;
   int64_t operations = 0, refusals = 0, exhaustions = 0;
   for (int i = 0; i < sequences; ++i) {
     const uint64_t seed = 1000 * static_cast<uint64_t>(GetParam()) + static_cast<uint64_t>(i);

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -68,18 +69,20 @@ inline std::vector<float> Read(mo_context_t *context, const mo_tensor &tensor) {
   std::vector<unsigned char> host(static_cast<size_t>(reach) * mo_dtype_bytes(tensor.dtype));
   EXPECT_EQ(mo_context_copy_to_host(context, host.data(), tensor.data, host.size()), MO_STATUS_OK) << mo_last_error();
   EXPECT_EQ(mo_context_synchronize(context), MO_STATUS_OK) << mo_last_error();
+  const size_t element = mo_dtype_bytes(tensor.dtype);
+  std::vector<unsigned char> packed(values.size() * element);
   for (int64_t i = 0; i < count; ++i) {
     int64_t rest = i, offset = 0;
     for (int32_t d = tensor.rank - 1; d >= 0; --d)
       offset += rest % tensor.shape[d] * tensor.strides[d], rest /= tensor.shape[d];
-    const unsigned char *at = host.data() + static_cast<size_t>(offset) * mo_dtype_bytes(tensor.dtype);
-    int32_t whole;
-    if (tensor.dtype == MO_DTYPE_INT32) {
-      memcpy(&whole, at, sizeof whole);
-      values[static_cast<size_t>(i)] = static_cast<float>(whole);
-    } else {
-      EXPECT_EQ(mo_dtype_convert(&values[static_cast<size_t>(i)], MO_DTYPE_FLOAT32, at, tensor.dtype, 1), MO_STATUS_OK);
-    }
+    memcpy(packed.data() + static_cast<size_t>(i) * element, host.data() + static_cast<size_t>(offset) * element, element);
+  }
+  if (tensor.dtype == MO_DTYPE_INT32) {
+    std::vector<int32_t> whole(values.size());
+    memcpy(whole.data(), packed.data(), packed.size());
+    std::copy(whole.begin(), whole.end(), values.begin());
+  } else {
+    EXPECT_EQ(mo_dtype_convert(values.data(), MO_DTYPE_FLOAT32, packed.data(), tensor.dtype, count), MO_STATUS_OK);
   }
   return values;
 }

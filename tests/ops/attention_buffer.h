@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <random>
 #include <string>
 #include <vector>
@@ -59,53 +60,10 @@ class Buffer {
   }
 
   // Element at an index; extents of 1 broadcast.
-  double at(const Shape &index) const {
-    const uint8_t *p = bytes_.data() + address(index);
-    switch (view_.dtype) {
-      case MO_DTYPE_FLOAT32:
-        return load<float>(p);
-      case MO_DTYPE_FLOAT16:
-        return mo_float_from_f16(load<uint16_t>(p));
-      case MO_DTYPE_BFLOAT16:
-        return mo_float_from_bf16(load<uint16_t>(p));
-      case MO_DTYPE_INT32:
-        return load<int32_t>(p);
-      case MO_DTYPE_INT64:
-        return static_cast<double>(load<int64_t>(p));
-      case MO_DTYPE_INT8:
-        return load<int8_t>(p);
-      default:
-        return *p;
-    }
-  }
-
-  void set(const Shape &index, double value) {
-    uint8_t *p = bytes_.data() + address(index);
-    const float f = static_cast<float>(value);
-    switch (view_.dtype) {
-      case MO_DTYPE_FLOAT32:
-        store<float>(p, f);
-        break;
-      case MO_DTYPE_FLOAT16:
-        store<uint16_t>(p, mo_f16_from_float(f));
-        break;
-      case MO_DTYPE_BFLOAT16:
-        store<uint16_t>(p, mo_bf16_from_float(f));
-        break;
-      case MO_DTYPE_INT32:
-        store<int32_t>(p, static_cast<int32_t>(value));
-        break;
-      case MO_DTYPE_INT64:
-        store<int64_t>(p, static_cast<int64_t>(value));
-        break;
-      case MO_DTYPE_INT8:
-        store<int8_t>(p, static_cast<int8_t>(value));
-        break;
-      default:
-        *p = static_cast<uint8_t>(value);
-        break;
-    }
-  }
+  double at(const Shape &index) const { return load_at(address(index.data(), index.size())); }
+  double at(std::initializer_list<int64_t> index) const { return load_at(address(index.begin(), index.size())); }
+  void set(const Shape &index, double value) { store_at(address(index.data(), index.size()), value); }
+  void set(std::initializer_list<int64_t> index, double value) { store_at(address(index.begin(), index.size()), value); }
 
   template <typename Function>
   void for_each(Function function) const {
@@ -130,7 +88,7 @@ class Buffer {
     std::vector<bool> inside(bytes_.size(), false);
     const size_t element = mo_dtype_bytes(view_.dtype);
     for_each([&](const Shape &index) {
-      const size_t at = address(index);
+      const size_t at = address(index.data(), index.size());
       for (size_t i = 0; i < element; ++i) inside[at + i] = true;
     });
     for (size_t i = 0; i < bytes_.size(); ++i)
@@ -158,9 +116,57 @@ class Buffer {
   static void store(uint8_t *p, T value) {
     std::memcpy(p, &value, sizeof value);
   }
-  size_t address(const Shape &index) const {
+  double load_at(size_t address) const {
+    const uint8_t *p = bytes_.data() + address;
+    switch (view_.dtype) {
+      case MO_DTYPE_FLOAT32:
+        return load<float>(p);
+      case MO_DTYPE_FLOAT16:
+        return mo_float_from_f16(load<uint16_t>(p));
+      case MO_DTYPE_BFLOAT16:
+        return mo_float_from_bf16(load<uint16_t>(p));
+      case MO_DTYPE_INT32:
+        return load<int32_t>(p);
+      case MO_DTYPE_INT64:
+        return static_cast<double>(load<int64_t>(p));
+      case MO_DTYPE_INT8:
+        return load<int8_t>(p);
+      default:
+        return *p;
+    }
+  }
+
+  void store_at(size_t address, double value) {
+    uint8_t *p = bytes_.data() + address;
+    const float f = static_cast<float>(value);
+    switch (view_.dtype) {
+      case MO_DTYPE_FLOAT32:
+        store<float>(p, f);
+        break;
+      case MO_DTYPE_FLOAT16:
+        store<uint16_t>(p, mo_f16_from_float(f));
+        break;
+      case MO_DTYPE_BFLOAT16:
+        store<uint16_t>(p, mo_bf16_from_float(f));
+        break;
+      case MO_DTYPE_INT32:
+        store<int32_t>(p, static_cast<int32_t>(value));
+        break;
+      case MO_DTYPE_INT64:
+        store<int64_t>(p, static_cast<int64_t>(value));
+        break;
+      case MO_DTYPE_INT8:
+        store<int8_t>(p, static_cast<int8_t>(value));
+        break;
+      default:
+        *p = static_cast<uint8_t>(value);
+        break;
+    }
+  }
+
+  size_t address(const int64_t *index, size_t rank) const {
     int64_t element = 0;
-    for (size_t i = 0; i < index.size(); ++i) element += (view_.shape[i] == 1 ? 0 : index[i]) * view_.strides[i];
+    for (size_t i = 0; i < rank; ++i) element += (view_.shape[i] == 1 ? 0 : index[i]) * view_.strides[i];
     return first_ + static_cast<size_t>(element) * mo_dtype_bytes(view_.dtype);
   }
 
