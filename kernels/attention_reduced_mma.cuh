@@ -1,7 +1,7 @@
 /* kernels/attention_reduced_mma.cuh - reduced attention weights of 16-bit types on the tensor cores (mma.sync, ldmatrix,
  * cp.async). What is computed, and what the attention kernel has left for it: kernels/attention_reduced.cu.
  *
- * 128 rows x 64 keys a block, 32 x 32 a warp: a fragment of Q serves four products, one of K two, and sums and scores of a head
+ * 64 rows x 64 keys a block, 32 x 32 a warp: a fragment of Q serves four products, one of K two, and sums and scores of a head
  * mean leave room in 128 registers (32 x 64 a warp spilled). The head is gone through in pieces of 32 columns, in a ring of
  * three cp.async stages: one instance serves every head_dim (the last piece is padded with zeros), 45 KiB of shared memory do
  * for any (column sum: up to 70), and a product is summed in the order of the attention kernel, so that scores equal those the

@@ -15,13 +15,14 @@ constexpr int64_t kSize = 64, kTile = 64; /* of a head; query rows of a block, a
 class TrafficAttention : public TrafficCase {
  protected:
   /* Tensors of the call. What a case wants beyond them it puts into p_. */
-  void Prepare(mo_dtype_t dtype, int64_t batch, int64_t heads, int64_t key_heads, int64_t queries, int64_t keys) {
+  void Prepare(mo_dtype_t dtype, int64_t batch, int64_t heads, int64_t key_heads, int64_t queries, int64_t keys,
+               int64_t size = kSize) {
     heads_ = heads, group_ = static_cast<uint64_t>(heads / key_heads), queries_ = queries, keys_ = keys, batch_ = batch;
-    row_ = static_cast<uint64_t>(kSize) * mo_dtype_bytes(dtype);
-    query_ = &Random("query", dtype, {batch, heads, queries, kSize});
-    key_ = &Random("key", dtype, {batch, key_heads, keys, kSize});
-    value_ = &Random("value", dtype, {batch, key_heads, keys, kSize});
-    output_ = &Empty("output", dtype, {batch, heads, queries, kSize});
+    row_ = static_cast<uint64_t>(size) * mo_dtype_bytes(dtype);
+    query_ = &Random("query", dtype, {batch, heads, queries, size});
+    key_ = &Random("key", dtype, {batch, key_heads, keys, size});
+    value_ = &Random("value", dtype, {batch, key_heads, keys, size});
+    output_ = &Empty("output", dtype, {batch, heads, queries, size});
     p_ = MO_ATTENTION_PARAMS_INIT;
     p_.output = *output_, p_.query = *query_, p_.key = *key_, p_.value = *value_;
   }
@@ -122,6 +123,30 @@ TEST_F(TrafficAttention, RowsTooLongForTheChipReadTheirKeysTwiceAndValuesOnce) {
   ExpectNoScratch();
 }
 
+TEST_F(TrafficAttention, HeadsOfAnySizeWriteWholeLines) {
+  const struct {
+    mo_dtype_t dtype;
+    int64_t size, keys;
+    uint64_t reads; /* of the keys */
+  } cases[] = {{kBrain, 24, 192, 1},  {kBrain, 128, 192, 1}, {kBrain, 128, 704, 2}, {kBrain, 256, 256, 1},
+               {kBrain, 256, 512, 2}, {kFloat, 24, 192, 1},  {kFloat, 128, 192, 1}, {kFloat, 64, 768, 2},
+               {kFloat, 256, 512, 1}, {kFloat, 256, 832, 2}};
+  for (const auto &c : cases) {
+    SCOPED_TRACE(testing::Message() << mo_dtype_name(c.dtype) << " " << c.size << ", " << c.keys << " keys");
+    Prepare(c.dtype, 1, 1, 1, 12, c.keys, c.size);
+    DeviceTensor &weights = Empty("weights", c.dtype, {1, 1, 12, c.keys});
+    p_.weights = weights;
+    Run();
+    ExpectOneLaunch();
+    ExpectWritten(weights);
+    ExpectWrittenInPieces(*output_);
+    ExpectRead(*query_);
+    ExpectRead(*key_, c.reads);
+    ExpectRead(*value_);
+    ExpectNoScratch();
+  }
+}
+
 TEST_F(TrafficAttention, OnlySelectedHeadsAndRowsAreWritten) {
   const int32_t heads[] = {1};
   for (const mo_dtype_t dtype : {kFloat, kBrain}) {
@@ -166,15 +191,18 @@ TEST_F(TrafficAttention, BiasAndMaskAreReadOncePerScore) {
 
 TEST_F(TrafficAttention, ReducedWeightsLeaveNoWeightOfASingleHead) {
   const struct {
+    mo_dtype_t dtype;
     mo_weights_reduction_t reduction;
     std::vector<int64_t> shape;
     bool whole_lines;
-  } cases[] = {{MO_WEIGHTS_REDUCTION_HEAD_MEAN, {1, 1, 128, 128}, true},
-               {MO_WEIGHTS_REDUCTION_COLUMN_SUM, {1, 2, 1, 128}, false}};
+  } cases[] = {{kBrain, MO_WEIGHTS_REDUCTION_HEAD_MEAN, {1, 1, 128, 128}, true},
+               {kBrain, MO_WEIGHTS_REDUCTION_COLUMN_SUM, {1, 2, 1, 128}, false},
+               {kFloat, MO_WEIGHTS_REDUCTION_HEAD_MEAN, {1, 1, 128, 128}, true},
+               {kFloat, MO_WEIGHTS_REDUCTION_COLUMN_SUM, {1, 2, 1, 128}, false}};
   for (const auto &c : cases) {
-    SCOPED_TRACE(static_cast<int>(c.reduction));
-    Prepare(kBrain, 1, 2, 1, 128, 128);
-    DeviceTensor &weights = Empty("weights", kBrain, c.shape);
+    SCOPED_TRACE(testing::Message() << mo_dtype_name(c.dtype) << " reduction " << static_cast<int>(c.reduction));
+    Prepare(c.dtype, 1, 2, 1, 128, 128);
+    DeviceTensor &weights = Empty("weights", c.dtype, c.shape);
     p_.weights = weights, p_.weights_reduction = c.reduction;
     Run();
     EXPECT_EQ(Launches(), 2u) << Kernels();

@@ -106,6 +106,30 @@ TEST_F(TrafficCache, UpdatesReadNewTokensOnceAndWriteTheirSlotsOnce) {
   }
 }
 
+TEST_F(TrafficCache, LayersOfAStepAreOneLaunch) {
+  constexpr int32_t layers = 12;
+  std::vector<mo_kv_update_layer> all;
+  std::vector<const DeviceTensor *> sources, caches;
+  for (int32_t i = 0; i < layers; ++i) {
+    PrepareCache(kBrain, kBrain, 2, 2, 32, 64, 0);
+    DeviceTensor &key = Random("key", kBrain, {2, 2, 1, 64}), &value = Random("value", kBrain, {2, 2, 1, 64});
+    all.push_back({view_, key, value});
+    sources.insert(sources.end(), {&key, &value});
+    caches.insert(caches.end(), {cached_key_, cached_value_});
+  }
+  mo_kv_update_params p = MO_KV_UPDATE_PARAMS_INIT;
+  p.layers = all.data(), p.layer_count = layers, p.offset = 17;
+  Count([&] { return mo_kv_update(context_, &p); });
+  ExpectOneLaunch();
+  for (const DeviceTensor *source : sources) ExpectRead(*source);
+  for (const DeviceTensor *cache : caches) { /* a head of a token is a line */
+    EXPECT_EQ(Of(*cache).written, 2u * 2 * 128);
+    EXPECT_EQ(Of(*cache).whole_line_writes, 2u * 2);
+    EXPECT_EQ(Of(*cache).read, 0u);
+  }
+  ExpectNoScratch();
+}
+
 TEST_F(TrafficCache, GathersReadAndWriteTheRangeOnce) {
   constexpr int64_t heads = 2, size = 64, start = 10, length = 20;
   PrepareCache(kBrain, kBrain, 2, heads, 48, size, 16);
@@ -201,6 +225,31 @@ TEST_F(TrafficDecode, WeightsAreWrittenOnceAndCostOneMoreTripOfTheirScores) {
   Run({kFloat, kFloat, 2, 2, 1, 0, true, true});
   Run({kBrain, kBrain, 8, 2, 1, 0, true, true});
   Run({kBrain, kBrain, 2, 2, 1, 16, false, true}); /* cross attention over a static cache */
+}
+
+TEST_F(TrafficDecode, OnlySelectedHeadsAreWrittenAndReductionsLeaveNoOthers) {
+  PrepareCache(kBrain, kBrain, 1, 2, 256, 64, 0);
+  DeviceTensor &query = Random("query", kBrain, {1, 8, 1, 64}), &output = Empty("output", kBrain, {1, 8, 1, 64});
+  const int32_t heads[] = {5, 2};
+  const struct {
+    mo_weights_reduction_t reduction;
+    int64_t rows;
+  } cases[] = {{MO_WEIGHTS_REDUCTION_NONE, 2}, {MO_WEIGHTS_REDUCTION_HEAD_MEAN, 1}};
+  for (const auto &c : cases) {
+    SCOPED_TRACE(static_cast<int>(c.reduction));
+    DeviceTensor &weights = Empty("weights", kBrain, {1, c.rows, 1, 256});
+    mo_decode_attention_params p = MO_DECODE_ATTENTION_PARAMS_INIT;
+    p.output = output, p.query = query, p.cache = view_, p.length = 256, p.weights = weights;
+    p.weights_reduction = c.reduction, p.weight_heads = {heads, 2};
+    Count([&] { return mo_decode_attention(context_, &p); });
+    EXPECT_EQ(Launches(), 2u) << Kernels();
+    ExpectWritten(weights);
+    ExpectRead(*cached_key_);
+    ExpectRead(*cached_value_);
+    /* The scores of two heads, and of eight rows the parts. */
+    EXPECT_LE(Rest().written, uint64_t{2} * 256 * 4 + 8 * (256 / 32) * (64 * 4 + 8));
+    EXPECT_EQ(Rest().read_unwritten, 0u);
+  }
 }
 
 /* ---- Merge, cast, reads of fields ---- */
