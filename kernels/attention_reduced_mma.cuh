@@ -3,8 +3,8 @@
  *
  * 64 rows x 64 keys a block, 32 x 32 a warp: a fragment of Q serves four products, one of K two, and sums and scores of a head
  * mean leave room in 128 registers (32 x 64 a warp spilled). The head is gone through in pieces of 32 columns, in a ring of
- * three cp.async stages: one instance serves every head_dim (the last piece is padded with zeros), 45 KiB of shared memory do
- * for any (column sum: up to 70), and a product is summed in the order of the attention kernel, so that scores equal those the
+ * three cp.async stages: one instance serves every head_dim (the last piece is padded with zeros), 30 KiB of shared memory do
+ * for any (column sum: up to 55), and a product is summed in the order of the attention kernel, so that scores equal those the
  * row's maximum was taken from. For the column sum the keys stay in shared memory.
  *
  * Bytes: the destination once, in lines of 128 bytes a warp where the field's rows begin at such a line; 8 per row and head of
