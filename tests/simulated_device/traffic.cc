@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <bitset>
-#include <cstdlib>
 #include <map>
+#include <stdexcept>
 #include <tuple>
 
 #include "cuda_runtime_api.h"
@@ -165,7 +165,7 @@ Traffic &Traffic::operator-=(const Traffic &other) {
 /* ---- The counter ---- */
 
 TrafficCounter::TrafficCounter() {
-  if (traffic_is_counted) std::abort(); /* two at a time */
+  if (traffic_is_counted) throw std::logic_error("two counters of traffic at a time");
   (void)cudaDeviceSynchronize();
   Counts &c = counts();
   for (auto &entry : c.shadows) {
@@ -188,7 +188,7 @@ void TrafficCounter::stop() {
 
 Traffic TrafficCounter::of(const void *memory, size_t bytes) const {
   const auto *found = find(memory, bytes);
-  if (found == nullptr) std::abort(); /* not device memory that is alive */
+  if (found == nullptr) throw std::invalid_argument("traffic asked of what is not device memory that is alive");
   return found->second.sum(reinterpret_cast<uintptr_t>(memory) - found->first, bytes);
 }
 

@@ -46,7 +46,7 @@ class TrafficCounter {
   TrafficCounter &operator=(const TrafficCounter &) = delete;
 
   void stop();
-  /* Of a range of one allocation that is still alive. */
+  /* Of a range of one allocation that is still alive; throws std::invalid_argument otherwise. */
   Traffic of(const void *memory, size_t bytes) const;
   /* Of all device memory, also of what was released meanwhile. */
   Traffic all() const;
