@@ -4,13 +4,15 @@
  * Kernels are compiled with the compiler's thread-sanitizer instrumentation, which calls a function before every access
  * (traffic_hooks.cc, in place of the sanitizer's own library). Shared memory, registers that live on the stack and host memory
  * are not counted. Counts are in the terms of a warp, not of instructions, which this compiler cuts differently from nvcc:
+ *
  *   - A thread's PHASE is how many barriers and warp collectives it has passed. Lanes of one warp that read the same byte in
- * one phase count as one read (a broadcast); a lane that reads it twice, another warp or another phase count again.
- *   - What a warp writes into one 128-byte line in one phase is one WRITE OF THAT LINE, whole if it covers the line. Every byte
- *     that a lane writes counts, so two lanes that write the same byte are two writes.
- *   - cp.async reads when it is issued. Copies and fills of the runtime between device addresses read and write each byte once;
- * a product of cuBLASLt reads each operand and writes its result once. Copies from the host are not traffic, but they write:
- *     what they bring is no longer unwritten.
+ *     one phase count as one read (a broadcast). A lane that reads it twice, another warp, another phase count again.
+ *   - What a warp writes into one 128-byte line in one phase is one WRITE OF THAT LINE, whole if it covers the line, by however
+ *     many stores. Every byte that a lane writes counts, so two lanes that write the same byte are two writes.
+ *   - cp.async reads when it is issued.
+ *   - Copies and fills of the runtime between device addresses read and write each byte once; a product of cuBLASLt reads each
+ *     operand and writes its result once. Copies from the host are no traffic, but what they bring is no longer unwritten.
+ *
  * Caches do not exist here: a byte that two warps read counts twice, whether or not a card would fetch it once. `read_distinct`
  * is what a perfect cache would leave.
  *

@@ -252,6 +252,25 @@ TEST_F(TrafficDecode, OnlySelectedHeadsAreWrittenAndReductionsLeaveNoOthers) {
   }
 }
 
+TEST_F(TrafficDecode, MoreRowsThanABlockTakesReadTheKeysOncePerBlock) {
+  constexpr uint64_t rows = 16 * 8, block_rows = 64;
+  PrepareCache(kBrain, kBrain, 1, 1, 64, 64, 0);
+  DeviceTensor &query = Random("query", kBrain, {1, 16, 8, 64}), &output = Empty("output", kBrain, {1, 16, 8, 64});
+  DeviceTensor &key = Random("key", kBrain, {1, 1, 8, 64}), &value = Random("value", kBrain, {1, 1, 8, 64});
+  mo_decode_attention_params p = MO_DECODE_ATTENTION_PARAMS_INIT;
+  p.output = output, p.query = query, p.key = key, p.value = value, p.cache = view_, p.length = 40;
+  Count([&] { return mo_decode_attention(context_, &p); });
+  EXPECT_EQ(Launches(), 3u) << Kernels(); /* the new tokens first, as several blocks read them */
+  ExpectRead(key);
+  ExpectRead(value);
+  ExpectRead(query);
+  for (const DeviceTensor *side : {cached_key_, cached_value_}) {
+    EXPECT_EQ(Of(*side).read, rows / block_rows * 48 * HeadBytes()) << side->name();
+    EXPECT_EQ(Of(*side).read_distinct, 48 * HeadBytes());
+    EXPECT_EQ(Of(*side).written, 8 * HeadBytes());
+  }
+}
+
 /* ---- Merge, cast, reads of fields ---- */
 
 TEST_F(TrafficCase, MergeReadsBothPartsOnce) {
@@ -307,7 +326,9 @@ TEST_F(TrafficCase, TheHostReadsOfAFieldWhatItAsksFor) {
   const mo_slice columns[] = {MO_SLICE_ALL, MO_SLICE_ALL, {0, MO_SLICE_UNSET, 3}};
   values.resize(batch * length * 22);
   Count([&] { return mo_field_read_into(field, columns, 3, values.data(), values.size() * sizeof(float)); });
+  ExpectOneLaunch();
   EXPECT_EQ(All().copied_to_host, values.size() * 4);
+  ExpectScratch(values.size() * 4, 0);
   for (uint64_t i = 0; i < batch * length * vocabulary; ++i) {
     ASSERT_EQ(Fetched(logits, 4 * i, 4), i % vocabulary % 3 == 0 ? 4u : 0u) << i;
   }

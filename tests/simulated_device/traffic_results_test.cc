@@ -269,6 +269,13 @@ TEST_F(TrafficSampling, ADrawReadsThemTwiceAndTheDrawnPartAgain) {
       kBrain, 8192, [](mo_sampling_params *p) { p->temperature = 1.0f, p->min_p = 0.01f; }, 2, 3);
 }
 
+TEST_F(TrafficSampling, KeptScoresAreWrittenOnce) {
+  Run(
+      kFloat, 8192, [](mo_sampling_params *) {}, 1, 2, true);
+  Run(
+      kBrain, 16384, [](mo_sampling_params *p) { p->temperature = 1.0f, p->top_k = 50; }, 2, 3, true);
+}
+
 TEST_F(TrafficSampling, FiltersWhoseCandidatesFitReadThemTwice) {
   Run(
       kFloat, 16384, [](mo_sampling_params *p) { p->temperature = 1.0f, p->top_k = 50; }, 2, 2);
