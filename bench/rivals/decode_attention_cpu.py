@@ -10,7 +10,8 @@ new keys and values into the same kind of cache first:
 
 Timing as in attention_cpu.py; the ratio is rival / modelout.
 
-    decode_attention_cpu.py --library build/lib/libmodelout.so [--shapes FILE] [--threads 2] [--rounds 7] [--only NAME] [--json FILE]
+    decode_attention_cpu.py --library build/lib/libmodelout.so [--shapes FILE] [--threads 2] [--rounds 7] [--only NAME] [--shared]
+                            [--json FILE]
 
 Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
 """
@@ -21,7 +22,7 @@ from ctypes import pointer
 
 import torch
 
-from attention_cpu import compare, eager, finish, parser_of, read_shapes
+from attention_cpu import compare, compare_shared, eager, finish, parser_of, read_shapes
 from modelout_ctypes import DecodeAttentionParams, KvView, Ops, describe
 
 COLD_BYTES = 96 << 20
@@ -36,6 +37,7 @@ def main():
     torch.manual_seed(1)
     ops = Ops(arguments.library, "cpu", arguments.threads)
     sdpa = torch.nn.functional.scaled_dot_product_attention
+    take_times = compare_shared if arguments.shared else compare
     results = []
     print(f"{'shape':44} {'rival':8} {'modelout us':>12} {'rival us':>10} {'ratio':>6} {'GB/s':>6}")
     shapes = [shape for shape in read_shapes(arguments.shapes) if arguments.only in shape[0]]
@@ -50,6 +52,12 @@ def main():
             layer_bytes = 2 * batch * kv_heads * keys * head_dim * dtype.itemsize
             layers = [(make(kv_heads, keys), make(kv_heads, keys)) for _ in range(max(2, math.ceil(COLD_BYTES / layer_bytes)))]
             old, groups, scale = keys - tokens, heads // kv_heads, head_dim**-0.5
+            turn = [0]  # one for both sides: neither finds what the other has just read
+
+            def next_of(items):
+                turn[0] += 1
+                return items[turn[0] % len(items)]
+
             causal = None
             if tokens > 1:
                 causal = torch.full((tokens, keys), -math.inf, dtype=dtype).triu(old + 1)
@@ -59,26 +67,23 @@ def main():
                                      weights=weights if with_weights else None, length=old,
                                      cache=KvView(key=pointer(describe(k)), value=pointer(describe(v))))
                          for k, v in layers]
-                turn = itertools.cycle(calls)
-                return lambda: next(turn)()
+                return lambda: next_of(calls)()
 
             def append(layer):
                 layer[0][:, :, old:] = key
                 layer[1][:, :, old:] = value
                 return layer
 
-            turns = itertools.cycle(layers)
-
             def static_step():
-                return sdpa(query, *append(next(turns)), attn_mask=causal, enable_gqa=groups > 1)
+                return sdpa(query, *append(next_of(layers)), attn_mask=causal, enable_gqa=groups > 1)
 
             def dynamic_step():
-                k, v = next(turns)
+                k, v = next_of(layers)
                 k, v = torch.cat([k[:, :, :old], key], dim=2), torch.cat([v[:, :, :old], value], dim=2)
                 return sdpa(query, k, v, attn_mask=causal, enable_gqa=groups > 1)
 
             def eager_step():
-                k, v = append(next(turns))
+                k, v = append(next_of(layers))
                 if groups > 1:
                     k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
                 if causal is None:
@@ -89,6 +94,7 @@ def main():
 
             without, with_weights = ours(False), ours(True)
             with_weights()
+            turn[0] = 0
             expected, expected_weights = eager_step()
             tolerance = dict(atol=2e-5, rtol=1e-4) if dtype == torch.float32 else dict(atol=2e-2, rtol=2e-2)
             torch.testing.assert_close(output.transpose(1, 2), expected, **tolerance)
@@ -97,7 +103,7 @@ def main():
             label = f"{name} {dtype_name} B{batch} H{heads}/{kv_heads} T{tokens} S{keys} D{head_dim}"
             for rival, own_call, step in (("sdpa", without, static_step), ("dynamic", without, dynamic_step),
                                           ("eager", with_weights, eager_step)):
-                own, other, ratio = compare(own_call, step, arguments.rounds, arguments.seconds)
+                own, other, ratio = take_times(own_call, step, arguments.rounds, arguments.seconds)
                 rate = layer_bytes / own * 1e-9
                 results.append({"shape": label, "rival": rival, "modelout_us": own * 1e6, "rival_us": other * 1e6, "ratio": ratio,
                                 "read_gb_per_s": rate})
