@@ -224,14 +224,21 @@ struct Block {
   }
 };
 
-/* Blocks that must fit a multiprocessor: four leave 128 registers, three 168. Left to itself, the compiler squeezes few rows
- * into 72 for a seventh block, and spills. */
-template <int Rows>
+/* Blocks that must fit a multiprocessor: four leave 128 registers, three 168, two 255. Left to itself, the compiler squeezes
+ * few rows into 72 for a seventh block, and spills. With 168, sm_90a spills four rows of codes, sm_120 also eight rows. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+template <typename S, int Rows>
+constexpr int min_blocks = Rows <= 2                     ? 4
+                           : Rows == 8 || sizeof(S) == 1 ? 2
+                                                         : 3;
+#else
+template <typename S, int Rows>
 constexpr int min_blocks = Rows <= 2 ? 4 : 3;
+#endif
 
 /* grid: parts of row tiles of key/value heads of batch entries */
 template <typename S, int Rows>
-__global__ void __launch_bounds__(kThreads, min_blocks<Rows>)
+__global__ void __launch_bounds__(kThreads, min_blocks<S, Rows>)
     decode_attention_vector_kernel(const __grid_constant__ mo_decode_kernel_args args) {
   const Block<S, Rows> block(args);
   const mo_decode_block &work = block.work;
