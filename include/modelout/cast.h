@@ -4,10 +4,11 @@
  *
  * The rules are those of PyTorch's Tensor.to, and where that leaves a value to the machine, these:
  *
- *   to float32, float16, bfloat16, float8_e4m3: rounded to nearest even. Past the largest value: infinity (float8_e4m3, which
- * has none: NaN). NaN stays NaN; its bits may change. Integers and bool go through float32. floating to integer: towards zero;
- * past the ends of the type its nearest end; NaN is 0. integer to integer: the low bits (modulo 2^8, 2^32). to bool: whether it
- * is not 0 (NaN is true). From bool: 0 or 1. to the same dtype: the same bits.
+ * To float32, float16, bfloat16, float8_e4m3: rounded to nearest even. Past the largest value: infinity (float8_e4m3, which has
+ * none: NaN). NaN stays NaN; its bits may change. Integers and bool go through float32.
+ *
+ * Floating to integer: towards zero; past the ends of the type its nearest end; NaN is 0. Integer to integer: the low bits
+ * (modulo 2^8, 2^32). To bool: whether it is not 0 (NaN is true). From bool: 0 or 1. To the same dtype: the same bits.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MODELOUT_CAST_H
