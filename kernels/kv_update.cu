@@ -7,12 +7,12 @@
  * warp's own floats in shared memory, because a pair's partner and a group's largest magnitude belong to other lanes.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/kv_code.cuh"
 #include "kernels/kv_update.h"
 
 #include <cstring>
 
 #include "kernels/arch/launch.cuh"
+#include "kernels/kv_code.cuh"
 #include "kernels/kv_head.cuh"
 
 namespace {

@@ -220,8 +220,7 @@ MO_API mo_status_t mo_cache_crop(mo_cache_t *cache, int64_t count);
 
 /* Rows become rows[0], rows[1], ... (beam search: the same number of rows; select: fewer; any order, repeats allowed). Host
  * memory. INDEX_ERROR: a row outside 0..B-1; INVALID_ARGUMENT: no rows. Does nothing, and looks at no row, while no layer has
- * tokens. A static cache keeps its addresses if the number of rows stays, others by
- * option. A paged cache shares pages. */
+ * tokens. A static cache keeps its addresses if the number of rows stays, others by option. A paged cache shares pages. */
 MO_API mo_status_t mo_cache_reorder(mo_cache_t *cache, const int64_t *rows, int64_t count);
 /* batch_select_indices: mo_cache_reorder by another name, as in the original. */
 MO_API mo_status_t mo_cache_batch_select(mo_cache_t *cache, const int64_t *rows, int64_t count);
