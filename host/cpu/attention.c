@@ -15,6 +15,7 @@
 #include "host/core/checked_math.h"
 #include "host/cpu/attention_kernels.h"
 #include "host/cpu/cpu_ops.h"
+#include "host/cpu/kv_place.h"
 #include "host/cpu/strided.h"
 
 /* Multiply-adds that make a thread worth waking (about 5 microseconds of one core). */
@@ -155,6 +156,7 @@ static mo_status_t read_sequence(const mo_attention_params *params, const mo_att
     sequence->key_limit = length;
     if (params->cache != NULL) sequence->key_count = length;
   }
+  if (params->cache != NULL) MO_TRY(mo_kv_check_pages("attention", params->cache, n, 0, sequence->key_count));
   if (params->causal_offsets != NULL) {
     sequence->position = ((const int32_t *)params->causal_offsets->data)[n];
   } else if (params->causal_offset == MO_CAUSAL_OFFSET_DEFAULT) {

@@ -50,6 +50,7 @@ static mo_status_t check_rows(const mo_decode_attention_params *params) {
              "decode attention: %" PRId64 " new tokens after %" PRId64 " (row %" PRId64 "), at most %" PRId64
              " keys are expected",
              rules.appended, length, row, rules.key_limit);
+    MO_TRY(mo_kv_check_pages("decode attention", &params->cache, row, 0, mo_decode_total(rules, length)));
     for (int64_t token = 0; params->rotary != NULL && token < tokens; ++token) {
       const int64_t position = position_of(params, row, token), positions = params->rotary->cosine->shape[0];
       MO_CHECK(position >= 0 && position < positions, MO_STATUS_INVALID_ARGUMENT,

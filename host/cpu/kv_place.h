@@ -20,6 +20,10 @@ static inline mo_kv_place mo_kv_find_place(const mo_kv_view *view, int64_t row, 
   return (mo_kv_place){.block = page, .slot = token % page_size, .is_there = page >= 0 && page < view->key->shape[0]};
 }
 
+/* The table's entries for tokens `first` .. `end` - 1 of a row, which lie within its capacity, are pages of the pool or -1.
+ * Without a table there is nothing to see. */
+mo_status_t mo_kv_check_pages(const char *op, const mo_kv_view *view, int64_t row, int64_t first, int64_t end);
+
 static inline char *mo_kv_address(const mo_tensor *tensor, int64_t block, int64_t head, int64_t slot) {
   const int64_t offset = block * tensor->strides[0] + head * tensor->strides[1] + slot * tensor->strides[2];
   return (char *)tensor->data + offset * (int64_t)mo_dtype_bytes(tensor->dtype);

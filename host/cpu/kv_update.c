@@ -91,6 +91,19 @@ static int64_t row_count(const mo_kv_view *view) {
   return view->block_table == NULL ? view->key->shape[0] : view->block_table->shape[0];
 }
 
+/* The pages that tokens `first` .. `end` - 1 of a row go to. Layers mostly share one table, which is looked at once. */
+static mo_status_t check_pages(const mo_kv_update_params *params, int64_t row, int64_t first, int64_t end) {
+  const mo_tensor *seen = NULL;
+  for (int32_t i = 0; i < params->layer_count; i++) {
+    const mo_kv_view *cache = &params->layers[i].cache;
+    const mo_tensor *table = cache->block_table;
+    if (table == NULL || (seen != NULL && table->data == seen->data && table->strides[0] == seen->strides[0])) continue;
+    MO_TRY(mo_kv_check_pages("cache update", cache, row, first, end));
+    seen = table;
+  }
+  return MO_STATUS_OK;
+}
+
 static mo_status_t check_rows(const mo_kv_update_params *params) {
   const mo_tensor *key = params->layers[0].key;
   const int64_t capacity = mo_kv_capacity(&params->layers[0].cache), length = key->shape[2];
@@ -107,6 +120,7 @@ static mo_status_t check_rows(const mo_kv_update_params *params) {
     MO_CHECK(first >= 0 && first <= capacity && count <= capacity - first, MO_STATUS_INVALID_ARGUMENT,
              "cache update: %" PRId64 " tokens from slot %" PRId64 " on (row %" PRId64 "), the cache has %" PRId64 " slots",
              count, first, row, capacity);
+    MO_TRY(check_pages(params, row, first, first + count));
     for (int64_t token = begin; params->rotary != NULL && token < begin + count; token++) {
       const int64_t position = position_of(params, row, token, first + token - begin);
       const int64_t positions = params->rotary->cosine->shape[0];
@@ -185,6 +199,7 @@ mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *p
     MO_CHECK(source >= 0 && source < source_rows, MO_STATUS_INVALID_ARGUMENT,
              "cache gather: rows holds %" PRId64 " (entry %" PRId64 "), the source has %" PRId64 " rows", source, row,
              source_rows);
+    MO_TRY(mo_kv_check_pages("cache gather", from, source, params->start, params->start + length));
   }
   const int threads = thread_count(context, rows, head_size(to));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)

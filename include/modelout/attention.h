@@ -83,7 +83,7 @@ typedef struct mo_attention_params {
   int64_t max_key_length;
   /* Instead of key and value (both NULL): N rows, stored in the dtype of query or quantised; quantised keys and values are
    * rounded to the dtype of query, as mo_kv_gather gives them. key_lengths are then no mask but how many keys there are (NULL:
-   * max_key_length of them); slots behind are never read. Pages outside the pool read as zeros. */
+   * max_key_length of them); slots behind are never read. Where a row has no page, keys and values are zeros. */
   const mo_kv_view *cache;
   const mo_tensor *causal_offsets; /* (N) int32, contiguous: causal_offset of each sequence, such as its past; NULL */
 } mo_attention_params;
@@ -92,9 +92,10 @@ typedef struct mo_attention_params {
 #define MO_ATTENTION_PARAMS_INIT MO_STRUCT_INIT_WITH(mo_attention_params, causal_offset, MO_CAUSAL_OFFSET_DEFAULT)
 
 /* Runs it on the context's stream. Asynchronous on a GPU; complete on return on the CPU. May grow the context's scratch arena.
- * INVALID_ARGUMENT (shapes, dtypes, strides, devices, overlaps, and on the CPU lengths outside 0..Sk, cumulative lengths that
- * fall, leave the tokens or exceed a bound: on a GPU they are clamped to what is there, and rows past max_query_length are not
- * written), UNSUPPORTED (names what is), OUT_OF_MEMORY, DEVICE_ERROR. */
+ * INVALID_ARGUMENT (shapes, dtypes, strides, devices, overlaps, and on the CPU, before anything is written, lengths outside
+ * 0..Sk, cumulative lengths that fall, leave the tokens or exceed a bound, and entries of a block table for the keys a row
+ * holds that are neither a page nor -1: on a GPU lengths are clamped to what is there, rows past max_query_length are not
+ * written, and an entry outside the pool counts as -1), UNSUPPORTED (names what is), OUT_OF_MEMORY, DEVICE_ERROR. */
 MO_API mo_status_t mo_attention(mo_context_t *context, const mo_attention_params *params);
 
 #ifdef __cplusplus

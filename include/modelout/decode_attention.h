@@ -69,11 +69,13 @@ typedef struct mo_decode_attention_params {
 /* A row that sees no key at all (all masked) gets uniform weights over what it holds, length + T (without new keys length), as
  * in attention.h; a row that holds nothing gives zeros, and a log-sum-exp of minus infinity.
  *
- * INVALID_ARGUMENT (shapes, dtypes, strides, devices, overlaps; lengths past max_key_length and positions outside the tables as
- * far as the host can see them: the CPU refuses before it writes; on a GPU a token past max_key_length is neither written nor
- * seen, a negative length counts as a row that holds nothing, and a position outside the tables makes NaN). UNSUPPORTED (more
- * than 8 tokens: write them with mo_kv_update and attend with mo_attention; on a GPU heads of more than 256 elements).
- * OUT_OF_MEMORY, DEVICE_ERROR. Asynchronous on a GPU; complete on return on the CPU. May grow the context's scratch arena. */
+ * INVALID_ARGUMENT (shapes, dtypes, strides, devices, overlaps; lengths past max_key_length, positions outside the tables, and
+ * entries of the block table for what a row holds that are neither a page nor -1, as far as the host can see them: the CPU
+ * refuses before it writes; on a GPU a token past max_key_length is neither written nor seen, a negative length counts as a row
+ * that holds nothing, a position outside the tables makes NaN, and an entry outside the pool is no page: new tokens there are
+ * dropped, keys and values there are zeros). UNSUPPORTED (more than 8 tokens: write them with mo_kv_update and attend with
+ * mo_attention; on a GPU heads of more than 256 elements). OUT_OF_MEMORY, DEVICE_ERROR. Asynchronous on a GPU; complete on
+ * return on the CPU. May grow the context's scratch arena. */
 MO_API mo_status_t mo_decode_attention(mo_context_t *context, const mo_decode_attention_params *params);
 
 #ifdef __cplusplus

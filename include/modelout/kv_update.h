@@ -1,7 +1,7 @@
 /* modelout/kv_update.h - writing new keys and values to their place in a cache, and gathering them from it.
  *
- * Usable alone on plain tensors. On a GPU one launch serves K and V of up to 128 layers: transpose, rotary embedding of the keys,
- * quantisation and scatter.
+ * Usable alone on plain tensors. On a GPU one launch serves K and V of up to 128 layers: transpose, rotary embedding of the
+ * keys, quantisation and scatter.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MODELOUT_KV_UPDATE_H
@@ -18,7 +18,9 @@ extern "C" {
  *
  * Contiguous: key (B, Hkv, C, D), value (B, Hkv, C, Dv): token t of row b is [b, :, t, :].
  * Paged: key (P, Hkv, page_size, D): token t of row b is [block_table[b, t / page_size], :, t % page_size, :]. page_size is a
- * power of two, 16 to 256. An entry outside 0..P-1 is no page: writes to it are dropped, reads of it give zeros.
+ * power of two, 16 to 256. An entry of -1 is no page: writes to it are dropped, reads of it give zeros. Any other entry outside
+ * 0..P-1 that a call uses is INVALID_ARGUMENT on the CPU, which looks at them before it writes; a GPU, which cannot refuse what
+ * only the data show, takes it for -1. Entries that a call does not use may hold anything.
  *
  * Quantised storage (int8 or float8 e4m3): x = stored * scale, symmetric; one scale per token, head and group of
  * D / G elements; scale = largest magnitude / 127 (int8) or / 448 (e4m3), rounded to nearest even, NaN stays NaN in e4m3 and
@@ -53,8 +55,12 @@ typedef struct mo_kv_update_params {
 
 #define MO_KV_UPDATE_PARAMS_INIT MO_STRUCT_INIT(mo_kv_update_params)
 
-/* INVALID_ARGUMENT: also slots past the capacity or positions outside the tables as far as the host can see them (on a GPU such
- * a token is not written). UNSUPPORTED, DEVICE_ERROR. Asynchronous on a GPU. */
+/* INVALID_ARGUMENT: also slots outside the cache, counts and cumulative lengths that leave the new tokens, positions outside
+ * the rotary tables, and entries of the block table (of the slots that are written) that are neither a page nor -1. The CPU
+ * names the first of them and writes nothing. A GPU can refuse only what parameters in host memory show: there a token whose
+ * slot lies past the capacity or in no page is not written, nor is any token of a row whose offset is negative; a count past T
+ * counts as T, a negative one as 0; a position outside the tables makes what turns of its key NaN, stored as above; nothing
+ * outside the tensors is touched. UNSUPPORTED, DEVICE_ERROR. Asynchronous on a GPU. */
 MO_API mo_status_t mo_kv_update(mo_context_t *context, const mo_kv_update_params *params);
 
 typedef struct mo_kv_gather_params {
@@ -69,8 +75,9 @@ typedef struct mo_kv_gather_params {
 #define MO_KV_GATHER_PARAMS_INIT MO_STRUCT_INIT(mo_kv_gather_params)
 
 /* destination[n, :, t, :] = source[rows[n], :, start + t, :]: reordering beams, repeating and selecting rows, making a paged or
- * quantised cache readable as plain tensors. Source and destination do not overlap. INVALID_ARGUMENT, UNSUPPORTED,
- * DEVICE_ERROR. */
+ * quantised cache readable as plain tensors. Source and destination do not overlap. INVALID_ARGUMENT: on the CPU also a row
+ * that the source does not have, and entries of the block table (of the tokens that are read) that are neither a page nor -1,
+ * before anything is written; on a GPU both read as zeros. UNSUPPORTED, DEVICE_ERROR. */
 MO_API mo_status_t mo_kv_gather(mo_context_t *context, const mo_kv_gather_params *params);
 
 #ifdef __cplusplus

@@ -168,7 +168,8 @@ struct Problem {
       std::shuffle(entries.begin(), entries.end(), random);
       table = Buffer(MO_DTYPE_INT32, {count, pages});
       for (int64_t i = 0; i < count * pages; ++i) {
-        if (c.missing_pages && i % 3 == 1) entries[static_cast<size_t>(i)] = i % 2 == 0 ? -5 : 1 << 30;
+        if (c.missing_pages && i % 3 == 1)  // a GPU takes any outsider for -1, the CPU refuses all others
+          entries[static_cast<size_t>(i)] = test_device_is_cpu() ? -1 : i % 2 == 0 ? -5 : 1 << 30;
         table.set({i / pages, i % pages}, entries[static_cast<size_t>(i)]);
       }
     }
@@ -938,6 +939,28 @@ TEST_F(AttentionLengthErrors, WhatOnlyTheDataCanTell) {
   Problem s(paged());
   s.lengths.set({0}, 49);
   refuses(s, "key_lengths[0] is 49, outside 0..48", [](mo_attention_params &) {});
+}
+
+TEST_F(AttentionLengthErrors, TablesThatPointOutside) {
+  TEST_ON_CPU_ONLY("a GPU takes such entries for no page: ContiguousAndPaged, Quantised and Weights");
+  for (const mo_dtype_t stored : {MO_DTYPE_INT8, MO_DTYPE_FLOAT32}) {
+    for (const int64_t entry : {INT64_C(-2), INT64_C(8), int64_t{INT32_MAX}, int64_t{INT32_MIN}}) {
+      SCOPED_TRACE(testing::Message() << entry << " " << mo_dtype_name(stored));
+      Case c = paged();  // rows of 20 and 7 keys: two pages and one of three entries each, in a pool of 8
+      c.stored = stored, c.weights = true;
+      Problem p(c);
+      p.table.set({0, 1}, static_cast<double>(entry));
+      const std::string rule =
+          "block_table holds " + std::to_string(entry) + " (row 0, entry 1), the pool has 8 pages and -1 stands for none";
+      refuses(p, rule.c_str(), [](mo_attention_params &) {});
+      p.table.set({0, 1}, -1);
+      p.table.set({0, 2}, static_cast<double>(entry)), p.table.set({1, 1}, static_cast<double>(entry));
+      refuses(p, "(row 0, entry 2)", [](mo_attention_params &params) {  // without lengths, rows are full
+        params.key_lengths = nullptr, params.weights = nullptr;
+      });
+      EXPECT_EQ(p.run(context_), MO_STATUS_OK) << "behind the keys: " << mo_last_error();
+    }
+  }
 }
 
 TEST(AttentionCacheProcess, EveryInstructionSet) {

@@ -649,6 +649,40 @@ TEST_F(DecodeAttention, LongRows) {
   }
 }
 
+/* Only the data know of them: the CPU looks before it writes, new tokens of other rows included. */
+TEST_F(DecodeAttention, TablesThatPointOutside) {
+  TEST_ON_CPU_ONLY("a GPU takes such entries for no page: EntriesThatAreNoPages");
+  for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_INT8}) {
+    for (const bool appends : {true, false}) {
+      Case c;
+      c.stored = stored, c.appends = appends, c.tokens = 2;
+      c.cache = {2, 2, 16, 16, 64, 16}; /* the pool has 11 pages */
+      c.lengths = {20, 31}, c.lengths_on_device = true;
+      Problem p(c, cpu_, random_);
+      const auto refused = [&](int64_t index, double entry, const char *part) {
+        const double own = p.store->table.get(index);
+        p.store->table.set(index, entry);
+        const Store before = *p.store;
+        const mo_decode_attention_params params = p.params();
+        expect_error(test_decode_attention(context_, &params), MO_STATUS_INVALID_ARGUMENT, "decode attention", part);
+        EXPECT_EQ(p.store->key.memory(), before.key.memory());
+        EXPECT_EQ(p.store->value.memory(), before.value.memory());
+        EXPECT_EQ(p.store->key_scale.memory(), before.key_scale.memory());
+        EXPECT_EQ(p.output.memory(), std::vector<uint8_t>(p.output.memory().size(), 0xFF));
+        p.store->table.set(index, own);
+      };
+      refused(0, -2, "block_table holds -2 (row 0, entry 0), the pool has 11 pages and -1 stands for none");
+      refused(1, 11, "block_table holds 11 (row 0, entry 1)");
+      refused(5, INT32_MIN, "block_table holds -2147483648 (row 1, entry 1)");
+      if (appends) refused(6, INT32_MAX, "block_table holds 2147483647 (row 1, entry 2)"); /* only for its second new token */
+      else p.store->table.set(6, INT32_MAX);
+      p.store->table.set(2, 11), p.store->table.set(3, -7), p.store->table.set(7, 1 << 20); /* not used */
+      const mo_decode_attention_params params = p.params();
+      EXPECT_EQ(test_decode_attention(context_, &params), MO_STATUS_OK) << mo_last_error();
+    }
+  }
+}
+
 /* Table entries that are no pages: tokens there are dropped, and read as zeros. */
 TEST_F(DecodeAttention, EntriesThatAreNoPages) {
   for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_INT8}) {
@@ -657,7 +691,7 @@ TEST_F(DecodeAttention, EntriesThatAreNoPages) {
     c.cache = {1, 2, 16, 16, 64, 16};
     c.lengths = {40};
     Problem p(c, cpu_, random_);
-    p.store->table.set(1, -1), p.store->table.set(2, 1 << 20);
+    p.store->table.set(1, -1), p.store->table.set(2, test_device_is_cpu() ? -1 : 1 << 20);
     const Store before = *p.store;
     const mo_decode_attention_params params = p.params();
     ASSERT_EQ(test_decode_attention(context_, &params), MO_STATUS_OK) << mo_last_error();

@@ -408,13 +408,13 @@ TEST_F(KvUpdate, PackedRowsStoreWhatRaggedOnesDo) {
   }
 }
 
-/* A table entry that is no page: nothing is written there, zeros are read. */
+/* A table entry that is no page: nothing is written there, zeros are read. On a GPU any entry outside the pool is. */
 TEST_F(KvUpdate, EntriesThatAreNoPages) {
   const Shape shape = {2, 2, 16, 16, 32, 16};
   for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_INT8}) {
     Store store(shape, stored, random_);
     store.table.set(0, -1);
-    store.table.set(3, 1000000);
+    store.table.set(3, test_device_is_cpu() ? -1 : 1000000);
     const Store before = store;
     Buffer key(MO_DTYPE_FLOAT32, {2, 2, 32, 16}), value(MO_DTYPE_FLOAT32, {2, 2, 32, 16});
     key.fill(random_), value.fill(random_);
@@ -444,6 +444,88 @@ TEST_F(KvUpdate, EntriesThatAreNoPages) {
         EXPECT_EQ(any, there) << "row " << b << " token " << t;
       }
     }
+  }
+}
+
+/* Only the data know of them: the CPU looks at the entries that are used, of all layers, before it writes. */
+TEST_F(KvUpdate, TablesThatPointOutside) {
+  TEST_ON_CPU_ONLY("a GPU takes such entries for no page: EntriesThatAreNoPages");
+  const Shape shape = {2, 2, 16, 16, 64, 16, 2}; /* the pool has 11 pages */
+  Shape plain = shape;
+  plain.page_size = 0, plain.capacity = 20;
+  for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_INT8}) {
+    Store first(shape, stored, random_), second(shape, stored, random_), result(plain, MO_DTYPE_FLOAT32, random_);
+    Buffer key(MO_DTYPE_FLOAT32, {2, 2, 20, 16}), value(MO_DTYPE_FLOAT32, {2, 2, 20, 16}), offsets(MO_DTYPE_INT32, {2}),
+        counts(MO_DTYPE_INT32, {2}), rows(MO_DTYPE_INT32, {2});
+    key.fill(random_), value.fill(random_);
+    offsets.set(0, 16), offsets.set(1, 40), counts.set(0, 17), counts.set(1, 0); /* entries 1 and 2 of row 0, none of row 1 */
+    rows.set(0, 1), rows.set(1, 1);
+    mo_kv_update_layer layers[2] = {};
+    layers[0].cache = first.view(), layers[1].cache = second.view();
+    layers[0].key = layers[1].key = &key, layers[0].value = layers[1].value = &value;
+    mo_kv_update_params update = MO_KV_UPDATE_PARAMS_INIT;
+    update.layers = layers, update.layer_count = 2, update.offsets = &offsets, update.counts = &counts;
+    mo_kv_gather_params gather = MO_KV_GATHER_PARAMS_INIT;
+    gather.source = first.view(), gather.destination = result.view(), gather.rows = &rows, gather.start = 31;
+
+    const auto refused = [&](Store &store, int64_t index, double entry, bool updates, const char *part) {
+      const double own = store.table.get(index);
+      store.table.set(index, entry);
+      const mo_status_t status = updates ? test_kv_update(context_, &update) : test_kv_gather(context_, &gather);
+      expect_error(status, MO_STATUS_INVALID_ARGUMENT, updates ? "cache update" : "cache gather", part);
+      for (const Store *s : {&first, &second, &result}) {
+        for (const Buffer *b : {&s->key, &s->value, &s->key_scale, &s->value_scale})
+          EXPECT_EQ(b->memory(), std::vector<uint8_t>(b->memory().size(), 0xFF)) << part;
+      }
+      store.table.set(index, own);
+    };
+    refused(first, 1, -2, true, "block_table holds -2 (row 0, entry 1), the pool has 11 pages and -1 stands for none");
+    refused(first, 2, 11, true, "block_table holds 11 (row 0, entry 2)");
+    refused(second, 2, INT32_MAX, true, "block_table holds 2147483647 (row 0, entry 2)"); /* the first layer is not written */
+    refused(first, 5, INT32_MIN, false, "block_table holds -2147483648 (row 1, entry 1), the pool has 11 pages");
+    refused(first, 7, 11, false, "block_table holds 11 (row 1, entry 3)");
+
+    /* What is not used may be anything. */
+    for (const int64_t index : {0, 3, 4, 5, 6, 7}) first.table.set(index, 11 + index), second.table.set(index, -2 - index);
+    EXPECT_EQ(test_kv_update(context_, &update), MO_STATUS_OK) << mo_last_error();
+    for (const int64_t index : {5, 6, 7}) first.table.set(index, static_cast<double>(index));
+    EXPECT_EQ(test_kv_gather(context_, &gather), MO_STATUS_OK) << mo_last_error();
+  }
+}
+
+/* Positions outside the tables: the CPU refuses; a GPU makes what turns of the key NaN and leaves all else right. */
+TEST_F(KvUpdate, PositionsOutsideTheTables) {
+  const int64_t positions = 8, pairs = 4, size = 16;
+  const Shape shape = {1, 1, size, size, 12};
+  for (const double bad : {-1.0, 8.0, static_cast<double>(INT32_MAX)}) {
+    Store store(shape, MO_DTYPE_FLOAT32, random_);
+    Buffer key(MO_DTYPE_FLOAT32, {1, 1, 3, size}), value(MO_DTYPE_FLOAT32, {1, 1, 3, size}), ids(MO_DTYPE_INT32, {1, 3}),
+        offsets(MO_DTYPE_INT32, {1}), cosine(MO_DTYPE_FLOAT32, {positions, pairs}), sine(MO_DTYPE_FLOAT32, {positions, pairs});
+    key.fill(random_), value.fill(random_), cosine.fill(random_), sine.fill(random_);
+    ids.set(0, 7), ids.set(1, bad), ids.set(2, 0), offsets.set(0, 6);
+    const mo_rotary rotary = {&cosine, &sine, MO_ROTARY_HALVES};
+    mo_kv_update_layer layer = {};
+    layer.cache = store.view(), layer.key = &key, layer.value = &value;
+    mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+    params.layers = &layer, params.layer_count = 1, params.rotary = &rotary, params.position_ids = &ids;
+    if (test_device_is_cpu()) {
+      const std::string rule = "position " + std::to_string(static_cast<int32_t>(bad)) + " (row 0, token 1)";
+      expect_error(test_kv_update(context_, &params), MO_STATUS_INVALID_ARGUMENT, "cache update", rule.c_str());
+      params.position_ids = nullptr, params.offsets = &offsets; /* slots 6, 7, 8 */
+      expect_error(test_kv_update(context_, &params), MO_STATUS_INVALID_ARGUMENT, "cache update",
+                   "position 8 (row 0, token 2), outside the tables' range 0..7");
+      for (int64_t slot = 0; slot < shape.capacity; ++slot) EXPECT_TRUE(store.untouched(0, 0, slot));
+      continue;
+    }
+    ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+    for (int64_t slot = 0; slot < 3; ++slot) {
+      for (int64_t i = 0; i < size; ++i) {
+        const double stored = Stored(MO_DTYPE_FLOAT32, store.at(store.key, 0, 0, slot), i);
+        EXPECT_EQ(std::isnan(stored), slot == 1 && i < 2 * pairs) << "slot " << slot << " element " << i;
+        EXPECT_EQ(Stored(MO_DTYPE_FLOAT32, store.at(store.value, 0, 0, slot), i), value.get(slot * size + i));
+      }
+    }
+    EXPECT_TRUE(store.untouched(0, 0, 3));
   }
 }
 
