@@ -288,8 +288,7 @@ struct Block {
 
   __device__ __forceinline__ static void unpack_words(const uint32_t *words, int count, float *values) {
 #pragma unroll
-    for (int i = 0; i < 4 * count; ++i)
-      values[i] = mo_kv_value(S{static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)) & 0xFFu)});
+    for (int i = 0; i < 4 * count; ++i) values[i] = mo_kv_value(S{static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)) & 0xFFu)});
   }
   __device__ __forceinline__ static void unpack16(const char *address, float (&values)[16]) {
     const uint4 raw = mo_load16(address);
@@ -369,9 +368,15 @@ struct Block {
   }
 };
 
-/* Blocks on a multiprocessor that the registers are for: three leave 168, two 255. */
+/* Blocks on a multiprocessor that the registers are for: three leave 168, two 255. Heads of 128 need a few more than 168 on
+ * sm_120. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+constexpr int kThreeBlocksDim = 64;
+#else
+constexpr int kThreeBlocksDim = 128;
+#endif
 template <int Dim, int Tiles>
-constexpr int min_blocks = Dim <= 64 || (Dim <= 128 && Tiles == 1) ? 3 : 2;
+constexpr int min_blocks = Dim <= 64 || (Dim <= kThreeBlocksDim && Tiles == 1) ? 3 : 2;
 
 /* grid: parts of row tiles of key/value heads of batch entries */
 template <typename T, typename S, int Dim, int Tiles>

@@ -138,9 +138,12 @@ struct row_source {
       for (int b = 0; b < kBatch; ++b) {
         if (place + b * kStep < limit) raw[b] = load(place + b * kStep);
       }
+      /* Only one copy of what is done with a load: its bytes are here by now, and with four of them ptxas takes minutes. */
+#pragma unroll 1
+      for (int b = 0; b < kBatch && place + b * kStep < limit; ++b) {
+        unpack(raw[0], place + b * kStep, f);
 #pragma unroll
-      for (int b = 0; b < kBatch; ++b) {
-        if (place + b * kStep < limit) unpack(raw[b], place + b * kStep, f);
+        for (int i = 1; i < kBatch; ++i) raw[i - 1] = raw[i];
       }
     }
   }

@@ -11,11 +11,10 @@
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 #include "host/core/float16.h"
 #include "modelout/tensor.h"
 #include "tests/support/device_mirror.h"
+#include "tests/support/instruction_sets.h"
 #include "tests/support/test_context.h"
 
 using Shape = std::vector<int64_t>;
@@ -174,16 +173,5 @@ class Buffer {
   size_t first_ = 0;
   mo_tensor view_ = {};
 };
-
-// Runs this program again with a lower instruction set (the choice is made once per process), without the test that calls it.
-inline int run_with_isa(const char *isa, const char *excluded) {
-  char program[4096];
-  const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-  if (length <= 0) return -1;
-  program[length] = '\0';
-  const std::string command =
-      std::string("MODELOUT_CPU_ISA=") + isa + " '" + program + "' --gtest_brief=1 --gtest_filter=-*" + excluded + "*";
-  return std::system(command.c_str());
-}
 
 #endif

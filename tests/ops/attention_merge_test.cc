@@ -175,6 +175,6 @@ TEST_F(AttentionMerge, RefusesWhatItCannotDo) {
   });
 }
 
-TEST_F(AttentionMerge, EveryInstructionSet) { op_test::run_again_per_isa(); }
+TEST_F(AttentionMerge, EveryInstructionSet) { run_again_per_isa(); }
 
 }  // namespace

@@ -366,6 +366,6 @@ TEST_F(Cast, Refuses) {
   EXPECT_EQ(mo_cast(context_, nullptr), MO_STATUS_INVALID_ARGUMENT);
 }
 
-TEST_F(Cast, OtherInstructionSets) { op_test::run_again_per_isa(); }
+TEST_F(Cast, OtherInstructionSets) { run_again_per_isa(); }
 
 }  // namespace

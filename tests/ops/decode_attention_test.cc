@@ -845,6 +845,6 @@ TEST_F(DecodeAttention, RefusesWhatItCannotDo) {
   });
 }
 
-TEST_F(DecodeAttention, EveryInstructionSet) { op_test::run_again_per_isa(); }
+TEST_F(DecodeAttention, EveryInstructionSet) { run_again_per_isa(); }
 
 }  // namespace

@@ -378,6 +378,6 @@ TEST_F(Embedding, FrontDoor) {
   EXPECT_EQ(test_embedding(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
 }
 
-TEST(EmbeddingIsa, EveryInstructionSet) { op_test::run_again_per_isa(); }
+TEST(EmbeddingIsa, EveryInstructionSet) { run_again_per_isa(); }
 
 }  // namespace

@@ -702,6 +702,6 @@ TEST_F(KvUpdate, GatherRefusesWhatItCannotDo) {
   }
 }
 
-TEST_F(KvUpdate, EveryInstructionSet) { op_test::run_again_per_isa(); }
+TEST_F(KvUpdate, EveryInstructionSet) { run_again_per_isa(); }
 
 }  // namespace

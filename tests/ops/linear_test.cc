@@ -500,6 +500,6 @@ TEST(Activation, Names) {
   EXPECT_STREQ(mo_activation_name(mo_activation_t(99)), "unknown");
 }
 
-TEST(LinearIsa, EveryInstructionSet) { op_test::run_again_per_isa(); }
+TEST(LinearIsa, EveryInstructionSet) { run_again_per_isa(); }
 
 }  // namespace

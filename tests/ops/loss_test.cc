@@ -359,9 +359,12 @@ TEST_F(LossTest, ElementwiseOfEverySizeDtypeAndLayout) {
   const std::vector<std::vector<int64_t>> shapes = {{},     {1},    {7},          {16}, {17},      {1023},   {1024},
                                                     {1025}, {3, 5}, {2, 3, 5, 7}, {0},  {4, 0, 3}, {41, 997}};
   for (const mo_dtype_t dtype : kFloats) {
+    int64_t turn = dtype;
     for (const std::vector<int64_t> &shape : shapes) {
+      ++turn;
       for (const int64_t spread : {1, 3}) {
         for (const bool wide_labels : {false, true}) {
+          if (test_device_is_simulated() && (turn + spread / 2 + wide_labels) % 2 != 0) continue;  // of two one, in turn
           SCOPED_TRACE(std::string(mo_dtype_name(dtype)) + " rank " + std::to_string(shape.size()) + " spread " +
                        std::to_string(spread));
           TestTensor logits(dtype, shape, spread, spread - 1),

@@ -326,6 +326,6 @@ TEST_F(Norm, FrontDoor) {
   EXPECT_EQ(test_layer_norm(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
 }
 
-TEST(NormIsa, EveryInstructionSet) { op_test::run_again_per_isa(); }
+TEST(NormIsa, EveryInstructionSet) { run_again_per_isa(); }
 
 }  // namespace

@@ -1,13 +1,11 @@
 /* tests/ops/op_test.h - what the tests of linear, norm and embedding share: random tensors of any dtype and layout, readings in
- * double, and a second run of the program per instruction set.
+ * double.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_TESTS_OPS_OP_TEST_H
 #define MO_TESTS_OPS_OP_TEST_H
 
 #include <gtest/gtest.h>
-
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
@@ -18,9 +16,9 @@
 #include <vector>
 
 #include "host/core/float16.h"
-#include "host/cpu/isa.h"
 #include "modelout/modelout.h"
 #include "tests/support/device_mirror.h"
+#include "tests/support/instruction_sets.h"
 #include "tests/support/test_context.h"
 
 namespace op_test {
@@ -168,23 +166,6 @@ class OpTest : public ::testing::Test {
   mo_context_t *context_ = nullptr;
   std::mt19937 random_{20260101};
 };
-
-/* The library reads MODELOUT_CPU_ISA once per process, so the other instruction sets are tested by running this program again
- * with it. Sets that the processor lacks are skipped. */
-inline void run_again_per_isa() {
-  TEST_ON_CPU_ONLY("instruction sets are the CPU's");
-  if (std::getenv("MODELOUT_CPU_ISA") != nullptr) GTEST_SKIP() << "this is such a run";
-  for (int isa = MO_CPU_ISA_GENERIC; isa < static_cast<int>(mo_cpu_isa()); ++isa) {
-    const std::string name = mo_cpu_isa_name(static_cast<mo_cpu_isa_t>(isa));
-    char program[4096];
-    const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    ASSERT_GT(length, 0);
-    program[length] = '\0';
-    const std::string command =
-        "MODELOUT_CPU_ISA=" + name + " '" + program + "' --gtest_brief=1 --gtest_color=no --gtest_output= >&2";
-    EXPECT_EQ(std::system(command.c_str()), 0) << "tests fail with MODELOUT_CPU_ISA=" << name;
-  }
-}
 
 }  // namespace op_test
 

@@ -269,7 +269,7 @@ TEST_F(Rotary, RefusesWhatItCannotDo) {
   });
 }
 
-TEST_F(Rotary, EveryInstructionSet) { op_test::run_again_per_isa(); }
+TEST_F(Rotary, EveryInstructionSet) { run_again_per_isa(); }
 
 /* ---- Tables ---- */
 

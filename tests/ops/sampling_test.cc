@@ -218,8 +218,9 @@ TEST_F(SamplingTest, IsItsDefinition) {
       for (const int kind : {0, 1, 2, 3}) {
         TestTensor logits(dtype, {3, count}, 1, 3);  // rows at every alignment
         Fill(&logits, kind, &random_);
+        int64_t turn = dtype + count / 2 + kind;  // on the simulated device every other setting, in turn
         for (const Settings &s : AllSettings(count)) {
-          if (test_device_is_simulated() && kind == 3 && s.top_k > 0) continue;
+          if (test_device_is_simulated() && (++turn % 2 != 0 || (kind == 3 && s.top_k > 0))) continue;
           SCOPED_TRACE(std::string(mo_dtype_name(dtype)) + " " + std::to_string(count) + " kind " + std::to_string(kind) +
                        " temperature " + std::to_string(s.temperature) + " k " + std::to_string(s.top_k) + " p " +
                        std::to_string(s.top_p) + " min " + std::to_string(s.min_p));

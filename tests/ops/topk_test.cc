@@ -72,11 +72,14 @@ TEST_F(TopkTest, CalledFromCWithTheValuesOfPyTorch) {
 TEST_F(TopkTest, EverySizeDtypeAndLayout) {
   const int64_t counts[] = {1, 2, 7, 16, 127, 128, 129, 130, 255, 257, 1000, 4099};
   for (const mo_dtype_t dtype : kFloats) {
+    int64_t turn = dtype;
     for (const int64_t count : counts) {
+      ++turn;
       if (count == 4099 && test_device_is_simulated()) continue;
       for (const int64_t spread : {1, 3}) {
         TestTensor input(dtype, {3, count}, spread, spread);
         for (const int kind : {0, 1, 2}) {  // all different; many ties; special values
+          if (test_device_is_simulated() && (kind + turn + spread / 2) % 3 != 0) continue;  // of three kinds one, in turn
           if (kind == 0) input.FillNormal(&random_, 10);
           for (int64_t i = 0; i < input.count() && kind == 1; ++i) input.Set(i, static_cast<double>(random_() % 5) - 2);
           for (int64_t i = 0; i < input.count() && kind == 2; ++i) {

@@ -14,7 +14,7 @@ extern "C" {
 bool test_device_is_cpu(void);
 
 /* True if they run on the simulated device: its threads cost microseconds each, so the largest sizes are left to real devices.
- * Also with MODELOUT_TEST_SIZES=small, for tools that slow a real device down as much. */
+ * Also with MODELOUT_TEST_SIZES=small, for tools that slow another device down as much. */
 bool test_device_is_simulated(void);
 
 /* The defaults with the device that the environment asks for. Off the CPU no freed block is kept for reuse, so that every
