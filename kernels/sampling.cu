@@ -94,6 +94,7 @@ struct row_source {
 
   __device__ __forceinline__ float score(uint32_t id, float logit) const {
     float value = divisor == 1.0f ? logit : logit / divisor;
+#pragma unroll 1
     for (int64_t i = 0; i < suppressed_count; ++i) {
       if (mo_load_index(suppressed.data, suppressed_dtype, i * suppressed.stride) == id) value = -INFINITY;
     }
@@ -127,9 +128,9 @@ struct row_source {
     }
   }
 
-  /* f(id, score) for this thread's part of the warp's run, ids rising. */
+  /* f(raw, place) for the loads of this thread's part of the warp's run, ids rising. */
   template <typename F>
-  __device__ __forceinline__ void for_each_score(F f) const {
+  __device__ __forceinline__ void for_each_load(F f) const {
     const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
     const int64_t first = warp * span, limit = first + span < end ? first + span : end;
     for (int64_t place = first + lane * N; place < limit; place += kBatch * kStep) {
@@ -141,15 +142,40 @@ struct row_source {
       /* Only one copy of what is done with a load: its bytes are here by now, and with four of them ptxas takes minutes. */
 #pragma unroll 1
       for (int b = 0; b < kBatch && place + b * kStep < limit; ++b) {
-        unpack(raw[0], place + b * kStep, f);
+        f(raw[0], place + b * kStep);
 #pragma unroll
         for (int i = 1; i < kBatch; ++i) raw[i - 1] = raw[i];
       }
     }
   }
+  /* f(id, score) */
+  template <typename F>
+  __device__ __forceinline__ void for_each_score(F f) const {
+    for_each_load([&](const uint4 &raw, int64_t place) { unpack(raw, place, f); });
+  }
+  /* f(id, key) */
   template <typename F>
   __device__ __forceinline__ void for_each(F f) const {
     for_each_score([&](uint32_t position, float value) { f(position, key_of(value)); });
+  }
+  /* The same with one copy of f, for what waits for atomics in its turn anyway. */
+  template <typename F>
+  __device__ __forceinline__ void for_each_in_turn(F f) const {
+    for_each_load([&](uint4 raw, int64_t place) {
+#pragma unroll 1
+      for (int i = 0; i < N; ++i) {
+        float logit;
+        if constexpr (sizeof(T) == 4) {
+          logit = __uint_as_float(raw.x);
+          raw.x = raw.y, raw.y = raw.z, raw.z = raw.w;
+        } else {
+          logit = mo_to_float(T{static_cast<uint16_t>(raw.x)});
+          raw.x = raw.x >> 16 | raw.y << 16, raw.y = raw.y >> 16 | raw.z << 16, raw.z = raw.z >> 16 | raw.w << 16, raw.w >>= 16;
+        }
+        const uint32_t id = static_cast<uint32_t>(place + i - head);
+        if (place + i >= head && place + i < end) f(id, key_of(score(id, logit)));
+      }
+    });
   }
 };
 
@@ -161,6 +187,10 @@ struct candidate_source {
   template <typename F>
   __device__ __forceinline__ void for_each(F f) const {
     for (int64_t i = threadIdx.x; i < count; i += kThreads) f(work->positions[i], work->keys[i]);
+  }
+  template <typename F>
+  __device__ __forceinline__ void for_each_in_turn(F f) const {
+    for_each(f);
   }
 };
 
@@ -180,7 +210,7 @@ __device__ __forceinline__ uint32_t select_value(const Source &source, int bits,
 #pragma unroll
     for (int i = 0; i < kBinsPerThread; ++i) work->bins[thread + i * kThreads] = 0;
     __syncthreads();
-    source.for_each([&](uint32_t position, uint32_t key) {
+    source.for_each_in_turn([&](uint32_t position, uint32_t key) {
       const uint32_t v = value(position, key);
       if ((v & known) != prefix) return;
       const mo_count w = weight(position, key);
