@@ -97,6 +97,27 @@ struct Attention : Block<Dim> {
     }
   }
 
+  /* Scores of a tile into the running maximum and sum. Without weights P goes to `p`; the slab keeps the scores themselves; of
+   * two passes this is the first, which keeps nothing. */
+  template <Weights Mode>
+  __device__ __forceinline__ void take_scores(int tile, const float *keys) {
+    float *const place = Mode == Weights::slab ? p + tile * Shape::keys : p;
+    Scores s;
+    float correction[kLaneRows];
+    Base::multiply(keys, s);
+    Base::finish_scores(tile * Shape::keys, place, stride, s);
+    if constexpr (Mode == Weights::slab) Base::put(place, stride, s);
+    advance_softmax(s, correction);
+    if constexpr (Mode == Weights::none) {
+      Base::put(place, stride, s);
+#pragma unroll
+      for (int i = 0; i < kLaneRows; ++i) {
+#pragma unroll
+        for (int c = 0; c < 4 * Shape::pieces; ++c) output[i][c] *= correction[i];
+      }
+    }
+  }
+
   /* output += P V for `count` keys, whose P begins at `weights`. The rest of the tile, to a multiple of 4 keys, is zeros. */
   __device__ __forceinline__ void accumulate(const float *weights, const float *values, int count) {
     weights += Base::row_lane * stride;
@@ -200,18 +221,7 @@ __device__ __forceinline__ void run_without_weights(Attention<Dim> &block, int f
   block.template for_tiles<true, true>(
       first_tile, end_tile, limit,
       [&](int tile, const float *keys) {
-        if (!works) return;
-        typename Block<Dim>::Scores s;
-        float correction[kLaneRows];
-        block.multiply(keys, s);
-        block.finish_scores(tile * Tile<Dim>::keys, block.p, block.stride, s);
-        block.advance_softmax(s, correction);
-        block.put(block.p, block.stride, s);
-#pragma unroll
-        for (int i = 0; i < kLaneRows; ++i) {
-#pragma unroll
-          for (int c = 0; c < 4 * Tile<Dim>::pieces; ++c) block.output[i][c] *= correction[i];
-        }
+        if (works) block.template take_scores<Weights::none>(tile, keys);
       },
       [&](int tile, const float *values) {
         if (works) block.accumulate(block.p, values, block.keys_of(tile, limit));
@@ -228,13 +238,7 @@ __device__ __forceinline__ void run_slab(Attention<Dim> &block, int64_t slot, in
   block.template for_tiles<true, false>(
       first_tile, end_tile, limit,
       [&](int tile, const float *keys) {
-        if (!works) return;
-        typename Block<Dim>::Scores s;
-        float correction[kLaneRows];
-        block.multiply(keys, s);
-        block.finish_scores(tile * keys_per_tile, block.p + tile * keys_per_tile, block.stride, s);
-        block.put(block.p + tile * keys_per_tile, block.stride, s);
-        block.advance_softmax(s, correction);
+        if (works) block.template take_scores<Weights::slab>(tile, keys);
       },
       [](int, const float *) {});
   block.finish_sums();
@@ -283,12 +287,7 @@ __device__ __forceinline__ void run_two_pass(Attention<Dim> &block, int64_t slot
   block.template for_tiles<true, false>(
       first_tile, end_tile, limit,
       [&](int tile, const float *keys) {
-        if (!works) return;
-        typename Block<Dim>::Scores s;
-        float correction[kLaneRows];
-        block.multiply(keys, s);
-        block.finish_scores(tile * keys_per_tile, block.p, block.stride, s);
-        block.advance_softmax(s, correction);
+        if (works) block.template take_scores<Weights::two_pass>(tile, keys);
       },
       [](int, const float *) {});
   block.finish_sums();
