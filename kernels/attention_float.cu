@@ -267,7 +267,7 @@ __device__ __forceinline__ void run_slab(Attention<Dim> &block, int64_t slot, in
       }
       __syncwarp();
       const int64_t to = block.weight_row(slot, row);
-      if (to >= 0) mo_store_weight_row(block.args, to, count, block.p + row * block.stride, block.lane);
+      if (to >= 0) mo_store_weight_row_of(block.args, to, count, mo_shared_weights{block.p + row * block.stride}, block.lane);
     }
   }
   __syncwarp();

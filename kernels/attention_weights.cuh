@@ -4,8 +4,33 @@
 #ifndef MO_KERNELS_ATTENTION_WEIGHTS_CUH
 #define MO_KERNELS_ATTENTION_WEIGHTS_CUH
 
+#include <type_traits>
+
 #include "kernels/attention.h"
 #include "kernels/vector.cuh"
+
+/* Weights in shared memory, from a multiple of 16 bytes on, to be read four at a time: float by float, what neighbouring lanes
+ * read lies four or eight floats apart, and as many lanes meet in one bank. For whole rows. Tried and lost on sm_80: with it,
+ * attention_float.cu's two passes over heads of 256 columns take 253 registers, and decode attention's combination spills. */
+struct mo_shared_weights {
+  const float *first;
+
+  __device__ __forceinline__ float operator()(int64_t i) const { return first[i]; }
+  /* `N` neighbours from `i` on, which is a multiple of 4 if `aligned`. */
+  template <int N>
+  __device__ __forceinline__ void take(int64_t i, bool aligned, float (&values)[N]) const {
+    if (!aligned) {
+#pragma unroll
+      for (int n = 0; n < N; ++n) values[n] = first[i + n];
+      return;
+    }
+#pragma unroll
+    for (int n = 0; n < N; n += 4) {
+      const float4 four = *reinterpret_cast<const float4 *>(first + i + n);
+      values[n] = four.x, values[n + 1] = four.y, values[n + 2] = four.z, values[n + 3] = four.w;
+    }
+  }
+};
 
 /* weight(i) for i below `count`, by all lanes of a warp: vectors of 16 bytes, neighbouring lanes next to each other, wherever
  * they fit. */
@@ -20,8 +45,12 @@ __device__ __forceinline__ void mo_store_weights_of(W *out, int64_t count, Weigh
   if (lane < head_count) out[lane] = mo_from_float<W>(weight(lane));
   for (int64_t v = lane; v < vectors; v += 32) {
     float values[width];
+    if constexpr (std::is_same_v<Weight, mo_shared_weights>) {
+      weight.take(head_count + v * width, head_count == 0, values);
+    } else {
 #pragma unroll
-    for (int i = 0; i < width; ++i) values[i] = weight(head_count + v * width + i);
+      for (int i = 0; i < width; ++i) values[i] = weight(head_count + v * width + i);
+    }
     mo_store_vector(out + head_count + v * width, values);
   }
   for (int64_t i = head_count + vectors * width + lane; i < count; i += 32) out[i] = mo_from_float<W>(weight(i));
