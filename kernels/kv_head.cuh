@@ -1,5 +1,6 @@
-/* kernels/kv_head.cuh - one head of one token on its way into a cache, by one warp: turned, quantised, stored. The same code,
- * and so the same bits, for the cache update and for decode attention.
+/* kernels/kv_head.cuh - one head of one token on its way into a cache, by one warp: turned, quantised, stored. For decode
+ * attention, which has few of them per block, and for those of the cache update that kv_vector.cuh's whole vectors do not fit:
+ * heads of any size at any address. Both take their arithmetic from here, and so give the same bits.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_KERNELS_KV_HEAD_CUH
@@ -31,6 +32,21 @@ __device__ __forceinline__ int64_t mo_kv_position(const mo_kv_turn &turn, int64_
                        row * turn.position_strides[0] + token * turn.position_strides[1]);
 }
 
+__device__ __forceinline__ void mo_kv_turn_pair(float &first, float &second, float cosine, float sine) {
+  const float x = first, y = second;
+  first = x * cosine - y * sine;
+  second = y * cosine + x * sine;
+}
+
+__device__ __forceinline__ float mo_kv_scale(float largest, mo_dtype_t dtype) {
+  return largest / (dtype == MO_DTYPE_INT8 ? MO_KV_INT8_LARGEST : MO_KV_E4M3_LARGEST);
+}
+
+__device__ __forceinline__ uint8_t mo_kv_code(float value, float scale, mo_dtype_t dtype) {
+  const float quotient = mo_kv_quotient(value, scale);
+  return dtype == MO_DTYPE_INT8 ? static_cast<uint8_t>(mo_kv_to_int8(quotient)) : mo_kv_to_e4m3(quotient);
+}
+
 /* A position outside the tables makes what turns NaN. */
 __device__ __forceinline__ void mo_kv_turn_head(const mo_kv_turn &turn, float *values, int64_t position, int lane) {
   for (int pair = lane; pair < turn.pairs; pair += 32) {
@@ -38,9 +54,7 @@ __device__ __forceinline__ void mo_kv_turn_head(const mo_kv_turn &turn, float *v
     const float cosine = known ? turn.cosine[position * turn.pairs + pair] : __uint_as_float(0x7FC00000u);
     const float sine = known ? turn.sine[position * turn.pairs + pair] : cosine;
     const int first = turn.interleaved ? 2 * pair : pair, second = turn.interleaved ? 2 * pair + 1 : turn.pairs + pair;
-    const float x = values[first], y = values[second];
-    values[first] = x * cosine - y * sine;
-    values[second] = y * cosine + x * sine;
+    mo_kv_turn_pair(values[first], values[second], cosine, sine);
   }
 }
 
@@ -52,13 +66,9 @@ __device__ __forceinline__ void mo_kv_quantise(const float *values, const mo_kv_
     float largest = 0.0f;
     for (int i = lane; i < width; i += 32) largest = fmaxf(largest, fabsf(part[i]));
     largest = mo_reduce_warp<mo_max>(largest);
-    const float scale = largest / (dtype == MO_DTYPE_INT8 ? MO_KV_INT8_LARGEST : MO_KV_E4M3_LARGEST);
+    const float scale = mo_kv_scale(largest, dtype);
     if (lane == 0) scales[group] = scale;
-    for (int i = lane; i < width; i += 32) {
-      const float quotient = mo_kv_quotient(part[i], scale);
-      stored[group * width + i] =
-          dtype == MO_DTYPE_INT8 ? static_cast<uint8_t>(mo_kv_to_int8(quotient)) : mo_kv_to_e4m3(quotient);
-    }
+    for (int i = lane; i < width; i += 32) stored[group * width + i] = mo_kv_code(part[i], scale, dtype);
   }
 }
 

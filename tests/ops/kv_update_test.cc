@@ -25,6 +25,18 @@ using kv_store::Shape;
 using kv_store::Store;
 using kv_store::Stored;
 
+/* The parameters of one layer's update. They point into each other, so they stay where they are. */
+struct OneLayer {
+  mo_kv_update_layer layer = {};
+  mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+
+  OneLayer(const mo_kv_view &cache, Buffer &key, Buffer &value) {
+    layer.cache = cache, layer.key = &key, layer.value = &value;
+    params.layers = std::addressof(layer), params.layer_count = 1;
+  }
+  OneLayer(const OneLayer &) = delete;
+};
+
 class KvUpdate : public op_test::OpTest {
  protected:
   /* One head as it must be stored. */
@@ -78,6 +90,12 @@ const Shape kShapes[] = {
     {1, 4, 128, 128, 70, 64, 1, true, 8},
     {2, 1, 17, 5, 9, 0, 1, true, 3},
     {2, 2, 80, 80, 19, 0, 5, false, 1},
+    /* whole vectors on a GPU: groups that are no power of two vectors wide, sizes that differ, several heads per warp, a gap */
+    {2, 3, 72, 24, 20, 16, 3},
+    {1, 5, 40, 80, 12, 0, 1, true},
+    {2, 1, 96, 192, 21, 16, 2, true, 16},
+    {1, 2, 256, 8, 9},
+    {1, 1, 576, 512, 7, 0, 4},
 };
 
 TEST_F(KvUpdate, EveryStorageAndSize) {
@@ -91,12 +109,8 @@ TEST_F(KvUpdate, EveryStorageAndSize) {
         Buffer key(source, {shape.batch, shape.heads, length, shape.key_size}, shape.gap);
         Buffer value(source, {shape.batch, shape.heads, length, shape.value_size});
         key.fill(random_, 3.0), value.fill(random_, 0.1);
-        mo_kv_update_layer layer = {};
-        layer.cache = store.view();
-        layer.key = &key, layer.value = &value;
-        mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
-        params.layers = &layer;
-        params.layer_count = 1;
+        OneLayer call(store.view(), key, value);
+        mo_kv_update_params &params = call.params;
         params.offset = offset;
         ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
         for (int64_t b = 0; b < shape.batch; ++b) {
@@ -118,9 +132,16 @@ TEST_F(KvUpdate, EveryStorageAndSize) {
 TEST_F(KvUpdate, TurnedKeysOfSeveralLayersAndRaggedRows) {
   const Shape shapes[] = {{3, 2, 32, 16, 50, 16, 2}, {3, 2, 32, 16, 50, 0, 2, true}};
   for (const Shape &shape : shapes) {
-    for (const mo_dtype_t stored : {MO_DTYPE_FLOAT32, MO_DTYPE_INT8}) {
+    /* of 12 pairs and of 16: the first are whole vectors in float32 alone */
+    const struct {
+      mo_dtype_t source, stored;
+      int64_t pairs;
+    } cases[] = {{MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT32, 12},   {MO_DTYPE_FLOAT32, MO_DTYPE_INT8, 12},
+                 {MO_DTYPE_BFLOAT16, MO_DTYPE_BFLOAT16, 16}, {MO_DTYPE_BFLOAT16, MO_DTYPE_INT8, 8},
+                 {MO_DTYPE_FLOAT16, MO_DTYPE_FLOAT16, 4},    {MO_DTYPE_FLOAT16, MO_DTYPE_FLOAT8_E4M3, 13}};
+    for (const auto &[source, stored, pairs] : cases) {
       for (const mo_rotary_pairing_t pairing : {MO_ROTARY_HALVES, MO_ROTARY_INTERLEAVED}) {
-        const int64_t length = 4, pairs = 12, positions = 60;
+        const int64_t length = 4, positions = 60;
         Buffer cosine(MO_DTYPE_FLOAT32, {positions, pairs}), sine(MO_DTYPE_FLOAT32, {positions, pairs});
         mo_rotary_config config = MO_ROTARY_CONFIG_INIT;
         config.rotary_dim = 2 * pairs;
@@ -141,8 +162,8 @@ TEST_F(KvUpdate, TurnedKeysOfSeveralLayersAndRaggedRows) {
           std::vector<mo_kv_update_layer> layers;
           for (int i = 0; i < 3; ++i) {
             stores.push_back(std::make_unique<Store>(shape, stored, random_));
-            keys.push_back(std::make_unique<Buffer>(MO_DTYPE_FLOAT32, std::vector<int64_t>{3, 2, length, 32}));
-            values.push_back(std::make_unique<Buffer>(MO_DTYPE_FLOAT32, std::vector<int64_t>{3, 2, length, 16}));
+            keys.push_back(std::make_unique<Buffer>(source, std::vector<int64_t>{3, 2, length, 32}));
+            values.push_back(std::make_unique<Buffer>(source, std::vector<int64_t>{3, 2, length, 16}));
             keys[i]->fill(random_), values[i]->fill(random_);
             mo_kv_update_layer layer = {};
             layer.cache = stores[i]->view();
@@ -202,12 +223,8 @@ TEST_F(KvUpdate, CodesAreTheNearest) {
     value.set(i, i % 512 == 7 ? -448 : (static_cast<double>(i % 33) + 0.5) * 0x1p-10);
     nothing.set(i, 0);
   }
-  mo_kv_update_layer layer = {};
-  layer.cache = store.view();
-  layer.key = &key, layer.value = &value;
-  mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
-  params.layers = &layer;
-  params.layer_count = 1;
+  OneLayer call(store.view(), key, value);
+  mo_kv_update_params &params = call.params;
   ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
   for (int64_t h = 0; h < 2; ++h) {
     for (const bool is_key : {true, false}) {
@@ -221,9 +238,8 @@ TEST_F(KvUpdate, CodesAreTheNearest) {
       }
     }
   }
-  layer.cache = zeros.view();
-  layer.key = layer.value = &nothing;
-  ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+  OneLayer of_zeros(zeros.view(), nothing, nothing);
+  ASSERT_EQ(test_kv_update(context_, &of_zeros.params), MO_STATUS_OK) << mo_last_error();
   EXPECT_EQ(zeros.scale(zeros.key_scale, 0, 1, 0, 0), 0.0f);
   for (int64_t i = 0; i < 512; ++i) ASSERT_EQ(zeros.at(zeros.key, 0, 1, 0)[i], 0);
 }
@@ -231,7 +247,8 @@ TEST_F(KvUpdate, CodesAreTheNearest) {
 /* The same bits as the rule of host/core/kv_quantise.h, whatever the values are and wherever a vector ends. */
 TEST_F(KvUpdate, CodesAreThoseOfTheRule) {
   const double odd[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0, -0.0, 1e-45, -3e-42, 1e-38, 3e38, -3e38, 0.5, 1.0};
-  for (const Shape &shape : {Shape{1, 6, 128, 128, 4, 0, 8}, Shape{1, 6, 80, 40, 4, 0, 5}, Shape{1, 6, 17, 34, 4, 0, 1},
+  for (const Shape &shape : {Shape{1, 6, 128, 128, 4, 0, 8}, Shape{1, 6, 80, 40, 4, 0, 5}, Shape{1, 6, 72, 48, 4, 0, 3},
+                             Shape{1, 6, 256, 64, 4, 0, 2}, Shape{1, 6, 24, 88, 4}, Shape{1, 6, 17, 34, 4, 0, 1},
                              Shape{1, 6, 66, 99, 4, 0, 3}, Shape{1, 6, 1, 63, 4}}) {
     for (const mo_dtype_t stored : {MO_DTYPE_INT8, MO_DTYPE_FLOAT8_E4M3}) {
       for (const mo_dtype_t source : kFloats) {
@@ -255,12 +272,8 @@ TEST_F(KvUpdate, CodesAreThoseOfTheRule) {
             }
           }
         }
-        mo_kv_update_layer layer = {};
-        layer.cache = store.view();
-        layer.key = &key, layer.value = &value;
-        mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
-        params.layers = &layer;
-        params.layer_count = 1;
+        OneLayer call(store.view(), key, value);
+        mo_kv_update_params &params = call.params;
         params.offset = 2;
         ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
         for (const bool is_key : {true, false}) {
@@ -295,23 +308,22 @@ TEST_F(KvUpdate, GatherReadsBackWhatWasWritten) {
       Buffer key(source, {shape.batch, shape.heads, shape.capacity, shape.key_size});
       Buffer value(source, {shape.batch, shape.heads, shape.capacity, shape.value_size});
       key.fill(random_), value.fill(random_);
-      mo_kv_update_layer layer = {};
-      layer.cache = store.view();
-      layer.key = &key, layer.value = &value;
-      mo_kv_update_params update = MO_KV_UPDATE_PARAMS_INIT;
-      update.layers = &layer;
-      update.layer_count = 1;
-      ASSERT_EQ(test_kv_update(context_, &update), MO_STATUS_OK) << mo_last_error();
+      OneLayer call(store.view(), key, value);
+      ASSERT_EQ(test_kv_update(context_, &call.params), MO_STATUS_OK) << mo_last_error();
 
       const int64_t start = shape.capacity / 3, length = shape.capacity - start, count = shape.batch + 2;
       Buffer rows(MO_DTYPE_INT32, {count});
       for (int64_t n = 0; n < count; ++n) rows.set(n, static_cast<double>((2 * n + 1) % shape.batch));
-      for (const mo_dtype_t target : {stored, MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16}) {
+      const struct {
+        mo_dtype_t dtype;
+        int64_t gap; /* 16 bytes, or what makes every second head unaligned */
+      } targets[] = {{stored, 4}, {stored, 16}, {MO_DTYPE_FLOAT32, 4}, {MO_DTYPE_FLOAT16, 4}, {MO_DTYPE_FLOAT16, 8}};
+      for (const auto &[target, gap] : targets) {
         if (target != stored && !quantised) continue;
         SCOPED_TRACE(testing::Message() << shape.key_size << " elements, " << mo_dtype_name(stored) << " to "
-                                        << mo_dtype_name(target));
+                                        << mo_dtype_name(target) << ", gap " << gap);
         Shape wanted = shape;
-        wanted.batch = count, wanted.capacity = length, wanted.page_size = 0, wanted.gap = 4;
+        wanted.batch = count, wanted.capacity = length, wanted.page_size = 0, wanted.gap = gap;
         Store result(wanted, target, random_);
         mo_kv_gather_params gather = MO_KV_GATHER_PARAMS_INIT;
         gather.source = store.view();
@@ -340,6 +352,51 @@ TEST_F(KvUpdate, GatherReadsBackWhatWasWritten) {
           }
         }
       }
+    }
+  }
+}
+
+/* The same bits whether heads are whole vectors or lie somewhere between: turned, quantised, copied; also where a lane of a GPU
+ * has several heads. */
+TEST_F(KvUpdate, WholeVectorsAndOthersStoreTheSame) {
+  const struct {
+    Shape shape;
+    mo_dtype_t source, stored;
+    int64_t pairs;
+  } cases[] = {{{2, 3, 64, 64, 9, 0, 2}, MO_DTYPE_BFLOAT16, MO_DTYPE_INT8, 32},
+               {{2, 3, 80, 40, 9, 0, 1}, MO_DTYPE_FLOAT16, MO_DTYPE_FLOAT8_E4M3, 16},
+               {{1, 2, 72, 72, 9, 0, 3}, MO_DTYPE_FLOAT16, MO_DTYPE_INT8, 24},
+               {{1, 2, 128, 64, 9}, MO_DTYPE_BFLOAT16, MO_DTYPE_BFLOAT16, 64},
+               {{1, 2, 48, 64, 9, 0, 4}, MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT8_E4M3, 20},
+               {{1, 2, 24, 1024, 9}, MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT32, 0},
+               {{3, 5, 128, 128, 90}, MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT32, 0},
+               {{3, 5, 128, 128, 90}, MO_DTYPE_FLOAT32, MO_DTYPE_INT8, 64}};
+  for (const auto &c : cases) {
+    for (const mo_rotary_pairing_t pairing : {MO_ROTARY_HALVES, MO_ROTARY_INTERLEAVED}) {
+      if (c.pairs == 0 && pairing != MO_ROTARY_HALVES) continue;
+      SCOPED_TRACE(testing::Message() << c.shape.key_size << " elements, " << mo_dtype_name(c.source) << " as "
+                                      << mo_dtype_name(c.stored) << ", " << c.pairs << " pairs, pairing " << pairing);
+      const Shape &shape = c.shape;
+      Buffer cosine(MO_DTYPE_FLOAT32, {shape.capacity, c.pairs}), sine(MO_DTYPE_FLOAT32, {shape.capacity, c.pairs});
+      cosine.fill(random_), sine.fill(random_);
+      mo_rotary rotary = {};
+      rotary.cosine = &cosine, rotary.sine = &sine, rotary.pairing = pairing;
+      Store whole(shape, c.stored, random_), between = whole;
+      const std::vector<int64_t> keys = {shape.batch, shape.heads, shape.capacity, shape.key_size};
+      const std::vector<int64_t> values = {shape.batch, shape.heads, shape.capacity, shape.value_size};
+      Buffer key(c.source, keys), value(c.source, values), key_between(c.source, keys, 1), value_between(c.source, values, 1);
+      key.fill(random_), value.fill(random_);
+      for (int64_t i = 0; i < key.count(); ++i) key_between.set(i, key.get(i));
+      for (int64_t i = 0; i < value.count(); ++i) value_between.set(i, value.get(i));
+      OneLayer first(whole.view(), key, value), second(between.view(), key_between, value_between);
+      if (c.pairs > 0) first.params.rotary = second.params.rotary = &rotary;
+      ASSERT_EQ(test_kv_update(context_, &first.params), MO_STATUS_OK) << mo_last_error();
+      ASSERT_EQ(test_kv_update(context_, &second.params), MO_STATUS_OK) << mo_last_error();
+      EXPECT_FALSE(whole.untouched(shape.batch - 1, shape.heads - 1, shape.capacity - 1));
+      EXPECT_EQ(whole.key.memory(), between.key.memory());
+      EXPECT_EQ(whole.value.memory(), between.value.memory());
+      EXPECT_EQ(whole.key_scale.memory(), between.key_scale.memory());
+      EXPECT_EQ(whole.value_scale.memory(), between.value_scale.memory());
     }
   }
 }
@@ -379,10 +436,10 @@ TEST_F(KvUpdate, PackedRowsStoreWhatRaggedOnesDo) {
         }
       }
       cumulative.set(4, static_cast<double>(token));
-      mo_kv_update_layer layer = {};
-      mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
-      params.layers = &layer, params.layer_count = 1, params.offsets = &offsets, params.rotary = &rotary;
-      layer.cache = ragged.view(), layer.key = &key, layer.value = &value;
+      OneLayer call(ragged.view(), key, value);
+      mo_kv_update_layer &layer = call.layer;
+      mo_kv_update_params &params = call.params;
+      params.offsets = &offsets, params.rotary = &rotary;
       params.counts = &counts, params.position_ids = own_positions ? &ids : nullptr;
       ASSERT_EQ(test_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
       layer.cache = packed.view(), layer.key = &packed_key, layer.value = &packed_value;
@@ -418,13 +475,8 @@ TEST_F(KvUpdate, EntriesThatAreNoPages) {
     const Store before = store;
     Buffer key(MO_DTYPE_FLOAT32, {2, 2, 32, 16}), value(MO_DTYPE_FLOAT32, {2, 2, 32, 16});
     key.fill(random_), value.fill(random_);
-    mo_kv_update_layer layer = {};
-    layer.cache = store.view();
-    layer.key = &key, layer.value = &value;
-    mo_kv_update_params update = MO_KV_UPDATE_PARAMS_INIT;
-    update.layers = &layer;
-    update.layer_count = 1;
-    ASSERT_EQ(test_kv_update(context_, &update), MO_STATUS_OK) << mo_last_error();
+    OneLayer call(store.view(), key, value);
+    ASSERT_EQ(test_kv_update(context_, &call.params), MO_STATUS_OK) << mo_last_error();
     Shape plain = shape;
     plain.page_size = 0;
     Store result(plain, MO_DTYPE_FLOAT32, random_);

@@ -130,6 +130,27 @@ TEST_F(TrafficCache, LayersOfAStepAreOneLaunch) {
   ExpectNoScratch();
 }
 
+TEST_F(TrafficCache, ShortHeadsOfNeighbouringTokensAreWrittenInWholeLines) {
+  constexpr int64_t heads = 2, tokens = 8, size = 64;
+  for (const mo_dtype_t stored : {MO_DTYPE_INT8, MO_DTYPE_FLOAT8_E4M3}) {
+    PrepareCache(kBrain, stored, 1, heads, 48, size, 0);
+    DeviceTensor &key = Random("key", kBrain, {1, heads, tokens, size}),
+                 &value = Random("value", kBrain, {1, heads, tokens, size});
+    DeviceTensor &cosine = Random("cosine", kFloat, {48, size / 2}), &sine = Random("sine", kFloat, {48, size / 2});
+    const mo_rotary rotary = {cosine, sine, MO_ROTARY_HALVES};
+    const mo_kv_update_layer layer = {view_, key, value};
+    mo_kv_update_params p = MO_KV_UPDATE_PARAMS_INIT;
+    p.layers = &layer, p.layer_count = 1, p.offset = 16, p.rotary = &rotary;
+    Count([&] { return mo_kv_update(context_, &p); });
+    ExpectOneLaunch();
+    for (const DeviceTensor *side : {cached_key_, cached_value_}) { /* a line is two tokens of a head */
+      EXPECT_EQ(Of(*side).written, static_cast<uint64_t>(heads * tokens * size));
+      EXPECT_EQ(Of(*side).line_writes, static_cast<uint64_t>(heads * tokens / 2));
+      EXPECT_EQ(Of(*side).whole_line_writes, static_cast<uint64_t>(heads * tokens / 2));
+    }
+  }
+}
+
 TEST_F(TrafficCache, GathersReadAndWriteTheRangeOnce) {
   constexpr int64_t heads = 2, size = 64, start = 10, length = 20;
   PrepareCache(kBrain, kBrain, 2, heads, 48, size, 16);
