@@ -279,11 +279,13 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
       mo_store16(items[i].to + 16 * vector, raw[i]);
     }
   }
-  if (Elements != 0 || args.destination[0].scale.data == nullptr) return;
-  for (uint64_t index = first; index < plan.count; index += plan.stride) { /* found again: eight addresses are many registers */
-    const Gathered item = find_gathered(args, find_item(plan, static_cast<uint32_t>(index)));
-    for (int group = part; group < item.groups; group += lanes) {
-      item.to_scales[group] = item.is_there ? item.from_scales[group] : 0.0f;
+  if constexpr (Elements == 0) {
+    if (args.destination[0].scale.data == nullptr) return;
+    for (uint64_t index = first; index < plan.count; index += plan.stride) { /* found again: kept addresses are registers */
+      const Gathered item = find_gathered(args, find_item(plan, static_cast<uint32_t>(index)));
+      for (int group = part; group < item.groups; group += lanes) {
+        item.to_scales[group] = item.is_there ? item.from_scales[group] : 0.0f;
+      }
     }
   }
 }
