@@ -42,8 +42,8 @@ __device__ __forceinline__ float mo_kv_scale(float largest, mo_dtype_t dtype) {
   return largest / (dtype == MO_DTYPE_INT8 ? MO_KV_INT8_LARGEST : MO_KV_E4M3_LARGEST);
 }
 
-__device__ __forceinline__ uint8_t mo_kv_code(float value, float scale, mo_dtype_t dtype) {
-  const float quotient = mo_kv_quotient(value, scale);
+__device__ __forceinline__ uint8_t mo_kv_code(float value, float scale, float reciprocal, mo_dtype_t dtype) {
+  const float quotient = mo_kv_quotient_by(value, scale, reciprocal);
   return dtype == MO_DTYPE_INT8 ? static_cast<uint8_t>(mo_kv_to_int8(quotient)) : mo_kv_to_e4m3(quotient);
 }
 
@@ -66,9 +66,9 @@ __device__ __forceinline__ void mo_kv_quantise(const float *values, const mo_kv_
     float largest = 0.0f;
     for (int i = lane; i < width; i += 32) largest = fmaxf(largest, fabsf(part[i]));
     largest = mo_reduce_warp<mo_max>(largest);
-    const float scale = mo_kv_scale(largest, dtype);
+    const float scale = mo_kv_scale(largest, dtype), reciprocal = mo_kv_reciprocal(scale);
     if (lane == 0) scales[group] = scale;
-    for (int i = lane; i < width; i += 32) stored[group * width + i] = mo_kv_code(part[i], scale, dtype);
+    for (int i = lane; i < width; i += 32) stored[group * width + i] = mo_kv_code(part[i], scale, reciprocal, dtype);
   }
 }
 

@@ -119,9 +119,12 @@ __device__ __forceinline__ float mo_kv_scale_vector(const float (&values)[N], mo
 /* N codes in one access. */
 template <int N>
 __device__ __forceinline__ void mo_kv_store_codes(uint8_t *address, mo_dtype_t stored, const float (&values)[N], float scale) {
+  const float reciprocal = mo_kv_reciprocal(scale);
   uint32_t words[N / 4] = {};
 #pragma unroll
-  for (int i = 0; i < N; ++i) words[i / 4] |= static_cast<uint32_t>(mo_kv_code(values[i], scale, stored)) << 8 * (i % 4);
+  for (int i = 0; i < N; ++i) {
+    words[i / 4] |= static_cast<uint32_t>(mo_kv_code(values[i], scale, reciprocal, stored)) << 8 * (i % 4);
+  }
   if constexpr (N == 8) *reinterpret_cast<uint2 *>(address) = make_uint2(words[0], words[1]);
   else *reinterpret_cast<uint32_t *>(address) = words[0];
 }

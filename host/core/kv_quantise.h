@@ -32,6 +32,19 @@ MO_KV_FUNCTION float mo_kv_float(uint32_t bits) {
 /* The part of the scale's group; 0 stays 0. */
 MO_KV_FUNCTION float mo_kv_quotient(float value, float scale) { return scale == 0.0f ? 0.0f : value / scale; }
 
+/* One division for all quotients by a scale: its reciprocal, or 0 if it is so small or so large that this would not be exact.
+ */
+MO_KV_FUNCTION float mo_kv_reciprocal(float scale) { return scale >= 0x1p-80f && scale <= 0x1p100f ? 1.0f / scale : 0.0f; }
+
+/* A number that is stored as mo_kv_quotient(value, scale) is: the same number, unless it is below 2^-11 and becomes 0 of its
+ * sign either way. A rounded product is off by an ulp at most, and its remainder, which is exact, corrects it to the rounded
+ * quotient (Markstein's theorem). */
+MO_KV_FUNCTION float mo_kv_quotient_by(float value, float scale, float reciprocal) {
+  if (reciprocal == 0.0f) return mo_kv_quotient(value, scale);
+  const float product = value * reciprocal;
+  return copysignf(fmaf(fmaf(-product, scale, value), reciprocal, product), value); /* the remainder of -0 is 0 */
+}
+
 MO_KV_FUNCTION int8_t mo_kv_to_int8(float quotient) {
   if (!(quotient == quotient)) return 0;
   const float clamped = quotient > MO_KV_INT8_LARGEST    ? MO_KV_INT8_LARGEST
