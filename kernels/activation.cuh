@@ -1,4 +1,4 @@
-/* kernels/activation.cuh - the activations in float32, and where a row begins, for kernels that work element by element.
+/* kernels/activation.cuh - the activations in float32.
  *
  * The activations keep NaN, and the tails of GELU are those of erfc: 1 + erf would lose them below -5.
  *
@@ -7,7 +7,6 @@
 #define MO_KERNELS_ACTIVATION_CUH
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/rows.h"
 #include "modelout/linear.h"
 
 __device__ __forceinline__ float mo_activate(float x, mo_activation_t activation) {
@@ -28,12 +27,6 @@ __device__ __forceinline__ float mo_activate(float x, mo_activation_t activation
     default:
       return x;
   }
-}
-
-__device__ __forceinline__ int64_t mo_plain_row_offset(const mo_row_shape &shape, const mo_row_strides &rows, int64_t row) {
-  /* nearly always the rows are one sequence, and a division of 64-bit numbers costs more than all the rest */
-  if (shape.extents[0] == 1 && shape.extents[1] == 1) return row * rows.strides[2];
-  return mo_row_offset(shape, rows, row);
 }
 
 #endif

@@ -12,9 +12,50 @@
 /* Sixteen bytes at once; the address must be a multiple of 16. "streaming": read or written once, so it should not push others
  * out of the caches. */
 __device__ __forceinline__ uint4 mo_load16(const void *address) { return *static_cast<const uint4 *>(address); }
-__device__ __forceinline__ uint4 mo_load16_streaming(const void *address) { return __ldcs(static_cast<const uint4 *>(address)); }
+__device__ __forceinline__ uint4 mo_load16_streaming(const void *address) {
+  return __ldcs(static_cast<const uint4 *>(address));
+}
 __device__ __forceinline__ void mo_store16(void *address, uint4 value) { *static_cast<uint4 *>(address) = value; }
-__device__ __forceinline__ void mo_store16_streaming(void *address, uint4 value) { __stcs(static_cast<uint4 *>(address), value); }
+
+/* Sixteen and eight bytes to global memory in one instruction. Written out, because the compiler takes an assignment apart into
+ * stores of four bytes and joins them again only while it sees that they are neighbours: not where two branches end in the same
+ * store, nor in any but the first round of an unrolled loop. */
+__device__ __forceinline__ void mo_store16_global(void *address, uint4 value) {
+#if defined(MO_SIMULATED_DEVICE)
+  *static_cast<uint4 *>(address) = value;
+#else
+  asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(address)), "r"(value.x), "r"(value.y),
+               "r"(value.z), "r"(value.w)
+               : "memory");
+#endif
+}
+__device__ __forceinline__ void mo_store8_global(void *address, uint2 value) {
+#if defined(MO_SIMULATED_DEVICE)
+  *static_cast<uint2 *>(address) = value;
+#else
+  asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(address)), "r"(value.x), "r"(value.y)
+               : "memory");
+#endif
+}
+
+__device__ __forceinline__ void mo_store16_streaming(void *address, uint4 value) {
+  __stcs(static_cast<uint4 *>(address), value);
+}
+
+/* Nothing that needs the word is computed before this place. Between the loads of a batch and what is done with them: the
+ * compiler would move a conversion up to its load, in front of the next load. */
+__device__ __forceinline__ void mo_hold(uint32_t &word) {
+#if defined(MO_SIMULATED_DEVICE)
+  static_cast<void>(word);
+#else
+  asm volatile("" : "+r"(word));
+#endif
+}
+template <int N>
+__device__ __forceinline__ void mo_hold(uint32_t (&words)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) mo_hold(words[i]);
+}
 
 /* Starts a copy of 16 bytes from global to shared memory; of which the first `valid_bytes` (0..16) are read and the rest
  * becomes 0. Both addresses must be multiples of 16 (the global one only where valid_bytes > 0). */
