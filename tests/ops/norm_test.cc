@@ -136,6 +136,22 @@ TEST_F(Norm, EveryWidth) {
   }
 }
 
+/* As those of single heads: several rows a warp and several a thread, of a batch that is one sequence of rows or is not. */
+TEST_F(Norm, ManyShortRows) {
+  for (mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
+    for (int64_t count : {8, 24, 64, 104, 128, 256}) {
+      for (bool rms : {false, true}) {
+        check({.shape = {3, 5, 11, count}, .dtype = dtype, .rms = rms});
+        check({.shape = {2, 37, count}, .dtype = dtype, .weight_dtype = MO_DTYPE_FLOAT32, .rms = rms, .gap = 16});
+      }
+      check({.shape = {67, count}, .dtype = dtype, .sum = false, .residual = false, .input_bias = false});
+      check({.shape = {67, count}, .dtype = dtype, .alias = Alias::kSumInputOutputResidual});
+    }
+    check({.shape = {67, 64}, .dtype = MO_DTYPE_FLOAT32, .output_dtype = dtype});
+    check({.shape = {5, 9, 1664}, .dtype = MO_DTYPE_FLOAT32, .output_dtype = dtype, .gap = 8});
+  }
+}
+
 TEST_F(Norm, EveryOptionalPart) {
   for (int bits = 0; bits < 64; ++bits) {
     check({.shape = {3, 37},
