@@ -28,6 +28,7 @@ constexpr int kMaxThreads = 512; /* of a row: 128 registers a thread, so that no
 constexpr int kThreadsPerBlock =
     128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
 constexpr int kMaxVectors = 8; /* vectors of a row per thread, and at most 32 scores */
+constexpr int kInFlight = 4;   /* vectors that a thread has under way where the row is not in registers */
 constexpr int kShared = -1, kReread = 0; /* tiers that are not a number of vectors */
 constexpr size_t kSlotBytes = (kMaxThreads / 32) * sizeof(float);
 
@@ -51,39 +52,81 @@ __device__ __forceinline__ row_place place_of(const mo_softmax_kernel_args &args
   return place;
 }
 
-/* N scores from `column` on. */
-template <typename T, int N>
-__device__ __forceinline__ void load_scores(const mo_softmax_kernel_args &args, const row_place &place, int64_t column,
+/* Whether N columns' entries of the mask are N bytes at an address that is a multiple of N. */
+template <int N>
+__device__ __forceinline__ bool has_mask_words(const mo_softmax_kernel_args &args, const row_place &place) {
+  if (N % 4 != 0 || args.mask_stride != 1 || args.mask_dtype == MO_DTYPE_INT64 || args.mask_dtype == MO_DTYPE_INT32)
+    return false;
+  return reinterpret_cast<uintptr_t>(static_cast<const uint8_t *>(args.mask) + place.mask) % N == 0;
+}
+
+template <int N>
+__device__ __forceinline__ void hide_masked(const mo_softmax_kernel_args &args, const row_place &place, int64_t column,
                                             float (&scores)[N]) {
-  if (column >= place.end) {
+  if constexpr (N % 4 == 0) {
+    if (has_mask_words<N>(args, place)) {
+      const auto *address = reinterpret_cast<const uint32_t *>(static_cast<const uint8_t *>(args.mask) + place.mask + column);
+      uint32_t words[N / 4];
+      if constexpr (N == 8) {
+        const uint2 both = *reinterpret_cast<const uint2 *>(address);
+        words[0] = both.x, words[1] = both.y;
+      } else {
+        words[0] = *address;
+      }
 #pragma unroll
-    for (int i = 0; i < N; ++i) scores[i] = -INFINITY;
-    return;
-  }
-  mo_load_vector(static_cast<const T *>(args.input) + place.input + column, scores);
-#pragma unroll
-  for (int i = 0; i < N; ++i) scores[i] *= args.scale;
-  if (args.bias != nullptr) {
-    float bias[N];
-    if (args.bias_stride == 1) {
-      mo_load_vector_as<N>(args.bias, args.bias_dtype, place.bias + column, bias);
-    } else {
-#pragma unroll
-      for (int i = 0; i < N; ++i)
-        bias[i] = mo_load_one(args.bias, args.bias_dtype, place.bias + (column + i) * args.bias_stride);
-    }
-#pragma unroll
-    for (int i = 0; i < N; ++i) scores[i] = bias[i] == -INFINITY ? -INFINITY : scores[i] + bias[i];
-  }
-  if (args.mask != nullptr) {
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      if (!mo_load_mask(args.mask, args.mask_dtype, place.mask + (column + i) * args.mask_stride)) scores[i] = -INFINITY;
+      for (int i = 0; i < N; ++i) {
+        if ((words[i / 4] >> 8 * (i % 4) & 0xFFu) == 0) scores[i] = -INFINITY;
+      }
+      return;
     }
   }
 #pragma unroll
   for (int i = 0; i < N; ++i) {
-    if (column + i >= place.end) scores[i] = -INFINITY;
+    if (!mo_load_mask(args.mask, args.mask_dtype, place.mask + (column + i) * args.mask_stride)) scores[i] = -INFINITY;
+  }
+}
+
+/* Vectors of N scores, at `column` and every `step` behind it. All loads of the input are under way before the first is
+ * converted. */
+template <typename T, int N, int Vectors, typename Index>
+__device__ __forceinline__ void load_scores(const mo_softmax_kernel_args &args, const row_place &place, Index column,
+                                            Index step, float (&scores)[Vectors][N]) {
+  constexpr int kWords = mo_word_count<T, N>;
+  const T *input = static_cast<const T *>(args.input) + place.input;
+  const Index end = static_cast<Index>(place.end);
+  uint32_t words[Vectors][kWords] = {};
+#pragma unroll
+  for (int v = 0; v < Vectors; ++v) {
+    if (column + v * step < end) mo_load_words<T, N>(input + column + v * step, words[v]);
+  }
+#pragma unroll
+  for (int v = 0; v < Vectors; ++v) {
+    mo_hold(words[v]);
+    mo_unpack_words<T, N>(words[v], scores[v]);
+  }
+#pragma unroll
+  for (int v = 0; v < Vectors; ++v) {
+    const Index at = column + v * step;
+#pragma unroll
+    for (int i = 0; i < N; ++i) scores[v][i] *= args.scale;
+    if (args.bias != nullptr && at < end) {
+      float bias[N];
+      if (args.bias_stride == 1) {
+        mo_load_vector_as<N>(args.bias, args.bias_dtype, place.bias + at, bias);
+      } else {
+#pragma unroll
+        for (int i = 0; i < N; ++i) {
+          bias[i] = mo_load_one(args.bias, args.bias_dtype, place.bias + (at + i) * args.bias_stride);
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < N; ++i) scores[v][i] = bias[i] == -INFINITY ? -INFINITY : scores[v][i] + bias[i];
+    }
+    if (args.mask != nullptr && at < end) hide_masked<N>(args, place, at, scores[v]);
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      if (at + i >= end) scores[v][i] = -INFINITY;
+    }
   }
 }
 
@@ -129,63 +172,71 @@ __global__ void __launch_bounds__(kMaxThreads, 1) softmax_kernel(mo_softmax_kern
   float *slots = mo_shared_memory<float>() + threadIdx.y * (kSlotBytes / sizeof(float));
   row_place place = place_of(args, active ? wanted : 0);
   if (!active) place.end = 0; /* surplus threads take part in the barriers, and neither load nor store */
-  const int64_t step = static_cast<int64_t>(threads) * N;
-
   if constexpr (Tier > 0) {
+    const int step = threads * N, first = lane * N;
     float values[Tier][N];
     float maximum = -INFINITY, sum = 0.0f;
+    load_scores<T, N, Tier>(args, place, first, step, values);
 #pragma unroll
-    for (int v = 0; v < Tier; ++v) {
-      load_scores<T, N>(args, place, lane * N + v * step, values[v]);
-      maximum = fmaxf(maximum, largest_of(values[v]));
-    }
+    for (int v = 0; v < Tier; ++v) maximum = fmaxf(maximum, largest_of(values[v]));
     const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
 #pragma unroll
     for (int v = 0; v < Tier; ++v) sum += exponentials(base, values[v]);
     sum = mo_reduce_row<mo_sum>(sum, lane, threads, slots);
 #pragma unroll
     for (int v = 0; v < Tier; ++v) {
-      const int64_t column = lane * N + v * step;
+      const int column = first + v * step;
       if (active && column < args.columns) store_weights<N>(args, place, column, sum, values[v]);
     }
   } else if constexpr (Tier == kShared) {
     float *row = mo_shared_memory<float>() + kSlotBytes / sizeof(float);
-    float values[N];
+    const int step = threads * N, first = lane * N, end = static_cast<int>(args.columns);
     float maximum = -INFINITY, sum = 0.0f;
-#pragma unroll 2 /* four spill */
-    for (int64_t column = lane * N; column < args.columns; column += step) {
-      load_scores<T, N>(args, place, column, values);
-      maximum = fmaxf(maximum, largest_of(values));
-      mo_store_vector(row + column, values);
+    for (int column = first; column < end; column += kInFlight * step) {
+      float values[kInFlight][N];
+      load_scores<T, N, kInFlight>(args, place, column, step, values);
+#pragma unroll
+      for (int v = 0; v < kInFlight; ++v) {
+        maximum = fmaxf(maximum, largest_of(values[v]));
+        if (column + v * step < end) mo_store_vector(row + column + v * step, values[v]);
+      }
     }
+    float values[N];
     const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
-    for (int64_t column = lane * N; column < args.columns; column += step) {
+    for (int column = first; column < end; column += step) {
       mo_load_vector(row + column, values);
       sum += exponentials(base, values);
       mo_store_vector(row + column, values);
     }
     sum = mo_reduce_row<mo_sum>(sum, lane, threads, slots);
-    for (int64_t column = lane * N; column < args.columns; column += step) {
+    for (int column = first; column < end; column += step) {
       mo_load_vector(row + column, values);
       store_weights<N>(args, place, column, sum, values);
     }
   } else {
-    float values[N];
+    const int64_t step = static_cast<int64_t>(threads) * N, first = lane * N;
+    float values[kInFlight][N];
     float maximum = -INFINITY, sum = 0.0f; /* the sum is relative to the thread's own maximum */
-    for (int64_t column = lane * N; column < place.end; column += step) {
-      load_scores<T, N>(args, place, column, values);
-      const float larger = fmaxf(maximum, largest_of(values));
+    for (int64_t column = first; column < place.end; column += kInFlight * step) {
+      load_scores<T, N, kInFlight>(args, place, column, step, values);
+      float larger = maximum;
+#pragma unroll
+      for (int v = 0; v < kInFlight; ++v) larger = fmaxf(larger, largest_of(values[v]));
       if (maximum != -INFINITY) sum *= expf(maximum - larger);
       maximum = larger;
-      sum += exponentials(base_of(maximum), values);
+#pragma unroll
+      for (int v = 0; v < kInFlight; ++v) sum += exponentials(base_of(maximum), values[v]);
     }
     const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
     if (maximum != -INFINITY) sum *= expf(maximum - base);
     sum = mo_reduce_row<mo_sum>(sum, lane, threads, slots);
-    for (int64_t column = lane * N; column < args.columns; column += step) {
-      load_scores<T, N>(args, place, column, values);
-      (void)exponentials(base, values);
-      store_weights<N>(args, place, column, sum, values);
+    for (int64_t column = first; column < args.columns; column += kInFlight * step) {
+      load_scores<T, N, kInFlight>(args, place, column, step, values);
+#pragma unroll
+      for (int v = 0; v < kInFlight; ++v) {
+        (void)exponentials(base, values[v]);
+        if (column + v * step < args.columns) store_weights<N>(args, place, column + v * step, sum, values[v]);
+      }
     }
   }
 }

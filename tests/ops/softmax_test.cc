@@ -26,7 +26,7 @@ struct Case {
   Shape shape = {3, 5};
   Shape input_strides, output_strides;  // empty: contiguous
   mo_dtype_t input_dtype = MO_DTYPE_FLOAT32, output_dtype = MO_DTYPE_FLOAT32;
-  Shape mask_shape, bias_shape;
+  Shape mask_shape, mask_strides, bias_shape;
   mo_dtype_t mask_dtype = MO_DTYPE_BOOL, bias_dtype = MO_DTYPE_FLOAT32;
   float scale = 0;
   bool causal = false;
@@ -45,7 +45,7 @@ struct Problem {
     output = Buffer(c.output_dtype, c.shape, c.output_strides.empty() ? Buffer::contiguous(c.shape) : c.output_strides);
     input.fill_random(random, -c.spread, c.spread);
     if (!c.mask_shape.empty()) {
-      mask = Buffer(c.mask_dtype, c.mask_shape);
+      mask = Buffer(c.mask_dtype, c.mask_shape, c.mask_strides.empty() ? Buffer::contiguous(c.mask_shape) : c.mask_strides);
       std::bernoulli_distribution visible(0.6);
       mask.for_each([&](const Shape &index) { mask.set(index, visible(random) ? 1 : 0); });
     }
@@ -184,6 +184,13 @@ TEST(Softmax, MasksBiasScaleAndCausal) {
     Case c;
     c.shape = {9, 50}, c.mask_shape = {9, 50}, c.mask_dtype = dtype;
     check(c);
+    /* rows of vectors: beside a mask whose rows are multiples of a vector, beside one whose rows are not, and one with gaps */
+    for (const Shape &strides : {Shape{56, 1}, Shape{57, 1}, Shape{112, 2}}) {
+      for (mo_dtype_t input : kDtypes) {
+        c.shape = c.mask_shape = {9, 56}, c.mask_strides = strides, c.input_dtype = input;
+        check(c);
+      }
+    }
   }
 }
 
