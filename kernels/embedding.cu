@@ -29,6 +29,7 @@ constexpr int kMaxThreads = 512; /* of a row: 128 registers a thread, so that no
 constexpr int kThreadsPerBlock =
     128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
 constexpr int kMaxVectors = 8; /* vectors of a row per thread, and at most 32 values */
+constexpr int kInFlight = 4;   /* vectors of each table that a thread has under way */
 constexpr int64_t kCountedLength = 1024; /* a token of BERT size has 96 or more threads: at most about ten ids each */
 constexpr int kScanThreads = 1024;
 
@@ -54,47 +55,78 @@ __device__ __forceinline__ int64_t index_of(const mo_embedding_lookup &lookup, i
   return mo_load_index(lookup.ids, lookup.ids_dtype, b * lookup.ids_strides[0] + s * lookup.ids_strides[1]);
 }
 
-/* The sum's N columns from `column` on. */
-template <typename T, int N>
-__device__ __forceinline__ void load_sum(const token_rows<T> &rows, int64_t column, float (&values)[N]) {
-  if (rows.outside) {
+/* Of one part of the sum; nothing is read of a part that is not there. */
+template <typename T, int N, int Vectors, typename Index>
+__device__ __forceinline__ void load_part(const T *row, Index column, Index step, Index end,
+                                          uint32_t (&words)[Vectors][mo_word_count<T, N>]) {
+  if (row == nullptr) return;
 #pragma unroll
-    for (int i = 0; i < N; ++i) values[i] = NAN;
-    return;
+  for (int v = 0; v < Vectors; ++v) {
+    if (column + v * step < end) mo_load_words<T, N>(row + column + v * step, words[v]);
   }
-  float other[N];
-  mo_load_vector(rows.base + column, values);
+}
+
+/* Vectors of N columns of the sum, at `column` and every `step` behind it as far as `end`; 0 past it. All loads are under way
+ * before the first is converted. */
+template <typename T, int N, int Vectors, typename Index>
+__device__ __forceinline__ void load_batch(const token_rows<T> &rows, Index column, Index step, Index end, float (*values)[N]) {
+  constexpr int kWords = mo_word_count<T, N>;
+  uint32_t word[Vectors][kWords] = {}, position[Vectors][kWords] = {}, type[Vectors][kWords] = {};
+  load_part<T, N, Vectors>(rows.outside ? nullptr : rows.base, column, step, end, word);
+  load_part<T, N, Vectors>(rows.outside ? nullptr : rows.position, column, step, end, position);
+  load_part<T, N, Vectors>(rows.outside ? nullptr : rows.type, column, step, end, type);
 #pragma unroll
-  for (int i = 0; i < N; ++i) values[i] *= rows.base_scale;
-  if (rows.position != nullptr) {
-    mo_load_vector(rows.position + column, other);
+  for (int v = 0; v < Vectors; ++v) {
+    mo_hold(word[v]);
+    mo_unpack_words<T, N>(word[v], values[v]);
 #pragma unroll
-    for (int i = 0; i < N; ++i) values[i] += other[i];
+    for (int i = 0; i < N; ++i) values[v][i] *= rows.base_scale;
+    float other[N];
+    if (rows.position != nullptr) {
+      mo_unpack_words<T, N>(position[v], other);
+#pragma unroll
+      for (int i = 0; i < N; ++i) values[v][i] += other[i];
+    }
+    if (rows.type != nullptr) {
+      mo_unpack_words<T, N>(type[v], other);
+#pragma unroll
+      for (int i = 0; i < N; ++i) values[v][i] += other[i];
+    }
+    if (rows.outside && column + v * step < end) {
+#pragma unroll
+      for (int i = 0; i < N; ++i) values[v][i] = NAN;
+    }
   }
-  if (rows.type != nullptr) {
-    mo_load_vector(rows.type + column, other);
+}
+
+template <typename T, int N, int Vectors, typename Index>
+__device__ __forceinline__ void load_sums(const token_rows<T> &rows, Index column, Index step, Index end,
+                                          float (&values)[Vectors][N]) {
+  constexpr int kBatch = Vectors < kInFlight ? Vectors : kInFlight;
 #pragma unroll
-    for (int i = 0; i < N; ++i) values[i] += other[i];
-  }
+  for (int v = 0; v < Vectors; v += kBatch) load_batch<T, N, kBatch, Index>(rows, column + v * step, step, end, values + v);
 }
 
 template <typename T, int N>
 __device__ __forceinline__ void store_normed(const mo_embedding_kernel_args &args, int64_t output, int64_t column, float mean,
                                              float scale, const float (&values)[N]) {
   float result[N], weight[N];
+  uint32_t weight_words[N] = {}, bias_words[N] = {};
+  if (args.norm_weight != nullptr) mo_load_words_as<N>(args.norm_weight, args.norm_dtype, column, weight_words);
+  if (args.norm_bias != nullptr) mo_load_words_as<N>(args.norm_bias, args.norm_dtype, column, bias_words);
 #pragma unroll
   for (int i = 0; i < N; ++i) result[i] = values[i];
   if (args.norm_weight != nullptr) {
-    mo_load_vector_as<N>(args.norm_weight, args.norm_dtype, column, weight);
+    mo_unpack_words_as<N>(weight_words, args.norm_dtype, weight);
 #pragma unroll
     for (int i = 0; i < N; ++i) result[i] = (values[i] - mean) * scale * weight[i];
   }
   if (args.norm_bias != nullptr) {
-    mo_load_vector_as<N>(args.norm_bias, args.norm_dtype, column, weight);
+    mo_unpack_words_as<N>(bias_words, args.norm_dtype, weight);
 #pragma unroll
     for (int i = 0; i < N; ++i) result[i] += weight[i];
   }
-  mo_store_vector(static_cast<T *>(args.output) + output + column, result);
+  mo_store_vector_global(static_cast<T *>(args.output) + output + column, result);
 }
 
 /* RoBERTa's position of token s, from the ids up to it. Every thread of the block calls. */
@@ -131,30 +163,24 @@ __global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_
   if (args.type.present) rows.type = row_of<T>(args.type, index_of(args.type, b, s), rows.outside);
 
   const int64_t output = b * args.output_strides[0] + s * args.output_strides[1];
-  const int64_t step = static_cast<int64_t>(threads) * N;
   const bool norms = args.norm_weight != nullptr;
   const float inverse_columns = 1.0f / static_cast<float>(args.columns);
   float mean = 0.0f, scale = 1.0f;
   if constexpr (Vectors > 0) {
-    float values[Vectors][N] = {};
-#pragma unroll
-    for (int v = 0; v < Vectors; ++v) {
-      const int64_t column = lane * N + v * step;
-      if (column < args.columns && active) load_sum<T, N>(rows, column, values[v]);
-    }
+    const int step = threads * N, first = lane * N, end = active ? static_cast<int>(args.columns) : 0;
+    float values[Vectors][N];
+    load_sums<T, N, Vectors>(rows, first, step, end, values);
     if (norms) {
       float total = 0.0f, squares = 0.0f;
 #pragma unroll
       for (int v = 0; v < Vectors; ++v) {
-        if (lane * N + v * step < args.columns) {
 #pragma unroll
-          for (int i = 0; i < N; ++i) total += values[v][i];
-        }
+        for (int i = 0; i < N; ++i) total += values[v][i]; /* 0 past the end */
       }
       mean = mo_reduce_row<mo_sum>(total, lane, threads, slots) * inverse_columns;
 #pragma unroll
       for (int v = 0; v < Vectors; ++v) {
-        if (lane * N + v * step < args.columns) {
+        if (first + v * step < end) {
 #pragma unroll
           for (int i = 0; i < N; ++i) squares += (values[v][i] - mean) * (values[v][i] - mean);
         }
@@ -163,29 +189,41 @@ __global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_
     }
 #pragma unroll
     for (int v = 0; v < Vectors; ++v) {
-      const int64_t column = lane * N + v * step;
-      if (active && column < args.columns) store_normed<T, N>(args, output, column, mean, scale, values[v]);
+      const int column = first + v * step;
+      if (column < end) store_normed<T, N>(args, output, column, mean, scale, values[v]);
     }
   } else {
-    float values[N];
+    const int64_t step = static_cast<int64_t>(threads) * N, first = lane * N, end = active ? args.columns : 0;
+    float values[kInFlight][N];
     if (norms) {
       float total = 0.0f, squares = 0.0f;
-      for (int64_t column = lane * N; column < args.columns; column += step) {
-        load_sum<T, N>(rows, column, values);
+      for (int64_t column = first; column < end; column += kInFlight * step) {
+        load_sums<T, N, kInFlight>(rows, column, step, end, values);
 #pragma unroll
-        for (int i = 0; i < N; ++i) total += values[i];
+        for (int v = 0; v < kInFlight; ++v) {
+#pragma unroll
+          for (int i = 0; i < N; ++i) total += values[v][i];
+        }
       }
       mean = mo_reduce_row<mo_sum>(total, lane, threads, slots) * inverse_columns;
-      for (int64_t column = lane * N; column < args.columns; column += step) {
-        load_sum<T, N>(rows, column, values);
+      for (int64_t column = first; column < end; column += kInFlight * step) {
+        load_sums<T, N, kInFlight>(rows, column, step, end, values);
 #pragma unroll
-        for (int i = 0; i < N; ++i) squares += (values[i] - mean) * (values[i] - mean);
+        for (int v = 0; v < kInFlight; ++v) {
+          if (column + v * step < end) {
+#pragma unroll
+            for (int i = 0; i < N; ++i) squares += (values[v][i] - mean) * (values[v][i] - mean);
+          }
+        }
       }
       scale = 1.0f / sqrtf(mo_reduce_row<mo_sum>(squares, lane, threads, slots) * inverse_columns + args.epsilon);
     }
-    for (int64_t column = lane * N; active && column < args.columns; column += step) {
-      load_sum<T, N>(rows, column, values);
-      store_normed<T, N>(args, output, column, mean, scale, values);
+    for (int64_t column = first; column < end; column += kInFlight * step) {
+      load_sums<T, N, kInFlight>(rows, column, step, end, values);
+#pragma unroll
+      for (int v = 0; v < kInFlight; ++v) {
+        if (column + v * step < end) store_normed<T, N>(args, output, column + v * step, mean, scale, values[v]);
+      }
     }
   }
 }
