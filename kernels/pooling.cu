@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kWarps = 8; /* of a block of reduce_tokens */
 constexpr int kThreads = 32 * kWarps;
-constexpr int kInFlight = 4;            /* tokens a warp has loads under way for */
+constexpr int kInFlight = 8;            /* tokens a warp has loads under way for */
 constexpr int64_t kTokensPerSplit = 64; /* at least: eight tokens a warp, so that the sums outweigh the joining */
 constexpr int64_t kMaxSplits = 64;      /* finish_rows walks over them one by one */
 constexpr int64_t kBlocksPerMultiprocessor = 4;
@@ -79,6 +79,18 @@ __device__ __forceinline__ void store(const mo_pooling_kernel_args &args, int64_
   static_cast<T *>(args.output)[b * args.output_strides[0] + column * args.output_strides[1]] = mo_from_float<T>(value);
 }
 
+/* Whether columns 2k and 2k + 1 of a 16-bit output are four bytes at a multiple of four; the channels are even. */
+__device__ __forceinline__ bool writes_pairs(const mo_pooling_kernel_args &args) {
+  return args.output_strides[1] == 1 && args.output_strides[0] % 2 == 0 && reinterpret_cast<uintptr_t>(args.output) % 4 == 0;
+}
+
+template <typename T>
+__device__ __forceinline__ void store_pair(const mo_pooling_kernel_args &args, int64_t b, int64_t column, float left,
+                                           float right) {
+  T *address = static_cast<T *>(args.output) + b * args.output_strides[0] + column;
+  *reinterpret_cast<uint32_t *>(address) = mo_pack2<T>(left, right);
+}
+
 /* Mean, maximum, or mean and deviation over the valid tokens of a sequence or of one part of it.
  *
  * Shapes: (B, S, C) to (B, C), (B, 2C) or to parts. Bytes: valid tokens * C * e, each read once; masked tokens are not read.
@@ -120,26 +132,31 @@ __global__ void __launch_bounds__(kThreads, 1) reduce_tokens_kernel(mo_pooling_k
     __syncthreads();
     const int count = static_cast<int>(found);
     for (int i = warp; column < args.channels && i < count; i += kInFlight * kWarps) {
-      float x[kInFlight][N];
+      uint32_t words[kInFlight][mo_word_count<T, N>] = {};
 #pragma unroll
       for (int u = 0; u < kInFlight; ++u) {
-        if (i + u * kWarps < count) mo_load_vector(input + (first + list[i + u * kWarps]) * args.input_strides[1], x[u]);
+        const int at = i + u * kWarps;
+        if (at < count) mo_load_words<T, N>(input + (first + list[at]) * args.input_strides[1], words[u]);
       }
+#pragma unroll
+      for (int u = 0; u < kInFlight; ++u) mo_hold(words[u]);
 #pragma unroll
       for (int u = 0; u < kInFlight; ++u) {
         if (i + u * kWarps < count) {
+          float x[N];
+          mo_unpack_words<T, N>(words[u], x);
           seen += 1.0f;
           const float share = 1.0f / seen;
 #pragma unroll
           for (int k = 0; k < N; ++k) {
             if (Mode == MO_POOLING_MAX) {
-              own[k].value = larger_or_nan(x[u][k], own[k].value);
+              own[k].value = larger_or_nan(x[k], own[k].value);
             } else if (Mode == MO_POOLING_MEAN) {
-              own[k].value += x[u][k];
+              own[k].value += x[k];
             } else {
-              const float distance = x[u][k] - own[k].value;
+              const float distance = x[k] - own[k].value;
               own[k].value += distance * share;
-              own[k].squares += distance * (x[u][k] - own[k].value);
+              own[k].squares += distance * (x[k] - own[k].value);
             }
           }
         }
@@ -154,13 +171,29 @@ __global__ void __launch_bounds__(kThreads, 1) reduce_tokens_kernel(mo_pooling_k
   }
   __syncthreads();
 
+  const auto joined = [&](int k) {
+    pooled all = nothing_pooled<Mode>();
+    for (int w = 0; w < kWarps; ++w) {
+      const float spread = Mode == MO_POOLING_MEAN_STD ? warp_squares[w * kColumns + k] : 0.0f;
+      all = join<Mode>(all, {warp_counts[w], warp_values[w * kColumns + k], spread});
+    }
+    return all;
+  };
+  if constexpr (N == 8) {
+    if (args.scratch == nullptr && writes_pairs(args)) { /* a warp fills a whole line */
+      const int64_t c = strip * kColumns + 2 * thread;
+      if (2 * thread >= kColumns || c >= args.channels) return;
+      const pooled left = joined(2 * thread), right = joined(2 * thread + 1);
+      store_pair<T>(args, b, c, result_of<Mode>(left, false), result_of<Mode>(right, false));
+      if (Mode == MO_POOLING_MEAN_STD) {
+        store_pair<T>(args, b, args.channels + c, result_of<Mode>(left, true), result_of<Mode>(right, true));
+      }
+      return;
+    }
+  }
   const int64_t c = strip * kColumns + thread;
   if (thread >= kColumns || c >= args.channels) return;
-  pooled all = nothing_pooled<Mode>();
-  for (int w = 0; w < kWarps; ++w) {
-    const float spread = Mode == MO_POOLING_MEAN_STD ? warp_squares[w * kColumns + thread] : 0.0f;
-    all = join<Mode>(all, {warp_counts[w], warp_values[w * kColumns + thread], spread});
-  }
+  const pooled all = joined(thread);
   if (args.scratch == nullptr) {
     store<T>(args, b, c, result_of<Mode>(all, false));
     if (Mode == MO_POOLING_MEAN_STD) store<T>(args, b, args.channels + c, result_of<Mode>(all, true));

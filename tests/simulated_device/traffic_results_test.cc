@@ -59,6 +59,7 @@ TEST_F(TrafficPooling, MaskedTokensAreNotReadAndValidOnesOnce) {
       Run();
       ExpectOneLaunch();
       ExpectNoScratch();
+      ExpectWritten(*output_);
       ExpectValidTokensReadOnce();
       ExpectRead(*mask_, row_ / 512); /* once per strip of 512 bytes of channels */
     }
