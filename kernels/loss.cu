@@ -199,7 +199,7 @@ __device__ __forceinline__ void finish_position(const mo_cross_entropy_kernel_ar
  * vocabulary of 30522 or 50257): the ends are taken one by one. Where there are too few rows for the card, a row is divided and
  * its parts' sums go to scratch, to be joined by join_parts. */
 template <typename T>
-__global__ void __launch_bounds__(kMaxThreads, 1) cross_entropy_kernel(mo_cross_entropy_kernel_args args) {
+__global__ void __launch_bounds__(kMaxThreads, 2) cross_entropy_kernel(mo_cross_entropy_kernel_args args) {
   const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
   const int64_t positions = args.batch * args.length;
   const int64_t split = blockIdx.x % args.splits;
@@ -362,8 +362,12 @@ __global__ void __launch_bounds__(kMapThreads) elementwise_loss_kernel(mo_elemen
   for (int64_t i = (static_cast<int64_t>(blockIdx.x) * kMapThreads + threadIdx.x) * N; i < count; i += step) {
     float x[N], z[N], loss[N];
     if constexpr (N > 1) {
-      mo_load_vector(static_cast<const T *>(args.logits) + i, x);
-      mo_load_vector_as<N>(args.labels, args.labels_dtype, i, z);
+      uint32_t x_words[mo_word_count<T, N>], z_words[N];
+      mo_load_words<T, N>(static_cast<const T *>(args.logits) + i, x_words);
+      mo_load_words_as<N>(args.labels, args.labels_dtype, i, z_words);
+      mo_hold(x_words);
+      mo_unpack_words<T, N>(x_words, x);
+      mo_unpack_words_as<N>(z_words, args.labels_dtype, z);
     } else {
       x[0] = mo_to_float(static_cast<const T *>(args.logits)[offset_of(args.extents, args.logits_strides, i)]);
       z[0] = mo_load_one(args.labels, args.labels_dtype, offset_of(args.extents, args.labels_strides, i));
@@ -374,7 +378,7 @@ __global__ void __launch_bounds__(kMapThreads) elementwise_loss_kernel(mo_elemen
       sum += loss[k];
     }
     if (args.reduction == MO_LOSS_REDUCTION_NONE) {
-      if constexpr (N > 1) mo_store_vector(args.loss + i, loss);
+      if constexpr (N > 1) mo_store_vector_global(args.loss + i, loss);
       else args.loss[offset_of(args.extents, args.loss_strides, i)] = loss[0];
     }
   }
