@@ -131,18 +131,10 @@ template <int Bytes>
 using Element = std::conditional_t<Bytes == 8, uint64_t,
                                    std::conditional_t<Bytes == 4, uint32_t, std::conditional_t<Bytes == 2, uint16_t, uint8_t>>>;
 
-/* The first n elements; the others are 0. */
 template <int Bytes, int N>
-__device__ __forceinline__ void load_unit(const void *base, int64_t offset, int n, uint32_t (&words)[word_count<Bytes, N>]) {
+__device__ __forceinline__ void load_unit(const void *base, int64_t offset, uint32_t (&words)[word_count<Bytes, N>]) {
   const auto *address = static_cast<const Element<Bytes> *>(base) + offset;
-  if (n < N) {
-#pragma unroll
-    for (int i = 0; i < word_count<Bytes, N>; ++i) words[i] = 0;
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      if (i < n) put_bits<Bytes>(words, i, address[i]);
-    }
-  } else if constexpr (Bytes * N == 16) {
+  if constexpr (Bytes * N == 16) {
     const uint4 raw = mo_load16(address);
     words[0] = raw.x, words[1] = raw.y, words[2] = raw.z, words[3] = raw.w;
   } else if constexpr (Bytes * N == 8) {
@@ -150,6 +142,16 @@ __device__ __forceinline__ void load_unit(const void *base, int64_t offset, int 
     words[0] = raw.x, words[1] = raw.y;
   } else {
     words[0] = *reinterpret_cast<const Element<Bytes * N> *>(address);
+  }
+}
+
+/* The first n elements of a unit whose words are 0. */
+template <int Bytes, int N>
+__device__ __forceinline__ void load_part(const void *base, int64_t offset, int n, uint32_t (&words)[word_count<Bytes, N>]) {
+  const auto *address = static_cast<const Element<Bytes> *>(base) + offset;
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    if (i < n) put_bits<Bytes>(words, i, address[i]);
   }
 }
 
@@ -162,9 +164,9 @@ __device__ __forceinline__ void store_unit(void *base, int64_t offset, int n, co
       if (i < n) address[i] = static_cast<Element<Bytes>>(get_bits<Bytes>(words, i));
     }
   } else if constexpr (Bytes * N == 16) {
-    mo_store16(address, make_uint4(words[0], words[1], words[2], words[3]));
+    mo_store16_global(address, make_uint4(words[0], words[1], words[2], words[3]));
   } else if constexpr (Bytes * N == 8) {
-    *reinterpret_cast<uint2 *>(address) = make_uint2(words[0], words[1]);
+    mo_store8_global(address, make_uint2(words[0], words[1]));
   } else {
     *reinterpret_cast<Element<Bytes * N> *>(address) = static_cast<Element<Bytes * N>>(words[0]);
   }
@@ -178,8 +180,8 @@ __global__ void __launch_bounds__(kThreads)
     cast_kernel(const __grid_constant__ mo_cast_kernel_args args, int64_t row_units, int64_t unit_count) {
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t first = thread / 32 * 32 * kUnits + thread % 32;
-  uint32_t read[kUnits][word_count<SourceBytes, N>];
-  int64_t to[kUnits];
+  uint32_t read[kUnits][word_count<SourceBytes, N>] = {};
+  int64_t to[kUnits] = {}, from[kUnits] = {};
   int valid[kUnits];
 #pragma unroll
   for (int k = 0; k < kUnits; ++k) {
@@ -188,13 +190,24 @@ __global__ void __launch_bounds__(kThreads)
     if (index >= unit_count) continue;
     uint64_t row = static_cast<uint64_t>(index);
     const int64_t unit = args.shape.rank > 1 ? mo_split_index(row, row_units) : index;
-    int64_t from;
-    mo_strided_row(args.shape, row, to[k], from);
+    mo_strided_row(args.shape, row, to[k], from[k]);
     to[k] += unit * (N > 1 ? N : args.shape.destination[0]);
-    from += unit * (N > 1 ? N : args.shape.source[0]);
+    from[k] += unit * (N > 1 ? N : args.shape.source[0]);
     const int64_t left = args.shape.extents[0] - unit * N;
     valid[k] = left < N ? static_cast<int>(left) : N;
-    load_unit<SourceBytes, N>(args.source, from, valid[k], read[k]);
+  }
+  /* Whole units first, one load behind the other; what is done with the few that are not must not come between them. */
+#pragma unroll
+  for (int k = 0; k < kUnits; ++k) {
+    if (valid[k] == N) load_unit<SourceBytes, N>(args.source, from[k], read[k]);
+  }
+#pragma unroll
+  for (int k = 0; k < kUnits; ++k) mo_hold(read[k]);
+  if constexpr (N > 1) {
+#pragma unroll
+    for (int k = 0; k < kUnits; ++k) {
+      if (valid[k] > 0 && valid[k] < N) load_part<SourceBytes, N>(args.source, from[k], valid[k], read[k]);
+    }
   }
   uint32_t written[kUnits][word_count<DestinationBytes, N>] = {};
   with_type<SourceBytes>(args.source_dtype, [&](auto source) {

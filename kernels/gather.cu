@@ -1,6 +1,6 @@
 /* kernels/gather.cu - a strided view into contiguous memory, or into another strided view.
  *
- * Bytes: every byte of the view read once and written once. A thread moves one unit: the largest power of two of bytes, up to
+ * Bytes: every byte of the view read once and written once. A unit is the largest power of two of bytes, up to
  * 16, that divides the runs of contiguous bytes, their distances and their addresses. Neighbouring threads write neighbouring
  * units; where the view has runs they also read neighbours.
  *
@@ -13,8 +13,9 @@
 
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int64_t kMostBlocks = INT32_MAX; /* beyond it every thread moves several units */
+constexpr int kThreads = 128;
+constexpr int kUnits = 4; /* that a thread has under way: all their addresses first, then all loads, then all stores */
+constexpr int64_t kMostBlocks = INT32_MAX; /* beyond it every thread moves more units */
 
 /* The shape in units. */
 struct Arguments {
@@ -25,14 +26,37 @@ struct Arguments {
 };
 
 template <typename Unit>
+__device__ __forceinline__ void store_unit(Unit *address, Unit unit) {
+  if constexpr (sizeof(Unit) == 16) mo_store16_global(address, unit);
+  else if constexpr (sizeof(Unit) == 8) mo_store8_global(address, unit);
+  else *address = unit;
+}
+
+template <typename Unit>
 __global__ void __launch_bounds__(kThreads) gather_kernel(const __grid_constant__ Arguments arguments) {
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < arguments.count; i += step) {
-    uint64_t row = static_cast<uint64_t>(i);
-    const int64_t unit = arguments.shape.rank > 1 ? mo_split_index(row, arguments.shape.extents[0]) : i;
-    int64_t destination, source;
-    mo_strided_row(arguments.shape, row, destination, source);
-    static_cast<Unit *>(arguments.destination)[destination + unit] = static_cast<const Unit *>(arguments.source)[source + unit];
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads * kUnits;
+  for (int64_t first = static_cast<int64_t>(blockIdx.x) * kThreads * kUnits + threadIdx.x; first < arguments.count;
+       first += step) {
+    int64_t destination[kUnits], source[kUnits];
+    Unit units[kUnits];
+#pragma unroll
+    for (int k = 0; k < kUnits; ++k) {
+      const int64_t i = first + k * kThreads < arguments.count ? first + k * kThreads : first;
+      uint64_t row = static_cast<uint64_t>(i);
+      const int64_t unit = arguments.shape.rank > 1 ? mo_split_index(row, arguments.shape.extents[0]) : i;
+      mo_strided_row(arguments.shape, row, destination[k], source[k]);
+      destination[k] += unit;
+      source[k] += unit;
+    }
+#pragma unroll
+    for (int k = 0; k < kUnits; ++k) {
+      if (first + k * kThreads < arguments.count) units[k] = static_cast<const Unit *>(arguments.source)[source[k]];
+    }
+#pragma unroll
+    for (int k = 0; k < kUnits; ++k) {
+      if (first + k * kThreads < arguments.count)
+        store_unit(static_cast<Unit *>(arguments.destination) + destination[k], units[k]);
+    }
   }
 }
 
@@ -47,7 +71,7 @@ cudaError_t launch_unit(Arguments &arguments, cudaStream_t stream) {
     shape.source[d] /= bytes;
     arguments.count *= shape.extents[d];
   }
-  const int64_t blocks = (arguments.count + kThreads - 1) / kThreads;
+  const int64_t blocks = (arguments.count + kThreads * kUnits - 1) / (kThreads * kUnits);
   const dim3 grid(static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks));
   return MO_LAUNCH(gather_kernel<Unit>, grid, dim3(kThreads), 0, stream, arguments);
 }
