@@ -26,8 +26,8 @@ __global__ void __launch_bounds__(kThreads) attention_merge_kernel(mo_attention_
   const bool there = row < row_count;
   float weight_a = 0.0f, weight_b = 0.0f, merged = -INFINITY;
   if (there) {
-    const float la = args.log_sum_exp_a[mo_row_offset(args.shape, args.sum_a_rows, row)];
-    const float lb = args.log_sum_exp_b[mo_row_offset(args.shape, args.sum_b_rows, row)];
+    const float la = args.log_sum_exp_a[mo_plain_row_offset(args.shape, args.sum_a_rows, row)];
+    const float lb = args.log_sum_exp_b[mo_plain_row_offset(args.shape, args.sum_b_rows, row)];
     const float largest = la > lb || la != la ? la : lb; /* NaN stays */
     if (largest != -INFINITY) {
       const float ea = expf(la - largest), eb = expf(lb - largest);
@@ -38,13 +38,18 @@ __global__ void __launch_bounds__(kThreads) attention_merge_kernel(mo_attention_
   }
   __syncthreads();
   if (!there) return;
-  if (threadIdx.x == 0 && args.log_sum_exp != nullptr) args.log_sum_exp[mo_row_offset(args.shape, args.sum_rows, row)] = merged;
-  const int64_t output_row = mo_row_offset(args.shape, args.output_rows, row);
-  const int64_t a_row = mo_row_offset(args.shape, args.a_rows, row), b_row = mo_row_offset(args.shape, args.b_rows, row);
+  if (threadIdx.x == 0 && args.log_sum_exp != nullptr)
+    args.log_sum_exp[mo_plain_row_offset(args.shape, args.sum_rows, row)] = merged;
+  const int64_t output_row = mo_plain_row_offset(args.shape, args.output_rows, row);
+  const int64_t a_row = mo_plain_row_offset(args.shape, args.a_rows, row),
+                b_row = mo_plain_row_offset(args.shape, args.b_rows, row);
   for (int64_t column = static_cast<int64_t>(threadIdx.x) * N; column < args.columns; column += blockDim.x * N) {
     float a[N], b[N];
-    mo_load_vector_as<N>(args.a, args.dtype, a_row + column, a);
-    mo_load_vector_as<N>(args.b, args.dtype, b_row + column, b);
+    uint32_t a_words[N], b_words[N];
+    mo_load_words_as<N>(args.a, args.dtype, a_row + column, a_words);
+    mo_load_words_as<N>(args.b, args.dtype, b_row + column, b_words);
+    mo_unpack_words_as<N>(a_words, args.dtype, a);
+    mo_unpack_words_as<N>(b_words, args.dtype, b);
 #pragma unroll
     for (int i = 0; i < N; ++i) a[i] = weighted(weight_a, a[i]) + weighted(weight_b, b[i]);
     mo_store_vector_as<N>(args.output, args.dtype, output_row + column, a);
@@ -68,9 +73,13 @@ cudaError_t launch(const mo_attention_merge_kernel_args &args, cudaStream_t stre
 
 }  // namespace
 
-cudaError_t mo_launch_attention_merge(const mo_attention_merge_kernel_args *args, cudaStream_t stream) {
-  if (mo_row_count(args->shape) == 0) return cudaSuccess;
-  const bool wide = args->columns % kWidth == 0 && is_wide(args->output, args->output_rows) && is_wide(args->a, args->a_rows) &&
-                    is_wide(args->b, args->b_rows);
-  return wide ? launch<kWidth>(*args, stream) : launch<1>(*args, stream);
+cudaError_t mo_launch_attention_merge(const mo_attention_merge_kernel_args *given, cudaStream_t stream) {
+  if (mo_row_count(given->shape) == 0) return cudaSuccess;
+  mo_attention_merge_kernel_args args = *given;
+  mo_row_strides *const rows[] = {&args.output_rows, &args.a_rows,     &args.b_rows,
+                                  &args.sum_rows,    &args.sum_a_rows, &args.sum_b_rows};
+  mo_row_shape_merge(&args.shape, rows, 6);
+  const bool wide = args.columns % kWidth == 0 && is_wide(args.output, args.output_rows) && is_wide(args.a, args.a_rows) &&
+                    is_wide(args.b, args.b_rows);
+  return wide ? launch<kWidth>(args, stream) : launch<1>(args, stream);
 }

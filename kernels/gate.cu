@@ -66,9 +66,12 @@ cudaError_t launch_type(const mo_gate_kernel_args &args, cudaStream_t stream) {
 
 }  // namespace
 
-cudaError_t mo_launch_gate(const mo_gate_kernel_args *args, cudaStream_t stream) {
-  if (args->columns == 0 || mo_row_count(args->shape) == 0) return cudaSuccess;
-  if (args->dtype == MO_DTYPE_FLOAT32) return launch_type<float>(*args, stream);
-  if (args->dtype == MO_DTYPE_FLOAT16) return launch_type<mo_half>(*args, stream);
-  return launch_type<mo_bfloat16>(*args, stream);
+cudaError_t mo_launch_gate(const mo_gate_kernel_args *given, cudaStream_t stream) {
+  if (given->columns == 0 || mo_row_count(given->shape) == 0) return cudaSuccess;
+  mo_gate_kernel_args args = *given;
+  mo_row_strides *const rows[] = {&args.gate_rows, &args.input_rows, &args.output_rows};
+  mo_row_shape_merge(&args.shape, rows, 3);
+  if (args.dtype == MO_DTYPE_FLOAT32) return launch_type<float>(args, stream);
+  if (args.dtype == MO_DTYPE_FLOAT16) return launch_type<mo_half>(args, stream);
+  return launch_type<mo_bfloat16>(args, stream);
 }

@@ -34,16 +34,19 @@ __global__ void __launch_bounds__(kThreads) linear_epilogue_kernel(mo_linear_epi
   for (int64_t column = (static_cast<int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * N; column < args.columns;
        column += step) {
     float values[N] = {}, other[N];
+    uint32_t bias[N] = {}, residual[N] = {}; /* all loads before the activation */
     if (args.product != nullptr) mo_load_vector(args.product + product_row + column, values);
+    if (args.residual != nullptr) mo_load_words_as<N>(args.residual, args.output_dtype, residual_row + column, residual);
     if (args.bias != nullptr) {
-      mo_load_vector_as<N>(args.bias, args.bias_dtype, column, other);
+      mo_load_words_as<N>(args.bias, args.bias_dtype, column, bias);
+      mo_unpack_words_as<N>(bias, args.bias_dtype, other);
 #pragma unroll
       for (int i = 0; i < N; ++i) values[i] += other[i];
     }
 #pragma unroll
     for (int i = 0; i < N; ++i) values[i] = mo_activate(values[i], args.activation);
     if (args.residual != nullptr) {
-      mo_load_vector_as<N>(args.residual, args.output_dtype, residual_row + column, other);
+      mo_unpack_words_as<N>(residual, args.output_dtype, other);
 #pragma unroll
       for (int i = 0; i < N; ++i) values[i] += other[i];
     }
@@ -70,10 +73,13 @@ cudaError_t launch_width(const mo_linear_epilogue_args &args, cudaStream_t strea
 
 }  // namespace
 
-cudaError_t mo_launch_linear_epilogue(const mo_linear_epilogue_args *args, cudaStream_t stream) {
-  if (args->row_count == 0 || args->columns == 0) return cudaSuccess;
-  const bool vectors = args->columns % kWidth == 0 && mo_is_aligned16(args->product) && mo_is_aligned16(args->bias) &&
-                       mo_is_aligned16(args->residual) && mo_is_aligned16(args->output) && rows_aligned(args->product_rows) &&
-                       rows_aligned(args->residual_rows) && rows_aligned(args->output_rows) && args->product_skip % kWidth == 0;
-  return vectors ? launch_width<kWidth>(*args, stream) : launch_width<1>(*args, stream);
+cudaError_t mo_launch_linear_epilogue(const mo_linear_epilogue_args *given, cudaStream_t stream) {
+  if (given->row_count == 0 || given->columns == 0) return cudaSuccess;
+  mo_linear_epilogue_args args = *given;
+  mo_row_strides *const rows[] = {&args.product_rows, &args.residual_rows, &args.output_rows};
+  mo_row_shape_merge(&args.shape, rows, 3);
+  const bool vectors = args.columns % kWidth == 0 && mo_is_aligned16(args.product) && mo_is_aligned16(args.bias) &&
+                       mo_is_aligned16(args.residual) && mo_is_aligned16(args.output) && rows_aligned(args.product_rows) &&
+                       rows_aligned(args.residual_rows) && rows_aligned(args.output_rows) && args.product_skip % kWidth == 0;
+  return vectors ? launch_width<kWidth>(args, stream) : launch_width<1>(args, stream);
 }

@@ -27,6 +27,13 @@ __device__ __forceinline__ void load_angles(const mo_rotary_kernel_args &args, i
     return;
   }
   const int64_t at = position * args.pairs + pair;
+  if constexpr (N % 4 == 0) { /* of which `at` is a multiple */
+    if ((reinterpret_cast<uintptr_t>(args.cosine) | reinterpret_cast<uintptr_t>(args.sine)) % 16 == 0) {
+      mo_load_vector(args.cosine + at, cosine);
+      mo_load_vector(args.sine + at, sine);
+      return;
+    }
+  }
 #pragma unroll
   for (int i = 0; i < N; ++i) {
     cosine[i] = args.cosine[at + i];
