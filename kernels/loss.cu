@@ -12,7 +12,13 @@
 
 namespace {
 
-constexpr int kMaxThreads = 512;           /* of a row: four vectors each are 32 KiB of a row under way */
+constexpr int kMaxThreads = 512; /* of a row: four vectors each are 32 KiB of a row under way */
+/* Blocks of that many on a multiprocessor, 64 registers each; ptxas spills with so few for sm_120. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+constexpr int kRowBlocks = 1;
+#else
+constexpr int kRowBlocks = 2;
+#endif
 constexpr int kThreadsPerBlock = 128;      /* short rows share a block up to this */
 constexpr int kInFlight = 4;               /* vectors a thread has under way */
 constexpr int64_t kSplitVocabulary = 8192; /* the least a part of a row has: enough to outweigh the joining */
@@ -199,7 +205,7 @@ __device__ __forceinline__ void finish_position(const mo_cross_entropy_kernel_ar
  * vocabulary of 30522 or 50257): the ends are taken one by one. Where there are too few rows for the card, a row is divided and
  * its parts' sums go to scratch, to be joined by join_parts. */
 template <typename T>
-__global__ void __launch_bounds__(kMaxThreads, 2) cross_entropy_kernel(mo_cross_entropy_kernel_args args) {
+__global__ void __launch_bounds__(kMaxThreads, kRowBlocks) cross_entropy_kernel(mo_cross_entropy_kernel_args args) {
   const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
   const int64_t positions = args.batch * args.length;
   const int64_t split = blockIdx.x % args.splits;

@@ -90,7 +90,7 @@ __device__ __forceinline__ void hide_masked(const mo_softmax_kernel_args &args, 
  * converted. */
 template <typename T, int N, int Vectors, typename Index>
 __device__ __forceinline__ void load_scores(const mo_softmax_kernel_args &args, const row_place &place, Index column,
-                                            Index step, float (&scores)[Vectors][N]) {
+                                            Index step, float (*scores)[N]) {
   constexpr int kWords = mo_word_count<T, N>;
   const T *input = static_cast<const T *>(args.input) + place.input;
   const Index end = static_cast<Index>(place.end);
@@ -107,9 +107,14 @@ __device__ __forceinline__ void load_scores(const mo_softmax_kernel_args &args, 
 #pragma unroll
   for (int v = 0; v < Vectors; ++v) {
     const Index at = column + v * step;
+    if (at >= end) {
+#pragma unroll
+      for (int i = 0; i < N; ++i) scores[v][i] = -INFINITY;
+      continue;
+    }
 #pragma unroll
     for (int i = 0; i < N; ++i) scores[v][i] *= args.scale;
-    if (args.bias != nullptr && at < end) {
+    if (args.bias != nullptr) {
       float bias[N];
       if (args.bias_stride == 1) {
         mo_load_vector_as<N>(args.bias, args.bias_dtype, place.bias + at, bias);
@@ -122,7 +127,7 @@ __device__ __forceinline__ void load_scores(const mo_softmax_kernel_args &args, 
 #pragma unroll
       for (int i = 0; i < N; ++i) scores[v][i] = bias[i] == -INFINITY ? -INFINITY : scores[v][i] + bias[i];
     }
-    if (args.mask != nullptr && at < end) hide_masked<N>(args, place, at, scores[v]);
+    if (args.mask != nullptr) hide_masked<N>(args, place, at, scores[v]);
 #pragma unroll
     for (int i = 0; i < N; ++i) {
       if (at + i >= end) scores[v][i] = -INFINITY;
@@ -176,7 +181,9 @@ __global__ void __launch_bounds__(kMaxThreads, 1) softmax_kernel(mo_softmax_kern
     const int step = threads * N, first = lane * N;
     float values[Tier][N];
     float maximum = -INFINITY, sum = 0.0f;
-    load_scores<T, N, Tier>(args, place, first, step, values);
+    constexpr int kBatch = Tier < kInFlight ? Tier : kInFlight;
+#pragma unroll
+    for (int v = 0; v < Tier; v += kBatch) load_scores<T, N, kBatch>(args, place, first + v * step, step, values + v);
 #pragma unroll
     for (int v = 0; v < Tier; ++v) maximum = fmaxf(maximum, largest_of(values[v]));
     const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
