@@ -13,8 +13,8 @@
 namespace {
 
 constexpr int kMaxThreads = 512; /* of a row: four vectors each are 32 KiB of a row under way */
-/* Blocks of that many on a multiprocessor, 64 registers each; ptxas spills with so few for sm_120. */
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+/* Blocks of that many on a multiprocessor, 64 registers each; ptxas spills with so few for sm_100 and sm_120. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
 constexpr int kRowBlocks = 1;
 #else
 constexpr int kRowBlocks = 2;
