@@ -6,10 +6,10 @@
  * Shapes: N rows of C columns. Bytes: N C (e_in + e_out), plus mask and bias as far as they are not broadcast; entries that
  * causality hides are not read.
  *
- * Shape of parallelism: one row belongs to 32..512 threads, short rows share a block. Three tiers by the length of the row:
- * the scores stay in registers (32 a thread, 16384 columns; 4096 where rows are not aligned to 16 bytes); then in shared memory
- * as float32, each thread using its own columns only, so that no barrier is added (up to 58000 columns where a block may have
- * 227 KiB); beyond that the row is read twice, maximum and sum together in the first pass.
+ * Shape of parallelism: one row belongs to 32..512 threads, short rows share a block, rows of at most 32 vectors a warp. Three
+ * tiers by the length of the row: the scores stay in registers (32 a thread, 16384 columns; 4096 where rows are not aligned to
+ * 16 bytes); then in shared memory as float32, each thread using its own columns only, so that no barrier is added (up to 58000
+ * columns where a block may have 227 KiB); beyond that the row is read twice, maximum and sum together in the first pass.
  *
  * Traps: a maximum of -infinity must not be subtracted from -infinity; then 0 is, and the sum tells the two cases apart: 0 is a
  * row without a visible entry, which becomes uniform, NaN is a row with NaN or +infinity, which becomes NaN as far as causality
@@ -19,6 +19,7 @@
 #include "kernels/softmax.h"
 
 #include "kernels/arch/launch.cuh"
+#include "kernels/divide.cuh"
 #include "kernels/reduce.cuh"
 #include "kernels/vector.cuh"
 
@@ -28,6 +29,7 @@ constexpr int kMaxThreads = 512; /* of a row: 128 registers a thread, so that no
 constexpr int kThreadsPerBlock =
     128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
 constexpr int kMaxVectors = 8; /* vectors of a row per thread, and at most 32 scores */
+constexpr int kShortRows = 4;  /* rows of at most 32 vectors that a thread has a vector of */
 constexpr int kInFlight = 4;   /* vectors that a thread has under way where the row is not in registers */
 constexpr int kShared = -1, kReread = 0; /* tiers that are not a number of vectors */
 constexpr size_t kSlotBytes = (kMaxThreads / 32) * sizeof(float);
@@ -37,16 +39,22 @@ struct row_place {
   int64_t input, output, mask, bias, end;
 };
 
-__device__ __forceinline__ row_place place_of(const mo_softmax_kernel_args &args, int64_t row) {
-  row_place place;
-  place.input = mo_row_offset(args.shape, args.input_rows, row);
-  place.output = mo_row_offset(args.shape, args.output_rows, row);
-  place.mask = mo_row_offset(args.shape, args.mask_rows, row);
-  place.bias = mo_row_offset(args.shape, args.bias_rows, row);
-  place.end = args.columns;
+/* A thread has few elements: divisions of 64-bit numbers would cost more than they do. */
+struct row_divisors {
+  mo_divisor inner, middle;
+};
+
+__device__ __forceinline__ row_place place_of(const mo_softmax_kernel_args &args, const row_divisors &by, uint32_t row) {
+  uint32_t i1, i2;
+  const int64_t i0 = mo_divide(mo_divide(row, by.inner, &i2), by.middle, &i1);
+  const auto offset = [=](const mo_row_strides &rows) {
+    return i0 * rows.strides[0] + i1 * rows.strides[1] + i2 * rows.strides[2];
+  };
+  row_place place = {offset(args.input_rows), offset(args.output_rows), 0, 0, args.columns};
+  if (args.mask != nullptr) place.mask = offset(args.mask_rows);
+  if (args.bias != nullptr) place.bias = offset(args.bias_rows);
   if (args.causal) {
-    const int64_t rows = args.shape.extents[2];
-    const int64_t reach = row % rows + 1 + args.columns - rows;
+    const int64_t reach = i2 + 1 + args.columns - args.shape.extents[2];
     place.end = reach < 0 ? 0 : reach < args.columns ? reach : args.columns;
   }
   return place;
@@ -86,53 +94,54 @@ __device__ __forceinline__ void hide_masked(const mo_softmax_kernel_args &args, 
   }
 }
 
+/* What was loaded at `column` becomes scores. */
+template <typename T, int N>
+__device__ __forceinline__ void finish_scores(const mo_softmax_kernel_args &args, const row_place &place, int64_t column,
+                                              uint32_t (&words)[mo_word_count<T, N>], float (&scores)[N]) {
+  mo_unpack_words<T, N>(words, scores);
+  if (column >= place.end) {
+#pragma unroll
+    for (int i = 0; i < N; ++i) scores[i] = -INFINITY;
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < N; ++i) scores[i] *= args.scale;
+  if (args.bias != nullptr) {
+    float bias[N];
+    if (args.bias_stride == 1) {
+      mo_load_vector_as<N>(args.bias, args.bias_dtype, place.bias + column, bias);
+    } else {
+#pragma unroll
+      for (int i = 0; i < N; ++i) {
+        bias[i] = mo_load_one(args.bias, args.bias_dtype, place.bias + (column + i) * args.bias_stride);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < N; ++i) scores[i] = bias[i] == -INFINITY ? -INFINITY : scores[i] + bias[i];
+  }
+  if (args.mask != nullptr) hide_masked<N>(args, place, column, scores);
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    if (column + i >= place.end) scores[i] = -INFINITY;
+  }
+}
+
 /* Vectors of N scores, at `column` and every `step` behind it. All loads of the input are under way before the first is
  * converted. */
 template <typename T, int N, int Vectors, typename Index>
 __device__ __forceinline__ void load_scores(const mo_softmax_kernel_args &args, const row_place &place, Index column,
                                             Index step, float (*scores)[N]) {
-  constexpr int kWords = mo_word_count<T, N>;
   const T *input = static_cast<const T *>(args.input) + place.input;
   const Index end = static_cast<Index>(place.end);
-  uint32_t words[Vectors][kWords] = {};
+  uint32_t words[Vectors][mo_word_count<T, N>] = {};
 #pragma unroll
   for (int v = 0; v < Vectors; ++v) {
     if (column + v * step < end) mo_load_words<T, N>(input + column + v * step, words[v]);
   }
 #pragma unroll
-  for (int v = 0; v < Vectors; ++v) {
-    mo_hold(words[v]);
-    mo_unpack_words<T, N>(words[v], scores[v]);
-  }
+  for (int v = 0; v < Vectors; ++v) mo_hold(words[v]);
 #pragma unroll
-  for (int v = 0; v < Vectors; ++v) {
-    const Index at = column + v * step;
-    if (at >= end) {
-#pragma unroll
-      for (int i = 0; i < N; ++i) scores[v][i] = -INFINITY;
-      continue;
-    }
-#pragma unroll
-    for (int i = 0; i < N; ++i) scores[v][i] *= args.scale;
-    if (args.bias != nullptr) {
-      float bias[N];
-      if (args.bias_stride == 1) {
-        mo_load_vector_as<N>(args.bias, args.bias_dtype, place.bias + at, bias);
-      } else {
-#pragma unroll
-        for (int i = 0; i < N; ++i) {
-          bias[i] = mo_load_one(args.bias, args.bias_dtype, place.bias + (at + i) * args.bias_stride);
-        }
-      }
-#pragma unroll
-      for (int i = 0; i < N; ++i) scores[v][i] = bias[i] == -INFINITY ? -INFINITY : scores[v][i] + bias[i];
-    }
-    if (args.mask != nullptr) hide_masked<N>(args, place, at, scores[v]);
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      if (at + i >= end) scores[v][i] = -INFINITY;
-    }
-  }
+  for (int v = 0; v < Vectors; ++v) finish_scores<T, N>(args, place, column + v * step, words[v], scores[v]);
 }
 
 template <int N>
@@ -168,14 +177,22 @@ __device__ __forceinline__ void store_weights(const mo_softmax_kernel_args &args
   mo_store_vector_as<N>(args.output, args.output_dtype, place.output + column, weights);
 }
 
+/* Over `lanes` neighbouring lanes, a power of two; each of them gets the result. All lanes of the warp must call. */
+template <typename F>
+__device__ __forceinline__ float reduce_lanes(float value, int lanes, F join) {
+  for (int offset = lanes / 2; offset > 0; offset /= 2) value = join(value, __shfl_xor_sync(mo_full_warp, value, offset));
+  return value;
+}
+
 /* Tier > 0: vectors of scores in the registers of a thread. */
 template <typename T, int N, int Tier>
-__global__ void __launch_bounds__(kMaxThreads, 1) softmax_kernel(mo_softmax_kernel_args args) {
+__global__ void __launch_bounds__(kMaxThreads, 1)
+    softmax_kernel(const __grid_constant__ mo_softmax_kernel_args args, const __grid_constant__ row_divisors by) {
   const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
   const int64_t wanted = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
   const bool active = wanted < args.shape.extents[0] * args.shape.extents[1] * args.shape.extents[2];
   float *slots = mo_shared_memory<float>() + threadIdx.y * (kSlotBytes / sizeof(float));
-  row_place place = place_of(args, active ? wanted : 0);
+  row_place place = place_of(args, by, active ? static_cast<uint32_t>(wanted) : 0);
   if (!active) place.end = 0; /* surplus threads take part in the barriers, and neither load nor store */
   if constexpr (Tier > 0) {
     const int step = threads * N, first = lane * N;
@@ -248,6 +265,36 @@ __global__ void __launch_bounds__(kMaxThreads, 1) softmax_kernel(mo_softmax_kern
   }
 }
 
+/* Rows of at most 32 vectors: `lanes` threads of a warp have a row and each has a vector of kShortRows of them, so that no lane
+ * idles and as much is under way as with long rows. There is no barrier. */
+template <typename T, int N>
+__global__ void __launch_bounds__(kThreadsPerBlock)
+    short_softmax_kernel(const __grid_constant__ mo_softmax_kernel_args args, const __grid_constant__ row_divisors by,
+                         uint32_t rows, int lanes) {
+  const int lane = static_cast<int>(threadIdx.x) % 32, column = lane % lanes * N, apart = 32 / lanes;
+  const int64_t warp = static_cast<int64_t>(blockIdx.x) * (kThreadsPerBlock / 32) + static_cast<int>(threadIdx.x) / 32;
+  const int64_t first_row = warp * apart * kShortRows + lane / lanes;
+  row_place places[kShortRows];
+  uint32_t words[kShortRows][mo_word_count<T, N>] = {};
+#pragma unroll
+  for (int r = 0; r < kShortRows; ++r) {
+    const int64_t row = first_row + r * apart;
+    places[r] = place_of(args, by, row < rows ? static_cast<uint32_t>(row) : 0);
+    if (row >= rows) places[r].end = 0;
+    if (column < places[r].end) mo_load_words<T, N>(static_cast<const T *>(args.input) + places[r].input + column, words[r]);
+  }
+#pragma unroll
+  for (int r = 0; r < kShortRows; ++r) mo_hold(words[r]);
+#pragma unroll
+  for (int r = 0; r < kShortRows; ++r) {
+    float values[N];
+    finish_scores<T, N>(args, places[r], column, words[r], values);
+    const float base = base_of(reduce_lanes(largest_of(values), lanes, [](float a, float b) { return fmaxf(a, b); }));
+    const float sum = reduce_lanes(exponentials(base, values), lanes, [](float a, float b) { return a + b; });
+    if (first_row + r * apart < rows && column < args.columns) store_weights<N>(args, places[r], column, sum, values);
+  }
+}
+
 bool rows_aligned(const mo_row_strides &rows, mo_dtype_t dtype) {
   const int64_t elements = dtype == MO_DTYPE_FLOAT32 ? 4 : 8;
   return rows.strides[0] % elements == 0 && rows.strides[1] % elements == 0 && rows.strides[2] % elements == 0;
@@ -266,23 +313,38 @@ cudaError_t launch_width(const mo_softmax_kernel_args &args, size_t shared_bytes
   constexpr int64_t kVectors = N * kMaxVectors > 32 ? 32 / N : kMaxVectors;
   const int64_t vectors = (args.columns + N - 1) / N;
   const bool in_registers = vectors <= kMaxThreads * kVectors;
+  const int64_t rows = mo_row_count(args.shape);
+  const row_divisors by = {mo_make_divisor(static_cast<uint32_t>(args.shape.extents[2])),
+                           mo_make_divisor(static_cast<uint32_t>(args.shape.extents[1]))};
+  if constexpr (N > 1) {
+    if (vectors <= 32) {
+      int lanes = 1;
+      while (lanes < vectors) lanes *= 2;
+      const int64_t in_block = kThreadsPerBlock / lanes * kShortRows;
+      const dim3 grid(static_cast<unsigned>((rows + in_block - 1) / in_block));
+      return MO_LAUNCH((short_softmax_kernel<T, N>), grid, dim3(kThreadsPerBlock), 0, stream, args, by,
+                       static_cast<uint32_t>(rows), lanes);
+    }
+  }
   int threads = 32;
   while (threads < kMaxThreads && vectors > 2 * threads) threads *= 2; /* about two vectors a thread: loads in flight */
   const int rows_per_block = threads < kThreadsPerBlock ? kThreadsPerBlock / threads : 1;
   const dim3 block(static_cast<unsigned>(threads), static_cast<unsigned>(rows_per_block));
-  const dim3 grid(static_cast<unsigned>((mo_row_count(args.shape) + rows_per_block - 1) / rows_per_block));
+  const dim3 grid(static_cast<unsigned>((rows + rows_per_block - 1) / rows_per_block));
   const size_t slots = static_cast<size_t>(rows_per_block) * kSlotBytes;
   if (in_registers) {
-    if (vectors <= threads) return MO_LAUNCH((softmax_kernel<T, N, 1>), grid, block, slots, stream, args);
-    if (vectors <= 2 * threads) return MO_LAUNCH((softmax_kernel<T, N, 2>), grid, block, slots, stream, args);
-    if (vectors <= 4 * threads) return MO_LAUNCH((softmax_kernel<T, N, 4>), grid, block, slots, stream, args);
-    return MO_LAUNCH((softmax_kernel<T, N, static_cast<int>(kVectors)>), grid, block, slots, stream, args);
+    if constexpr (N == 1) { /* rows of 32 vectors are short ones */
+      if (vectors <= threads) return MO_LAUNCH((softmax_kernel<T, N, 1>), grid, block, slots, stream, args, by);
+    }
+    if (vectors <= 2 * threads) return MO_LAUNCH((softmax_kernel<T, N, 2>), grid, block, slots, stream, args, by);
+    if (vectors <= 4 * threads) return MO_LAUNCH((softmax_kernel<T, N, 4>), grid, block, slots, stream, args, by);
+    return MO_LAUNCH((softmax_kernel<T, N, static_cast<int>(kVectors)>), grid, block, slots, stream, args, by);
   }
   if (static_cast<size_t>(args.columns) <= (shared_bytes_limit - kSlotBytes) / sizeof(float)) {
     const size_t bytes = kSlotBytes + static_cast<size_t>(args.columns) * sizeof(float);
-    return MO_LAUNCH((softmax_kernel<T, N, kShared>), grid, block, bytes, stream, args);
+    return MO_LAUNCH((softmax_kernel<T, N, kShared>), grid, block, bytes, stream, args, by);
   }
-  return MO_LAUNCH((softmax_kernel<T, N, kReread>), grid, block, slots, stream, args);
+  return MO_LAUNCH((softmax_kernel<T, N, kReread>), grid, block, slots, stream, args, by);
 }
 
 template <typename T>

@@ -200,20 +200,34 @@ TEST(Softmax, MoreRowsThanColumnsLeavesUniformRows) {
   check(c);
 }
 
+TEST(Softmax, ManyShortRows) {
+  for (mo_dtype_t dtype : kDtypes) {
+    for (int64_t columns : {8, 24, 64, 128, 256}) {
+      Case c;
+      c.shape = {2, 3, 11, columns}, c.input_dtype = dtype, c.output_dtype = dtype;
+      check(c);
+      c.causal = true, c.mask_shape = {2, 1, 1, columns}, c.in_place = true;
+      check(c);
+    }
+  }
+}
+
 TEST(Softmax, InfinitiesAndNaN) {
   Context context(1);
-  Case c;
-  c.shape = {4, 20};
-  Problem p(c);
-  for (int64_t j = 0; j < 20; ++j) p.input.set({1, j}, -kInfinity);
-  p.input.set({2, 3}, -kInfinity);
-  p.input.set({3, 3}, std::nan(""));
-  ASSERT_EQ(p.run(context), MO_STATUS_OK);
-  for (int64_t j = 0; j < 20; ++j) {
-    EXPECT_NEAR(p.output.at({1, j}), 0.05, 1e-8);
-    EXPECT_TRUE(std::isnan(p.output.at({3, j})));
+  for (const int64_t columns : {20, 24}) {
+    Case c;
+    c.shape = {4, columns};
+    Problem p(c);
+    for (int64_t j = 0; j < columns; ++j) p.input.set({1, j}, -kInfinity);
+    p.input.set({2, 3}, -kInfinity);
+    p.input.set({3, 3}, std::nan(""));
+    ASSERT_EQ(p.run(context), MO_STATUS_OK);
+    for (int64_t j = 0; j < columns; ++j) {
+      EXPECT_NEAR(p.output.at({1, j}), 1.0 / static_cast<double>(columns), 1e-8);
+      EXPECT_TRUE(std::isnan(p.output.at({3, j})));
+    }
+    EXPECT_EQ(p.output.at({2, 3}), 0.0);
   }
-  EXPECT_EQ(p.output.at({2, 3}), 0.0);
 }
 
 TEST(Softmax, EmptyExtents) {
