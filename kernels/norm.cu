@@ -125,12 +125,6 @@ __device__ __forceinline__ void finish_vector(const mo_norm_kernel_args &args, f
   }
 }
 
-/* Over `lanes` neighbouring lanes, a power of two; each of them gets the sum. All lanes of the warp must call. */
-__device__ __forceinline__ float sum_lanes(float value, int lanes) {
-  for (int offset = lanes / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(mo_full_warp, value, offset);
-  return value;
-}
-
 /* Weights and biases come from the caches; two vectors of each at a time, or one where registers are dear. */
 template <int N, int Vectors, typename Index>
 __device__ __forceinline__ void store_normed(const mo_norm_kernel_args &args, const row_place &place, Index column, Index step,
@@ -272,13 +266,13 @@ __global__ void __launch_bounds__(kThreadsPerBlock) short_norm_kernel(mo_norm_ke
     if (args.subtract_mean) {
 #pragma unroll
       for (int i = 0; i < N; ++i) mean += values[i];
-      mean = sum_lanes(mean, lanes) * inverse_columns;
+      mean = mo_reduce_lanes<mo_sum>(mean, lanes) * inverse_columns;
     }
     if (here) {
 #pragma unroll
       for (int i = 0; i < N; ++i) squares += (values[i] - mean) * (values[i] - mean);
     }
-    const float scale = 1.0f / sqrtf(sum_lanes(squares, lanes) * inverse_columns + args.epsilon);
+    const float scale = 1.0f / sqrtf(mo_reduce_lanes<mo_sum>(squares, lanes) * inverse_columns + args.epsilon);
     if (here) {
       finish_vector<N>(args, mean, scale, weight, bias, values);
       mo_store_vector_as<N>(args.output, args.output_dtype, mo_plain_row_offset(args.shape, args.output_rows, row) + column,

@@ -28,6 +28,15 @@ __device__ __forceinline__ float mo_reduce_warp(float value) {
   return value;
 }
 
+/* The same over `lanes` of them, a power of two known only at run time. */
+template <typename Operation>
+__device__ __forceinline__ float mo_reduce_lanes(float value, int lanes) {
+  for (int offset = lanes / 2; offset > 0; offset /= 2) {
+    value = Operation::combine(value, __shfl_xor_sync(mo_full_warp, value, offset));
+  }
+  return value;
+}
+
 /* Over the `threads` (a multiple of 32) threads of one row; `lane_of_row` is this thread's place among them. `slots` is shared
  * memory of this row alone, one float per warp. Every thread of the block must call; every thread gets its row's result. */
 template <typename Operation>

@@ -177,13 +177,6 @@ __device__ __forceinline__ void store_weights(const mo_softmax_kernel_args &args
   mo_store_vector_as<N>(args.output, args.output_dtype, place.output + column, weights);
 }
 
-/* Over `lanes` neighbouring lanes, a power of two; each of them gets the result. All lanes of the warp must call. */
-template <typename F>
-__device__ __forceinline__ float reduce_lanes(float value, int lanes, F join) {
-  for (int offset = lanes / 2; offset > 0; offset /= 2) value = join(value, __shfl_xor_sync(mo_full_warp, value, offset));
-  return value;
-}
-
 /* Tier > 0: vectors of scores in the registers of a thread. */
 template <typename T, int N, int Tier>
 __global__ void __launch_bounds__(kMaxThreads, 1)
@@ -289,8 +282,8 @@ __global__ void __launch_bounds__(kThreadsPerBlock)
   for (int r = 0; r < kShortRows; ++r) {
     float values[N];
     finish_scores<T, N>(args, places[r], column, words[r], values);
-    const float base = base_of(reduce_lanes(largest_of(values), lanes, [](float a, float b) { return fmaxf(a, b); }));
-    const float sum = reduce_lanes(exponentials(base, values), lanes, [](float a, float b) { return a + b; });
+    const float base = base_of(mo_reduce_lanes<mo_max>(largest_of(values), lanes));
+    const float sum = mo_reduce_lanes<mo_sum>(exponentials(base, values), lanes);
     if (first_row + r * apart < rows && column < args.columns) store_weights<N>(args, places[r], column, sum, values);
   }
 }

@@ -63,7 +63,7 @@ __device__ __forceinline__ void mo_store_vector(T *address, const float (&values
  * store in between makes the next load wait. */
 
 template <typename T, int N>
-constexpr int mo_word_count = N == 1 ? 1 : N *static_cast<int>(sizeof(T)) / 4;
+constexpr int mo_word_count = N == 1 ? 1 : static_cast<int>(sizeof(T)) * N / 4;
 
 /* N elements: one, or a multiple of 8 bytes at an address that is a multiple of 8, or of 16 where N is. */
 template <typename T, int N>

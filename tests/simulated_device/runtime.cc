@@ -155,6 +155,18 @@ cudaError_t enter(const char *name) {
   } while (0)
 #define SIMULATED_ENTER() SIMULATED_ENTER_AS(__func__)
 
+/* What the destruction of graphs reports besides a wrong argument is the failure of earlier work; the object is gone all the
+ * same. */
+template <typename Object>
+cudaError_t destroy_graph_object(const char *name, Object *object) {
+  Lock lock(device().mutex);
+  const cudaError_t entered = enter(name);
+  if (object == nullptr) return fail(cudaErrorInvalidValue);
+  --device().graph_objects;
+  delete object;
+  return entered == cudaSuccess ? cudaSuccess : fail(entered);
+}
+
 CUstream_st *resolve(cudaStream_t stream) { return stream == nullptr ? &device().null_stream : stream; }
 bool known(CUstream_st *stream) { return stream == &device().null_stream || device().streams.count(stream) != 0; }
 
@@ -747,21 +759,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
   return cudaSuccess;
 }
 
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
-  SIMULATED_ENTER();
-  if (executable == nullptr) return fail(cudaErrorInvalidValue);
-  --device().graph_objects;
-  delete executable;
-  return cudaSuccess;
-}
-
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  SIMULATED_ENTER();
-  if (graph == nullptr) return fail(cudaErrorInvalidValue);
-  --device().graph_objects;
-  delete graph;
-  return cudaSuccess;
-}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) { return destroy_graph_object(__func__, executable); }
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return destroy_graph_object(__func__, graph); }
 
 /* ---- Errors ---- */
 
