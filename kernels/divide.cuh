@@ -8,7 +8,7 @@
 
 #include <cuda_runtime.h>
 
-/* Division by what is known at launch: a multiplication. Any 32-bit numerator. */
+/* A multiplication instead. Any 32-bit numerator. */
 struct mo_divisor {
   uint32_t divisor, factor, shift;
 };

@@ -15,31 +15,19 @@
 #include "kernels/kv_head.cuh"
 
 /* Sixteen bytes as the floats they stand for, and back: four of float32, or eight of the 16-bit types. */
-__device__ __forceinline__ void mo_kv_unpack(uint4 raw, mo_dtype_t, float (&values)[4]) {
-  values[0] = __uint_as_float(raw.x), values[1] = __uint_as_float(raw.y);
-  values[2] = __uint_as_float(raw.z), values[3] = __uint_as_float(raw.w);
-}
-__device__ __forceinline__ void mo_kv_unpack(uint4 raw, mo_dtype_t dtype, float (&values)[8]) {
+template <int N>
+__device__ __forceinline__ void mo_kv_unpack(uint4 raw, mo_dtype_t dtype, float (&values)[N]) {
   const uint32_t words[4] = {raw.x, raw.y, raw.z, raw.w};
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const auto low = static_cast<uint16_t>(words[i] & 0xFFFFu), high = static_cast<uint16_t>(words[i] >> 16);
-    const bool is_half = dtype == MO_DTYPE_FLOAT16;
-    values[2 * i] = is_half ? mo_to_float(mo_half{low}) : mo_to_float(mo_bfloat16{low});
-    values[2 * i + 1] = is_half ? mo_to_float(mo_half{high}) : mo_to_float(mo_bfloat16{high});
-  }
+  if constexpr (N == 4) mo_unpack_words<float, N>(words, values);
+  else if (dtype == MO_DTYPE_FLOAT16) mo_unpack_words<mo_half, N>(words, values);
+  else mo_unpack_words<mo_bfloat16, N>(words, values);
 }
-__device__ __forceinline__ uint4 mo_kv_pack(const float (&values)[4], mo_dtype_t) {
-  return make_uint4(__float_as_uint(values[0]), __float_as_uint(values[1]), __float_as_uint(values[2]),
-                    __float_as_uint(values[3]));
-}
-__device__ __forceinline__ uint4 mo_kv_pack(const float (&values)[8], mo_dtype_t dtype) {
+template <int N>
+__device__ __forceinline__ uint4 mo_kv_pack(const float (&values)[N], mo_dtype_t dtype) {
   uint32_t words[4];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    words[i] = dtype == MO_DTYPE_FLOAT16 ? mo_pack2<mo_half>(values[2 * i], values[2 * i + 1])
-                                         : mo_pack2<mo_bfloat16>(values[2 * i], values[2 * i + 1]);
-  }
+  if constexpr (N == 4) mo_pack_words<float, N>(values, words);
+  else if (dtype == MO_DTYPE_FLOAT16) mo_pack_words<mo_half, N>(values, words);
+  else mo_pack_words<mo_bfloat16, N>(values, words);
   return make_uint4(words[0], words[1], words[2], words[3]);
 }
 

@@ -63,8 +63,7 @@ __device__ __forceinline__ row_place place_of(const mo_softmax_kernel_args &args
 /* Whether N columns' entries of the mask are N bytes at an address that is a multiple of N. */
 template <int N>
 __device__ __forceinline__ bool has_mask_words(const mo_softmax_kernel_args &args, const row_place &place) {
-  if (N % 4 != 0 || args.mask_stride != 1 || args.mask_dtype == MO_DTYPE_INT64 || args.mask_dtype == MO_DTYPE_INT32)
-    return false;
+  if (args.mask_stride != 1 || args.mask_dtype == MO_DTYPE_INT64 || args.mask_dtype == MO_DTYPE_INT32) return false;
   return reinterpret_cast<uintptr_t>(static_cast<const uint8_t *>(args.mask) + place.mask) % N == 0;
 }
 

@@ -32,8 +32,8 @@ MO_KV_FUNCTION float mo_kv_float(uint32_t bits) {
 /* The part of the scale's group; 0 stays 0. */
 MO_KV_FUNCTION float mo_kv_quotient(float value, float scale) { return scale == 0.0f ? 0.0f : value / scale; }
 
-/* One division for all quotients by a scale: its reciprocal, or 0 if it is so small or so large that this would not be exact.
- */
+/* One division for all quotients by a scale: its reciprocal, or 0 where that would not be exact, the scale being too small or
+ * too large. */
 MO_KV_FUNCTION float mo_kv_reciprocal(float scale) { return scale >= 0x1p-80f && scale <= 0x1p100f ? 1.0f / scale : 0.0f; }
 
 /* A number that is stored as mo_kv_quotient(value, scale) is: the same number, unless it is below 2^-11 and becomes 0 of its

@@ -14,6 +14,7 @@
 
 namespace decode_attention_case {
 
+using kv_store::OneLayer;
 using kv_store::Shape;
 using kv_store::Store;
 using kv_store::Stored;
@@ -148,16 +149,11 @@ struct Problem {
   /* The same tokens through mo_kv_update. */
   mo_status_t Update(mo_context_t *context, Store *target) {
     if (!c.appends) return MO_STATUS_OK;
-    mo_kv_update_layer layer = {};
-    layer.cache = target->view();
-    layer.key = &key, layer.value = &value;
-    mo_kv_update_params p = MO_KV_UPDATE_PARAMS_INIT;
-    p.layers = &layer;
-    p.layer_count = 1;
-    p.offsets = &lengths;
-    if (c.pairs > 0) p.rotary = &rotary;
-    if (c.pairs > 0 && c.own_positions) p.position_ids = &ids;
-    return test_kv_update(context, &p);
+    OneLayer call(target->view(), key, value);
+    call.params.offsets = &lengths;
+    if (c.pairs > 0) call.params.rotary = &rotary;
+    if (c.pairs > 0 && c.own_positions) call.params.position_ids = &ids;
+    return test_kv_update(context, &call.params);
   }
 
   int64_t total(int64_t b) const { return c.lengths[static_cast<size_t>(b)] + (c.appends ? c.tokens : 0); }
@@ -316,14 +312,9 @@ struct Problem {
     Buffer old_value(c.dtype, {c.cache.batch, c.cache.heads, longest, c.cache.value_size});
     old_key.fill(random), old_value.fill(random);
     Buffer counts = PerRow(c.lengths);
-    mo_kv_update_layer layer = {};
-    layer.cache = store->view();
-    layer.key = &old_key, layer.value = &old_value;
-    mo_kv_update_params p = MO_KV_UPDATE_PARAMS_INIT;
-    p.layers = &layer;
-    p.layer_count = 1;
-    p.counts = &counts;
-    ASSERT_EQ(mo_kv_update(cpu, &p), MO_STATUS_OK) << mo_last_error();
+    OneLayer call(store->view(), old_key, old_value);
+    call.params.counts = &counts;
+    ASSERT_EQ(mo_kv_update(cpu, &call.params), MO_STATUS_OK) << mo_last_error();
   }
 };
 

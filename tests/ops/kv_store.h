@@ -6,6 +6,7 @@
 #define MO_TESTS_OPS_KV_STORE_H
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 
 #include "op_test.h"
@@ -97,6 +98,18 @@ inline double Stored(mo_dtype_t dtype, const uint8_t *at, int64_t i) {
             MO_STATUS_OK);
   return value;
 }
+
+/* The parameters of one layer's update. They point into each other, so they stay where they are. */
+struct OneLayer {
+  mo_kv_update_layer layer = {};
+  mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+
+  OneLayer(const mo_kv_view &cache, Buffer &key, Buffer &value) {
+    layer.cache = cache, layer.key = &key, layer.value = &value;
+    params.layers = std::addressof(layer), params.layer_count = 1;
+  }
+  OneLayer(const OneLayer &) = delete;
+};
 
 }  // namespace kv_store
 

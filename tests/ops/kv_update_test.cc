@@ -21,21 +21,10 @@ namespace {
 
 using op_test::Buffer;
 
+using kv_store::OneLayer;
 using kv_store::Shape;
 using kv_store::Store;
 using kv_store::Stored;
-
-/* The parameters of one layer's update. They point into each other, so they stay where they are. */
-struct OneLayer {
-  mo_kv_update_layer layer = {};
-  mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
-
-  OneLayer(const mo_kv_view &cache, Buffer &key, Buffer &value) {
-    layer.cache = cache, layer.key = &key, layer.value = &value;
-    params.layers = std::addressof(layer), params.layer_count = 1;
-  }
-  OneLayer(const OneLayer &) = delete;
-};
 
 class KvUpdate : public op_test::OpTest {
  protected:
