@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/file.h"
+#include "host/core/json.h"
+
 #define PATH_BYTES 4096
+#define DESCRIPTION_BYTES_LIMIT ((size_t)64 << 20)
 
 mo_status_t mo_replay_tell(char *message, mo_status_t status, const char *what, const char *detail) {
   if (message[0] == '\0') snprintf(message, MO_REPLAY_MESSAGE_BYTES, "%s%s%s", what, detail[0] != '\0' ? ": " : "", detail);
@@ -50,15 +54,14 @@ static mo_status_t check_description(const json_t *description, char *message) {
 
 mo_status_t mo_replay_load_description(const char *directory, json_t **description, char *message) {
   char path[PATH_BYTES];
-  json_error_t error;
-  const mo_status_t status = join(path, directory, "case.json", message);
+  char *text = NULL;
+  size_t bytes;
+  mo_status_t status = join(path, directory, "case.json", message);
   if (status != MO_STATUS_OK) return status;
-  *description = json_load_file(path, 0, &error);
-  if (*description == NULL) {
-    const bool unreadable = json_error_code(&error) == json_error_cannot_open_file;
-    return mo_replay_tell(message, unreadable ? MO_STATUS_IO_ERROR : MO_STATUS_BAD_FILE, "case.json", error.text);
-  }
-  return check_description(*description, message);
+  status = mo_file_read_all(path, DESCRIPTION_BYTES_LIMIT, &text, &bytes);
+  if (status == MO_STATUS_OK) status = mo_json_read_object("case.json", text, bytes, MO_JSON_PYTHON, description);
+  free(text);
+  return status == MO_STATUS_OK ? check_description(*description, message) : mo_replay_told(message, status, "case.json");
 }
 
 int64_t mo_replay_step_count(const json_t *description) {

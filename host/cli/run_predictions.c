@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "host/cli/run.h"
+#include "host/core/file.h"
+#include "host/core/json.h"
 
 #define TOP_COUNT 5
+#define CONFIG_BYTES_LIMIT ((size_t)64 << 20)
 
 /* What the positions of the last dimension stand for. */
 typedef enum label_kind_t {
@@ -165,10 +168,22 @@ static int add_field(json_t *list, const char *key, mo_field *field, const label
   return status == MO_STATUS_OK ? CLI_EXIT_OK : cli_library_error(RUN_COMMAND, status);
 }
 
-int run_report_predictions(json_t *report, const run_options *options, const run_inputs *inputs, const mo_output *output) {
+/* NULL if it cannot be read: the labels have no names then. */
+static json_t *read_config(const char *directory) {
   char path[4096];
-  const int length = snprintf(path, sizeof path, "%s/config.json", options->directory);
-  json_t *config = length > 0 && (size_t)length < sizeof path ? json_load_file(path, 0, NULL) : NULL;
+  char *text = NULL;
+  size_t bytes;
+  json_t *config = NULL;
+  const int length = snprintf(path, sizeof path, "%s/config.json", directory);
+  if (length <= 0 || (size_t)length >= sizeof path) return NULL;
+  if (mo_file_read_all(path, CONFIG_BYTES_LIMIT, &text, &bytes) == MO_STATUS_OK)
+    (void)mo_json_read_object("config.json", text, bytes, MO_JSON_PYTHON, &config);
+  free(text);
+  return config;
+}
+
+int run_report_predictions(json_t *report, const run_options *options, const run_inputs *inputs, const mo_output *output) {
+  json_t *config = read_config(options->directory);
   json_t *list = json_array();
   int exit_code = CLI_EXIT_OK;
   for (int64_t i = 0; exit_code == CLI_EXIT_OK && i < mo_output_length(output); i++) {

@@ -111,8 +111,7 @@ static mo_status_t open_indexed(mo_checkpoint_t *checkpoint, const char *directo
   mo_string_map shard_of = {0};
   mo_status_t status;
   MO_TRY(mo_file_read(directory, INDEX_FILE, INDEX_BYTES_LIMIT, &text, &bytes));
-  bool integers_are_real; /* total_size may be anything: no matter here */
-  MO_TRY_GOTO(mo_json_parse(INDEX_FILE, text, bytes, &root, &integers_are_real), status, done);
+  MO_TRY_GOTO(mo_json_read_object(INDEX_FILE, text, bytes, MO_JSON_PYTHON, &root), status, done);
   weight_map = json_object_get(root, "weight_map");
   if (!json_is_object(weight_map) || json_object_size(weight_map) == 0) {
     status = mo_fail(MO_STATUS_BAD_FILE, "%s: weight_map is %s, must be an object that places at least one tensor", INDEX_FILE,

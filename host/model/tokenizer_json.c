@@ -196,7 +196,7 @@ mo_status_t mo_tokenizer_from_json(const char *text, size_t bytes, mo_tokenizer_
   MO_CHECK(text != NULL && tokenizer != NULL, MO_STATUS_INVALID_ARGUMENT,
            "tokenizer: text or tokenizer is NULL, both are required");
   json_t *root;
-  MO_TRY(mo_json_parse(SOURCE, text, bytes, &root, NULL));
+  MO_TRY(mo_json_read_object(SOURCE, text, bytes, MO_JSON_PYTHON, &root));
   mo_tokenizer_draft draft = {.source = SOURCE};
   mo_tokenizer_t *made = NULL;
   mo_status_t status;

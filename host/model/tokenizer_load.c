@@ -193,12 +193,11 @@ static mo_status_t load_vocabulary(const char *directory, mo_tokenizer_t **token
   size_t bytes;
   json_t *root = NULL;
   bool has_settings;
-  bool integers_are_real; /* model_max_length is often 1e30, written as an integer */
   mo_status_t status;
   MO_TRY_GOTO(mo_file_exists(directory, SETTINGS_SOURCE, &has_settings), status, done);
   if (has_settings) {
     MO_TRY_GOTO(mo_file_read(directory, SETTINGS_SOURCE, TOKENIZER_BYTES_LIMIT, &settings_text, &bytes), status, done);
-    MO_TRY_GOTO(mo_json_parse(SETTINGS_SOURCE, settings_text, bytes, &root, &integers_are_real), status, done);
+    MO_TRY_GOTO(mo_json_read_object(SETTINGS_SOURCE, settings_text, bytes, MO_JSON_PYTHON, &root), status, done);
     MO_TRY_GOTO(read_settings(root, &settings), status, done);
   }
   MO_TRY_GOTO(mo_file_read(directory, VOCABULARY_SOURCE, TOKENIZER_BYTES_LIMIT, &text, &bytes), status, done);

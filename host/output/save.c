@@ -6,11 +6,11 @@
  * ["cache", tensors per layer, layers...], ["dict", [key, value]...], ["integer", n], ["real", "%a"], ["string", text].
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/json.h"
 #include "host/output/gather.h"
 #include "host/output/output_internal.h"
 #include "modelout/safetensors.h"
@@ -361,7 +361,8 @@ static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
   /* A class of a model's own, which the table does not list: the keys and fields are what matters. */
   if (output_class == NULL && class_name != NULL) output_class = mo_class_find("ModelOutput");
   if (output_class == NULL || text == NULL) return bad_file(loader, "metadata", "not a file of mo_output_save");
-  json_t *structure = json_loads(text, 0, NULL);
+  json_t *structure = NULL;
+  MO_TRY(mo_json_read("output_load: the structure in the metadata", text, strlen(text), MO_JSON_PYTHON, &structure));
   if (!json_is_array(structure)) {
     json_decref(structure);
     return bad_file(loader, "metadata", "the structure is no JSON list");

@@ -396,13 +396,12 @@ TEST_F(CheckpointTest, RefusesHostileIndexes) {
     const char *sentence;
     mo_status_t status;
   } cases[] = {
-      {"", "model.safetensors.index.json: line", MO_STATUS_BAD_FILE},
+      {"", "model.safetensors.index.json: not valid JSON", MO_STATUS_BAD_FILE},
       {"[]", "no JSON object", MO_STATUS_BAD_FILE},
       {"{}", "weight_map is missing", MO_STATUS_BAD_FILE},
       {R"({"weight_map": {}})", "weight_map is an object of 0 keys", MO_STATUS_BAD_FILE},
       {R"({"weight_map": []})", "weight_map is a list of 0", MO_STATUS_BAD_FILE},
       {R"({"weight_map": {"a": 1}})", "must be a file name", MO_STATUS_BAD_FILE},
-      {R"({"weight_map": {"a": "one.safetensors", "a": "two.safetensors"}})", "duplicate", MO_STATUS_BAD_FILE},
       {R"({"weight_map": {"a": "../)" + std::filesystem::path(outside).filename().string() + "\"}}", "plain file name",
        MO_STATUS_BAD_FILE},
       {R"({"weight_map": {"a": ")" + outside + "\"}}", "plain file name", MO_STATUS_BAD_FILE},

@@ -334,7 +334,7 @@ TEST(Tokenizer, RefusesHostileJson) {
     mo_status_t status;
     const char *sentence;
   } cases[] = {
-      {"{", "[", MO_STATUS_BAD_FILE, "tokenizer.json: line "},
+      {"{", "[", MO_STATUS_BAD_FILE, "tokenizer.json: not valid JSON"},
       {"\"WordPiece\"", "\"BPE\"", MO_STATUS_UNSUPPORTED, "the model is BPE, WordPiece is supported"},
       {"\"WordPiece\"", "7", MO_STATUS_BAD_FILE, "type is 7, must be a string"},
       {"\"BertNormalizer\"", "\"NFC\"", MO_STATUS_UNSUPPORTED, "the normalizer is a NFC"},
@@ -346,9 +346,8 @@ TEST(Tokenizer, RefusesHostileJson) {
       {"\"a\": 3", "\"a\": -3", MO_STATUS_BAD_FILE, "token \"a\" has id -3"},
       {"\"a\": 3", "\"a\": 2147483647", MO_STATUS_BAD_FILE, "token \"a\" has id 2147483647"},
       {"\"a\": 3", "\"a\": 3.0", MO_STATUS_BAD_FILE, "must be an integer"},
-      {"\"a\": 3", "\"a\": 99999999999999999999", MO_STATUS_BAD_FILE, "too big integer"},
-      {"\"a\": 3", "\"a\": 3, \"a\": 5", MO_STATUS_BAD_FILE, "duplicate"},
-      {"\"a\": 3", "\"\\ud800\": 3", MO_STATUS_BAD_FILE, "tokenizer.json: line "},
+      {"\"a\": 3", "\"a\": 99999999999999999999", MO_STATUS_BAD_FILE, "must be an integer"},
+      {"\"a\": 3", "\"a\": NaN", MO_STATUS_BAD_FILE, "an id of vocab is NaN, must be an integer"},
       {"\"max_input_chars_per_word\": 100", "\"max_input_chars_per_word\": -1", MO_STATUS_BAD_FILE,
        "max_input_chars_per_word is -1"},
       {"\"ids\": [1]", "\"ids\": 1", MO_STATUS_BAD_FILE, "must be a list of integers"},
