@@ -341,14 +341,17 @@ static mo_status_t find(const mo_safetensors_t *file, const char *name, const te
   return MO_STATUS_OK;
 }
 
-static mo_status_t describe(const mo_safetensors_t *file, const tensor_entry *entry, void *data, mo_tensor *tensor) {
+static mo_status_t describe(const mo_safetensors_t *file, const tensor_entry *entry, const void *data, mo_tensor *tensor) {
   MO_CHECK(entry->type->dtype != MO_DTYPE_NONE, MO_STATUS_UNSUPPORTED,
            "safetensors: %s: tensor \"%s\": dtype %s is not supported", file->label.text, mo_name_show(entry->name).text,
            entry->type->name);
   MO_CHECK(entry->rank <= MO_MAX_DIMS, MO_STATUS_UNSUPPORTED, "safetensors: %s: tensor \"%s\": rank %zu is over %d",
            file->label.text, mo_name_show(entry->name).text, entry->rank, MO_MAX_DIMS);
-  return mo_tensor_init(tensor, data, entry->type->dtype, (mo_device){MO_DEVICE_KIND_CPU, 0}, (int32_t)entry->rank,
-                        entry->shape);
+  /* A tensor is not initialised without data, so the place holder is the file itself. */
+  MO_TRY(mo_tensor_init(tensor, (void *)(data != NULL ? data : file), entry->type->dtype, (mo_device){MO_DEVICE_KIND_CPU, 0},
+                        (int32_t)entry->rank, entry->shape));
+  tensor->data = (void *)data;
+  return MO_STATUS_OK;
 }
 
 mo_status_t mo_safetensors_describe(const mo_safetensors_t *file, const char *name, mo_tensor *tensor) {
@@ -393,7 +396,7 @@ mo_status_t mo_safetensors_tensor(const mo_safetensors_t *file, const char *name
            "safetensors: %s: tensor \"%s\": dtype %s is not supported in the file itself, mo_safetensors_read casts it to %s",
            file->label.text, mo_name_show(name).text, entry->type->name, mo_dtype_name(entry->type->dtype));
   MO_TRY(map_file((mo_safetensors_t *)file, &bytes)); /* the one thing that changes in an open file */
-  return describe(file, entry, (void *)(bytes + file->data_offset + entry->begin), tensor);
+  return describe(file, entry, bytes + file->data_offset + entry->begin, tensor);
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------------- */

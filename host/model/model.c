@@ -41,12 +41,36 @@ static mo_status_t load_stacks(mo_model_t *model, mo_loader *loader) {
   return mo_stack_load(&model->encoder, loader, &names);
 }
 
+#define TIED_HEADS 8 /* more names than any family has for the head of its language models */
+
+/* The heads of the family that the configuration ties to the word table, whichever of its architectures this one is: a file may
+ * have been saved by another. NULL-terminated. */
+static mo_status_t find_tied_heads(const mo_model_t *model, const char *heads[TIED_HEADS + 1]) {
+  const mo_family *family = model->family;
+  int count = 0;
+  for (int32_t i = 0; i < family->architecture_count && count < TIED_HEADS; i++) {
+    const mo_decoder_rule *rule = &family->architectures[i].decoder;
+    bool tied;
+    if (rule->decoder == NULL) continue;
+    MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
+    if (tied && (count == 0 || strcmp(heads[count - 1], rule->decoder) != 0)) heads[count++] = rule->decoder;
+  }
+  heads[count] = NULL;
+  return MO_STATUS_OK;
+}
+
 static mo_status_t load_weights(mo_model_t *model, const char *directory, const mo_model_options *options) {
   const char *own_prefix = model->architecture.base_prefix;
   const mo_checkpoint_options checkpoint_options = {.base_prefix =
                                                         own_prefix != NULL ? own_prefix : model->family->names->base_prefix};
   MO_TRY(mo_checkpoint_open(directory, &checkpoint_options, &model->checkpoint));
-  mo_loader loader = {.checkpoint = model->checkpoint, .dtype = model->dtype, .allow_missing = options->allow_missing};
+  const char *tied_heads[TIED_HEADS + 1];
+  MO_TRY(find_tied_heads(model, tied_heads));
+  mo_loader loader = {.checkpoint = model->checkpoint,
+                      .dtype = model->dtype,
+                      .mode = options->map_weights ? MO_LOAD_MAP : MO_LOAD_COPY,
+                      .allow_missing = options->allow_missing,
+                      .tied_heads = tied_heads};
   for (int walk = 0; walk < 2; walk++) {
     MO_TRY(load_stacks(model, &loader));
     MO_TRY(mo_head_load(model, &loader));

@@ -16,20 +16,29 @@ static mo_status_t load_table(mo_loader *loader, const char *stem, int64_t rows,
   return mo_load_table(loader, name, rows, columns, weight);
 }
 
-/* The word table, which may have several names in a file that shares it. */
+/* The first of the names that the files have, if none was `found` so far. */
+static mo_status_t choose_name(const mo_loader *loader, const char *const *stems, bool *found, const char **chosen) {
+  char name[MO_PARAMETER_NAME_BYTES];
+  for (; stems != NULL && *stems != NULL && !*found; stems++) {
+    MO_TRY(mo_parameter_name(name, *stems, ".weight", ""));
+    *found = mo_checkpoint_contains(loader->checkpoint, name);
+    if (*found) *chosen = *stems;
+  }
+  return MO_STATUS_OK;
+}
+
+/* The word table, which may have several names in a file that shares it: other tables', and that of a head tied to it. */
 static mo_status_t load_words(mo_stack *stack, mo_loader *loader, const mo_stack_names *names) {
   const mo_stack_config *config = &stack->config;
-  char name[MO_PARAMETER_NAME_BYTES];
   const char *chosen = names->word;
+  bool found = false;
   if (chosen == NULL) return MO_STATUS_OK; /* another stack's */
-  MO_TRY(mo_parameter_name(name, chosen, ".weight", ""));
-  bool found = mo_checkpoint_contains(loader->checkpoint, name);
+  MO_TRY(choose_name(loader, (const char *const[]){names->word, NULL}, &found, &chosen));
+  MO_TRY(choose_name(loader, names->word_aliases, &found, &chosen));
+  MO_TRY(choose_name(loader, loader->tied_heads, &found, &chosen));
   for (const char *const *alias = names->word_aliases; alias != NULL && *alias != NULL; alias++) {
+    char name[MO_PARAMETER_NAME_BYTES];
     MO_TRY(mo_parameter_name(name, *alias, ".weight", ""));
-    if (!found && mo_checkpoint_contains(loader->checkpoint, name)) {
-      chosen = *alias;
-      found = true;
-    }
     mo_checkpoint_mark_used(loader->checkpoint, name);
   }
   return load_table(loader, chosen, config->vocab_size, config->embedding_size, &stack->word);

@@ -16,7 +16,7 @@ mo_status_t mo_parameter_name(char name[MO_PARAMETER_NAME_BYTES], const char *pr
 }
 
 static mo_status_t load(mo_loader *loader, const char *name, int32_t rank, const int64_t *shape, mo_weight *weight) {
-  MO_TRY(mo_checkpoint_load(loader->checkpoint, loader->context, name, loader->dtype, rank, shape, MO_LOAD_MAP,
+  MO_TRY(mo_checkpoint_load(loader->checkpoint, loader->context, name, loader->dtype, rank, shape, loader->mode,
                             loader->allow_missing, weight));
   if (loader->context == NULL) return MO_STATUS_OK;
   loader->parameter_count += mo_tensor_count(&weight->tensor);
@@ -32,37 +32,44 @@ mo_status_t mo_load_vector(mo_loader *loader, const char *name, int64_t count, m
   return load(loader, name, 1, &count, weight);
 }
 
-/* rows x columns of `source`, which is (columns, rows) and perhaps not aligned, into `target`. In tiles, as one side of a
+/* rows x columns of `source`, which is (columns, rows), into `target`; elements of `size` bytes. In tiles, as one side of a
  * transposition always strides. */
-static mo_status_t transpose(const mo_tensor *source, mo_dtype_t dtype, int64_t rows, int64_t columns, char *target) {
+static inline void transpose_elements(const char *source, size_t size, int64_t rows, int64_t columns, char *target) {
   enum { TILE = 64 };
-  const size_t size = mo_dtype_bytes(dtype), source_size = mo_dtype_bytes(source->dtype);
-  uint64_t aligned[TILE], converted[TILE];
-  for (int64_t first_row = 0; first_row < rows; first_row += TILE) {
-    const int64_t count = rows - first_row < TILE ? rows - first_row : TILE;
-    for (int64_t column = 0; column < columns; column++) {
-      memcpy(aligned, (const char *)source->data + (size_t)(column * rows + first_row) * source_size,
-             (size_t)count * source_size);
-      MO_TRY(mo_dtype_convert(converted, dtype, aligned, source->dtype, count));
-      for (int64_t i = 0; i < count; i++)
-        memcpy(target + (size_t)((first_row + i) * columns + column) * size, (const char *)converted + (size_t)i * size, size);
-    }
+  for (int64_t first = 0; first < rows; first += TILE) {
+    const int64_t end = rows - first < TILE ? rows : first + TILE;
+    for (int64_t column = 0; column < columns; column++)
+      for (int64_t row = first; row < end; row++)
+        memcpy(target + (size_t)(row * columns + column) * size, source + (size_t)(column * rows + row) * size, size);
   }
-  return MO_STATUS_OK;
 }
 
-/* Through host memory where the device's is another. */
-static mo_status_t fill_transposed(mo_context_t *context, const mo_tensor *source, mo_weight *weight) {
+/* A constant size makes each copy one move. */
+static void transpose(const char *source, size_t size, int64_t rows, int64_t columns, char *target) {
+  if (size == sizeof(float)) {
+    transpose_elements(source, sizeof(float), rows, columns, target);
+  } else {
+    transpose_elements(source, sizeof(uint16_t), rows, columns, target);
+  }
+}
+
+/* Through host memory: as it lies in the file, and, where the device's is another, transposed. */
+static mo_status_t fill_transposed(mo_loader *loader, const char *name, const mo_tensor *found, mo_weight *weight) {
+  mo_context_t *context = loader->context;
   const mo_tensor *tensor = &weight->tensor;
   const size_t bytes = (size_t)mo_tensor_bytes(tensor);
-  if (mo_context_backend(context)->memory_is_host)
-    return transpose(source, tensor->dtype, tensor->shape[0], tensor->shape[1], tensor->data);
-  char *stage = mo_host_allocate(context, bytes);
-  if (stage == NULL) return MO_STATUS_OUT_OF_MEMORY;
-  mo_status_t status = transpose(source, tensor->dtype, tensor->shape[0], tensor->shape[1], stage);
-  if (status == MO_STATUS_OK) status = mo_context_copy_to_device(context, tensor->data, stage, bytes);
+  const bool direct = mo_context_backend(context)->memory_is_host;
+  char *source = mo_host_allocate(context, bytes);
+  char *stage = direct ? tensor->data : mo_host_allocate(context, bytes);
+  mo_status_t status = source == NULL || stage == NULL ? MO_STATUS_OUT_OF_MEMORY : MO_STATUS_OK;
+  if (status == MO_STATUS_OK) status = mo_checkpoint_read(loader->checkpoint, name, found, loader->dtype, source);
+  if (status == MO_STATUS_OK) {
+    transpose(source, mo_dtype_bytes(loader->dtype), tensor->shape[0], tensor->shape[1], stage);
+    if (!direct) status = mo_context_copy_to_device(context, tensor->data, stage, bytes);
+  }
   const mo_status_t waited = mo_context_synchronize(context);
-  mo_host_free(context, stage, bytes);
+  if (source != NULL) mo_host_free(context, source, bytes);
+  if (!direct && stage != NULL) mo_host_free(context, stage, bytes);
   return status != MO_STATUS_OK ? status : waited;
 }
 
@@ -79,9 +86,7 @@ static mo_status_t load_transposed(mo_loader *loader, const char *name, int64_t 
                         .memory = memory,
                         .tensor = mo_device_tensor(context, memory, loader->dtype, 2, (int64_t[]){rows, columns})};
   loader->parameter_count += rows * columns;
-  const mo_status_t status = fill_transposed(context, &found, weight);
-  const mo_weight source = {.tensor = found, .mapped = true};
-  mo_weight_drop_pages(&source);
+  const mo_status_t status = fill_transposed(loader, name, &found, weight);
   if (status != MO_STATUS_OK) mo_weight_release(weight);
   return status;
 }

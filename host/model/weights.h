@@ -17,7 +17,10 @@ typedef struct mo_loader {
   mo_checkpoint_t *checkpoint;
   mo_context_t *context; /* NULL: look only */
   mo_dtype_t dtype;
+  mo_load_mode_t mode;
   bool allow_missing;
+  /* NULL-terminated stems: heads that the configuration ties to the word table, which may be stored under their name alone. */
+  const char *const *tied_heads;
   int64_t parameter_count; /* elements loaded, shared ones once */
   bool any_mapped;         /* some weight lay in the mapped file when it was loaded */
 } mo_loader;

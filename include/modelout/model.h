@@ -22,13 +22,21 @@ typedef struct mo_model_options {
   const char *architecture; /* instead of the first of config.json's `architectures`; NULL */
   const char *sub_module;   /* a part of an encoder-decoder model as a model of its own: "encoder" or "decoder"; NULL: all */
   bool allow_missing;       /* missing tensors are zero (and reported) instead of BAD_FILE */
+  /* false: weights are read into memory of the model's own, and once it is loaded nothing that happens to the files matters.
+   * true: embedding tables and other weights that are used as they lie in the file stay mapped (on the CPU, where dtype and
+   * alignment fit), so that they are only read where they are used and several processes share them. The files must not change
+   * while the model lives: writing into them changes its results, and truncating or copying over them ends the process with
+   * SIGBUS at the next use. Replacing them by renaming other files over them is fine. */
+  bool map_weights;
 } mo_model_options;
 
 #define MO_MODEL_OPTIONS_INIT MO_STRUCT_INIT(mo_model_options)
 
 /* Loads config.json and model.safetensors (or the shards of model.safetensors.index.json). Parameter names may carry the base
- * model's prefix ("bert.") or not; tied weights are shared. IO_ERROR, BAD_FILE (missing tensors or wrong shapes by name, wrong
- * types in config.json), UNSUPPORTED (an unknown architecture: the sentence lists the known ones), OUT_OF_MEMORY. The model
+ * model's prefix ("bert.") or not; weights that the configuration ties are shared, and found under whichever of their names is
+ * stored. Weights of another floating point type (F64 among them) are converted. Of the shards' index only the names of the files
+ * matter: a tensor in two of them is taken from the one that sorts last. IO_ERROR, BAD_FILE (missing tensors or wrong shapes by
+ * name, wrong types in config.json, a Git LFS pointer instead of a file), UNSUPPORTED (an unknown architecture: the sentence lists the known ones), OUT_OF_MEMORY. The model
  * holds the context alive. Ops run on it one call at a time. */
 MO_API mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo_model_options *options,
                                  mo_model_t **model);
