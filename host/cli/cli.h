@@ -5,6 +5,7 @@
 #define MO_CLI_CLI_H
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,13 @@ int cli_library_error(const char *command, mo_status_t status);
 
 /* What getopt_long's '?' or ':' means, as a usage error. */
 int cli_option_error(const char *command, int result, char **argv);
+
+/* printf() for text that names of files may be part of: what a terminal would obey in them becomes "?" (host/core/show.h). Line
+ * ends stay. */
+void cli_print(const char *format, ...) MO_PRINTF_FORMAT(1, 2);
+
+/* A report as JSON on stdout, all of it in ASCII. */
+void cli_print_json(const json_t *report);
 
 /* Flushes stdout; a full disk or a closed pipe becomes an exit code of its own instead of being lost. */
 int cli_finish(const char *command, int exit_code);

@@ -147,8 +147,7 @@ static int show(run_state *state, json_t *report) {
   if (exit_code != CLI_EXIT_OK || !wanted) return exit_code;
   add_costs(report, state);
   if (options->json) {
-    json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    printf("\n");
+    cli_print_json(report);
   } else {
     run_print_report(report);
   }

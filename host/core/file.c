@@ -12,7 +12,7 @@
 
 #include "host/core/show.h"
 
-#define FIRST_BYTES ((size_t)1 << 16)    /* of a file whose size the system does not tell */
+#define FIRST_BYTES ((size_t)1 << 16)      /* of a file whose size the system does not tell */
 #define READ_BYTES_LIMIT ((size_t)1 << 30) /* of one call: more is cut by some systems */
 
 static mo_status_t io_error(const char *path, const char *action, int number) {

@@ -93,8 +93,7 @@ static bool is_digit(const json_reader *reader) {
 #define NON_FINITE_TYPE ((json_type)(JSON_NULL + 1)) /* none of jansson's: every json_is_...() is false */
 #define NEVER_FREED ((size_t)-1)                     /* jansson's own mark for values that are not counted */
 
-static json_t non_finite[] = {
-    {NON_FINITE_TYPE, NEVER_FREED}, {NON_FINITE_TYPE, NEVER_FREED}, {NON_FINITE_TYPE, NEVER_FREED}};
+static json_t non_finite[] = {{NON_FINITE_TYPE, NEVER_FREED}, {NON_FINITE_TYPE, NEVER_FREED}, {NON_FINITE_TYPE, NEVER_FREED}};
 static const char *const non_finite_names[] = {"NaN", "Infinity", "-Infinity"};
 enum { NON_FINITE_COUNT = sizeof non_finite / sizeof non_finite[0] };
 
@@ -304,8 +303,7 @@ static mo_status_t read_container(json_reader *reader, int depth, json_t **value
   if (depth == 0) return fail(reader, "nested too deeply");
   ++reader->next;
   MO_TRY(made(reader, is_array ? json_array() : json_object(), &container));
-  const mo_status_t status =
-      is_array ? read_array(reader, depth - 1, container) : read_object(reader, depth - 1, container);
+  const mo_status_t status = is_array ? read_array(reader, depth - 1, container) : read_object(reader, depth - 1, container);
   if (status != MO_STATUS_OK) {
     json_decref(container);
     return status;
@@ -362,6 +360,21 @@ mo_status_t mo_json_read_object(const char *source, const char *text, size_t byt
     return mo_fail(MO_STATUS_BAD_FILE, "%s: the text is no JSON object", source);
   }
   *object = value;
+  return MO_STATUS_OK;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------------- */
+
+mo_status_t mo_json_write(const json_t *value, size_t flags, char **text) {
+  /* Measured, then written: no memory of jansson's is between. */
+  const size_t length = value == NULL ? 0 : json_dumpb(value, NULL, 0, flags);
+  char *written = length == 0 ? NULL : malloc(length + 1);
+  if (written == NULL || json_dumpb(value, written, length, flags) != length) {
+    free(written);
+    return mo_fail(MO_STATUS_OUT_OF_MEMORY, "json: no memory for a text of %zu bytes", length);
+  }
+  written[length] = '\0';
+  *text = written;
   return MO_STATUS_OK;
 }
 

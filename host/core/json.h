@@ -32,6 +32,10 @@ mo_status_t mo_json_read(const char *source, const char *text, size_t bytes, mo_
 /* The same, but anything but an object is BAD_FILE. */
 mo_status_t mo_json_read_object(const char *source, const char *text, size_t bytes, mo_json_rules_t rules, json_t **object);
 
+/* A value as text, terminated, to be freed; `flags` of jansson. OUT_OF_MEMORY. Instead of json_dumps, which (2.14) leaves out
+ * keys that it has no memory for. */
+mo_status_t mo_json_write(const json_t *value, size_t flags, char **text);
+
 /* "NaN", "Infinity", "-Infinity"; NULL for every other value. */
 const char *mo_json_non_finite(const json_t *value);
 

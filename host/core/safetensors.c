@@ -23,8 +23,8 @@
 
 #define HEADER_LENGTH_BYTES 8
 #define HEADER_BYTES_LIMIT 100000000 /* the format's own limit */
-#define BEGINNING_BYTES ((size_t)64)         /* enough for the header's length, and to know a Git LFS pointer */
-#define CAST_BYTES ((size_t)4096)            /* on the stack, for elements that are cast as they are read */
+#define BEGINNING_BYTES ((size_t)64) /* enough for the header's length, and to know a Git LFS pointer */
+#define CAST_BYTES ((size_t)4096)    /* on the stack, for elements that are cast as they are read */
 #define METADATA_KEY "__metadata__"
 
 /* How the elements of a type become those of its dtype. */
@@ -39,26 +39,16 @@ typedef struct storage_type {
 } storage_type;
 
 static const storage_type storage_types[] = {
-    {"BOOL", 8, MO_DTYPE_BOOL, CAST_NONE},
-    {"U8", 8, MO_DTYPE_UINT8, CAST_NONE},
-    {"I8", 8, MO_DTYPE_INT8, CAST_NONE},
-    {"F8_E4M3", 8, MO_DTYPE_FLOAT8_E4M3, CAST_NONE},
-    {"F16", 16, MO_DTYPE_FLOAT16, CAST_NONE},
-    {"BF16", 16, MO_DTYPE_BFLOAT16, CAST_NONE},
-    {"I32", 32, MO_DTYPE_INT32, CAST_NONE},
-    {"F32", 32, MO_DTYPE_FLOAT32, CAST_NONE},
-    {"I64", 64, MO_DTYPE_INT64, CAST_NONE},
-    {"F64", 64, MO_DTYPE_FLOAT32, CAST_DOUBLE},
-    {"F8_E5M2", 8, MO_DTYPE_FLOAT16, CAST_E5M2},
-    {"F8_E8M0", 8, MO_DTYPE_NONE, CAST_NONE},
-    {"I16", 16, MO_DTYPE_NONE, CAST_NONE},
-    {"U16", 16, MO_DTYPE_NONE, CAST_NONE},
-    {"U32", 32, MO_DTYPE_NONE, CAST_NONE},
-    {"U64", 64, MO_DTYPE_NONE, CAST_NONE},
-    {"C64", 64, MO_DTYPE_NONE, CAST_NONE},
-    {"F4", 4, MO_DTYPE_NONE, CAST_NONE},
-    {"F6_E2M3", 6, MO_DTYPE_NONE, CAST_NONE},
-    {"F6_E3M2", 6, MO_DTYPE_NONE, CAST_NONE},
+    {"BOOL", 8, MO_DTYPE_BOOL, CAST_NONE},       {"U8", 8, MO_DTYPE_UINT8, CAST_NONE},
+    {"I8", 8, MO_DTYPE_INT8, CAST_NONE},         {"F8_E4M3", 8, MO_DTYPE_FLOAT8_E4M3, CAST_NONE},
+    {"F16", 16, MO_DTYPE_FLOAT16, CAST_NONE},    {"BF16", 16, MO_DTYPE_BFLOAT16, CAST_NONE},
+    {"I32", 32, MO_DTYPE_INT32, CAST_NONE},      {"F32", 32, MO_DTYPE_FLOAT32, CAST_NONE},
+    {"I64", 64, MO_DTYPE_INT64, CAST_NONE},      {"F64", 64, MO_DTYPE_FLOAT32, CAST_DOUBLE},
+    {"F8_E5M2", 8, MO_DTYPE_FLOAT16, CAST_E5M2}, {"F8_E8M0", 8, MO_DTYPE_NONE, CAST_NONE},
+    {"I16", 16, MO_DTYPE_NONE, CAST_NONE},       {"U16", 16, MO_DTYPE_NONE, CAST_NONE},
+    {"U32", 32, MO_DTYPE_NONE, CAST_NONE},       {"U64", 64, MO_DTYPE_NONE, CAST_NONE},
+    {"C64", 64, MO_DTYPE_NONE, CAST_NONE},       {"F4", 4, MO_DTYPE_NONE, CAST_NONE},
+    {"F6_E2M3", 6, MO_DTYPE_NONE, CAST_NONE},    {"F6_E3M2", 6, MO_DTYPE_NONE, CAST_NONE},
 };
 
 typedef struct tensor_entry {
@@ -71,9 +61,9 @@ typedef struct tensor_entry {
 } tensor_entry;
 
 struct mo_safetensors {
-  mo_shown label;  /* how error sentences call the file */
-  int descriptor;  /* -1: memory of the caller */
-  size_t size;     /* of the whole file */
+  mo_shown label;     /* how error sentences call the file */
+  int descriptor;     /* -1: memory of the caller */
+  size_t size;        /* of the whole file */
   size_t data_offset; /* of what the tensors' offsets count from */
   /* The whole file: memory of the caller, or the mapping, NULL before the first tensor is handed out. */
   _Atomic(const unsigned char *) bytes;

@@ -3,7 +3,6 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,8 @@
 
 #include "host/core/checked_math.h"
 #include "host/core/error.h"
+#include "host/core/json.h"
+#include "host/core/utf8.h"
 #include "modelout/safetensors.h"
 
 #define HEADER_BYTES_LIMIT 100000000
@@ -38,17 +39,17 @@ static mo_status_t check_tensor(const char *name, const mo_tensor *tensor) {
   MO_CHECK(strcmp(name, METADATA_KEY) != 0, MO_STATUS_INVALID_ARGUMENT,
            "safetensors_write: \"%s\" is the format's own key, no tensor may have it", name);
   MO_CHECK(tensor->device.kind == MO_DEVICE_KIND_CPU, MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_write: tensor \"%.80s\" does not lie on the host", name);
+           "safetensors_write: tensor \"%s\" does not lie on the host", mo_name_show(name).text);
   mo_tensor again; /* the same checks as a new descriptor: dtype, rank, extents, overflow, data */
   const mo_status_t status =
       mo_tensor_init_strided(&again, tensor->data, tensor->dtype, tensor->device, tensor->rank, tensor->shape, tensor->strides);
   if (status != MO_STATUS_OK) {
     char reason[256];
     snprintf(reason, sizeof reason, "%s", mo_last_error());
-    return mo_fail(status, "safetensors_write: tensor \"%.80s\": %s", name, reason);
+    return mo_fail(status, "safetensors_write: tensor \"%s\": %s", mo_name_show(name).text, reason);
   }
-  MO_CHECK(mo_tensor_is_contiguous(tensor), MO_STATUS_INVALID_ARGUMENT, "safetensors_write: tensor \"%.80s\" is not contiguous",
-           name);
+  MO_CHECK(mo_tensor_is_contiguous(tensor), MO_STATUS_INVALID_ARGUMENT, "safetensors_write: tensor \"%s\" is not contiguous",
+           mo_name_show(name).text);
   return MO_STATUS_OK;
 }
 
@@ -56,15 +57,17 @@ static mo_status_t out_of_memory(void) {
   return mo_fail(MO_STATUS_OUT_OF_MEMORY, "safetensors_write: no memory for the header");
 }
 
-/* Takes `value`. A string that jansson refuses is not UTF-8. */
+/* Takes `value`. */
 static mo_status_t add(json_t *object, const char *key, json_t *value) {
   if (value == NULL) return out_of_memory();
-  if (json_object_set_new(object, key, value) == 0) return MO_STATUS_OK;
-  json_t *probe = json_string(key);
-  const bool is_text = probe != NULL;
-  json_decref(probe);
-  if (is_text) return out_of_memory();
-  return mo_fail(MO_STATUS_INVALID_ARGUMENT, "safetensors_write: \"%.80s\" is not valid UTF-8", key);
+  return json_object_set_new_nocheck(object, key, value) == 0 ? MO_STATUS_OK : out_of_memory();
+}
+
+/* jansson answers both to text that is none and to a lack of memory with NULL, so text is looked at before. */
+static mo_status_t check_text(const char *text) {
+  MO_CHECK(mo_utf8_is_valid(text), MO_STATUS_INVALID_ARGUMENT, "safetensors_write: \"%s\" is not valid UTF-8",
+           mo_name_show(text).text);
+  return MO_STATUS_OK;
 }
 
 static mo_status_t add_metadata(json_t *header, const char *const *keys, const char *const *values, int64_t count) {
@@ -75,21 +78,22 @@ static mo_status_t add_metadata(json_t *header, const char *const *keys, const c
     MO_CHECK(keys[i] != NULL && values[i] != NULL, MO_STATUS_INVALID_ARGUMENT,
              "safetensors_write: metadata entry %lld has a NULL key or value", (long long)i);
     MO_CHECK(json_object_get(metadata, keys[i]) == NULL, MO_STATUS_INVALID_ARGUMENT,
-             "safetensors_write: metadata key \"%.80s\" occurs twice", keys[i]);
-    json_t *value = json_string(values[i]);
-    MO_CHECK(value != NULL, MO_STATUS_INVALID_ARGUMENT, "safetensors_write: metadata \"%.80s\": value is not valid UTF-8",
-             keys[i]);
-    MO_TRY(add(metadata, keys[i], value));
+             "safetensors_write: metadata key \"%s\" occurs twice", mo_name_show(keys[i]).text);
+    MO_TRY(check_text(keys[i]));
+    MO_CHECK(mo_utf8_is_valid(values[i]), MO_STATUS_INVALID_ARGUMENT,
+             "safetensors_write: metadata \"%s\": value is not valid UTF-8", mo_name_show(keys[i]).text);
+    MO_TRY(add(metadata, keys[i], json_string_nocheck(values[i])));
   }
   return MO_STATUS_OK;
 }
 
 static mo_status_t add_tensor(json_t *header, const item *entry, int64_t *offset) {
   int64_t end;
+  MO_TRY(check_text(entry->name));
   MO_CHECK(json_object_get(header, entry->name) == NULL, MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_write: the name \"%.80s\" occurs twice", entry->name);
+           "safetensors_write: the name \"%s\" occurs twice", mo_name_show(entry->name).text);
   MO_CHECK(mo_checked_add(*offset, mo_tensor_bytes(entry->tensor), &end), MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_write: tensor \"%.80s\": the data overflow 64 bits", entry->name);
+           "safetensors_write: tensor \"%s\": the data overflow 64 bits", mo_name_show(entry->name).text);
   json_t *shape = json_array();
   for (int32_t i = 0; i < entry->tensor->rank; ++i) {
     if (json_array_append_new(shape, json_integer(entry->tensor->shape[i])) != 0) {
@@ -114,11 +118,7 @@ static mo_status_t make_header(const item *items, int64_t count, const char *con
   MO_TRY_GOTO(add_metadata(header, metadata_keys, metadata_values, metadata_count), status, done);
   int64_t offset = 0;
   for (int64_t i = 0; i < count; ++i) MO_TRY_GOTO(add_tensor(header, &items[i], &offset), status, done);
-  text = json_dumps(header, JSON_COMPACT);
-  if (text == NULL) {
-    status = out_of_memory();
-    goto done;
-  }
+  MO_TRY_GOTO(mo_json_write(header, JSON_COMPACT, &text), status, done);
   const size_t length = strlen(text);
   const size_t padded = mo_align_up(length, DATA_ALIGNMENT); /* the 8 bytes before it keep the multiple */
   if (padded > HEADER_BYTES_LIMIT) {
@@ -143,7 +143,7 @@ done:
 
 static mo_status_t io_error(const char *path, const char *action, int number) {
   char text[128];
-  return mo_fail(MO_STATUS_IO_ERROR, "safetensors_write: %.200s: cannot be %s: %s", path, action,
+  return mo_fail(MO_STATUS_IO_ERROR, "safetensors_write: %s: cannot be %s: %s", mo_path_show(path).text, action,
                  strerror_r(number, text, sizeof text));
 }
 

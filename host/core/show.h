@@ -1,8 +1,8 @@
 /* host/core/show.h - text of files and callers as sentences and terminals show it.
  *
- * A name in a checkpoint may hold anything. Shown, it holds nothing that a terminal obeys or that turns the order of what stands
- * beside it: control characters (C0, DEL, C1), the marks of bidirectional text, line and paragraph separators and bytes that are
- * no UTF-8 are "?" each. Everything else stays as it is.
+ * A name in a checkpoint may hold anything. Shown, it holds nothing that a terminal obeys or that turns the order of what
+ * stands beside it: control characters (C0, DEL, C1), the marks of bidirectional text, line and paragraph separators and bytes
+ * that are no UTF-8 are "?" each. Everything else stays as it is.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_CORE_SHOW_H

@@ -4,11 +4,13 @@
 #ifndef MO_CORE_UTF8_H
 #define MO_CORE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-/* Bytes of the character that `bytes` begin with (1 to 4) and its code point; 0 if they are no valid UTF-8: cut short, overlong,
- * a surrogate, or past U+10FFFF. bytes_left must not be 0. */
+/* Bytes of the character that `bytes` begin with (1 to 4) and its code point; 0 if they are no valid UTF-8: cut short,
+ * overlong, a surrogate, or past U+10FFFF. bytes_left must not be 0. */
 static inline size_t mo_utf8_decode(const char *bytes, size_t bytes_left, uint32_t *code_point) {
   static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
   const unsigned char first = (unsigned char)bytes[0];
@@ -24,6 +26,19 @@ static inline size_t mo_utf8_decode(const char *bytes, size_t bytes_left, uint32
   }
   *code_point = code;
   return code < smallest[length] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF) ? 0 : length;
+}
+
+/* Whether all of a terminated text is UTF-8. */
+static inline bool mo_utf8_is_valid(const char *text) {
+  size_t left = strlen(text);
+  while (left > 0) {
+    uint32_t code_point;
+    const size_t length = mo_utf8_decode(text, left, &code_point);
+    if (length == 0) return false;
+    text += length;
+    left -= length;
+  }
+  return true;
 }
 
 /* Writes a code point (no surrogate, at most U+10FFFF) as 1 to 4 bytes; returns how many. */

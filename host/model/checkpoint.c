@@ -86,9 +86,9 @@ static mo_status_t open_shards(mo_checkpoint_t *checkpoint, const char *director
     json_object_foreach(weight_map, tensor, value) {
       names[count] = json_string_value(value);
       if (names[count] == NULL || !is_plain_file_name(names[count])) {
-        status = mo_fail(MO_STATUS_BAD_FILE,
-                         "%s: weight_map places tensor \"%s\" in %s, must be a plain file name without a folder", INDEX_FILE,
-                         mo_name_show(tensor).text, mo_json_show(value).text);
+        status =
+            mo_fail(MO_STATUS_BAD_FILE, "%s: weight_map places tensor \"%s\" in %s, must be a plain file name without a folder",
+                    INDEX_FILE, mo_name_show(tensor).text, mo_json_show(value).text);
         break;
       }
       ++count;

@@ -1,9 +1,9 @@
 /* host/model/config.h - a strict, typed view of a checkpoint's config.json.
  *
  * A key that is absent or null takes the caller's default; a key of the wrong type or outside the allowed range is BAD_FILE
- * with a sentence that names key, value and what is expected; NaN and Infinity are of no type. Keys nobody asks for are ignored,
- * whatever they hold. JSON is read as Python reads it (host/core/json.h). Reading is thread-safe. Strings handed out live as long
- * as the config.
+ * with a sentence that names key, value and what is expected; NaN and Infinity are of no type. Keys nobody asks for are
+ * ignored, whatever they hold. JSON is read as Python reads it (host/core/json.h). Reading is thread-safe. Strings handed out
+ * live as long as the config.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_MODEL_CONFIG_H

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
+#include "host/core/json.h"
 #include "host/output/class_internal.h"
 #include "modelout/output_classes.h"
 
@@ -335,19 +336,9 @@ mo_status_t mo_class_to_json(const mo_class *output_class, int framework, char *
   MO_CHECK(index >= 0 || framework < 0 || mo_framework_name((mo_framework_t)framework) != NULL, MO_STATUS_INVALID_ARGUMENT,
            "class_to_json: framework %d is not one of 0 to 3", framework);
   json_t *root = mo_json_classes(index, framework);
-  /* Measured, then written: the text is plain malloc memory whatever allocator jansson was given. */
-  const size_t flags = JSON_INDENT(1) | JSON_PRESERVE_ORDER;
-  const size_t length = root == NULL ? 0 : json_dumpb(root, NULL, 0, flags);
-  char *text = length == 0 ? NULL : malloc(length + 1);
-  const bool written = text != NULL && json_dumpb(root, text, length, flags) == length;
+  const mo_status_t status = mo_json_write(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER, json);
   json_decref(root);
-  if (!written) {
-    free(text);
-    return mo_fail(MO_STATUS_OUT_OF_MEMORY, "class_to_json: no memory for the text");
-  }
-  text[length] = '\0';
-  *json = text;
-  return MO_STATUS_OK;
+  return status;
 }
 
 void mo_free_text(char *text) { free(text); }

@@ -161,12 +161,11 @@ static mo_status_t save_entries(mo_saver *saver, mo_output *output, const char *
 static mo_status_t write_file(const mo_saver *saver, const mo_output *output, const char *path, const char *prefix,
                               const json_t *keys, const json_t *structure) {
   static const char *const names[] = {"class", "keys", "none_entries", "prefix", "structure"};
-  char *texts[3] = {json_dumps(keys, JSON_COMPACT), json_dumps(saver->none_entries, JSON_COMPACT),
-                    json_dumps(structure, JSON_COMPACT)};
+  const json_t *const lists[3] = {keys, saver->none_entries, structure};
+  char *texts[3] = {NULL, NULL, NULL};
   mo_status_t status = MO_STATUS_OK;
-  if (texts[0] == NULL || texts[1] == NULL || texts[2] == NULL) {
-    status = out_of_memory("output_save");
-  } else {
+  for (int i = 0; i < 3 && status == MO_STATUS_OK; ++i) status = mo_json_write(lists[i], JSON_COMPACT, &texts[i]);
+  if (status == MO_STATUS_OK) {
     const char *const values[] = {output->output_class->name, texts[0], texts[1], prefix, texts[2]};
     status = mo_safetensors_write(path, (const char *const *)saver->names, saver->tensors, saver->count, names, values, 5);
   }

@@ -34,10 +34,10 @@ typedef struct mo_model_options {
 
 /* Loads config.json and model.safetensors (or the shards of model.safetensors.index.json). Parameter names may carry the base
  * model's prefix ("bert.") or not; weights that the configuration ties are shared, and found under whichever of their names is
- * stored. Weights of another floating point type (F64 among them) are converted. Of the shards' index only the names of the files
- * matter: a tensor in two of them is taken from the one that sorts last. IO_ERROR, BAD_FILE (missing tensors or wrong shapes by
- * name, wrong types in config.json, a Git LFS pointer instead of a file), UNSUPPORTED (an unknown architecture: the sentence lists the known ones), OUT_OF_MEMORY. The model
- * holds the context alive. Ops run on it one call at a time. */
+ * stored. Weights of another floating point type (F64 among them) are converted. Of the shards' index only the names of the
+ * files matter: a tensor in two of them is taken from the one that sorts last. IO_ERROR, BAD_FILE (missing tensors or wrong
+ * shapes by name, wrong types in config.json, a Git LFS pointer instead of a file), UNSUPPORTED (an unknown architecture: the
+ * sentence lists the known ones), OUT_OF_MEMORY. The model holds the context alive. Ops run on it one call at a time. */
 MO_API mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo_model_options *options,
                                  mo_model_t **model);
 

@@ -19,8 +19,8 @@ typedef struct mo_safetensors mo_safetensors_t;
 typedef struct mo_output mo_output; /* modelout/output.h; the reader alone needs no outputs */
 
 /* Opens a regular file and reads its header. IO_ERROR (names the file and the system's reason, or that it is a pipe, a folder,
- * ...), BAD_FILE (a broken rule; a Git LFS pointer instead of the file), OUT_OF_MEMORY. The file stays open. Several threads may
- * ask one object at once. */
+ * ...), BAD_FILE (a broken rule; a Git LFS pointer instead of the file), OUT_OF_MEMORY. The file stays open. Several threads
+ * may ask one object at once. */
 MO_API mo_status_t mo_safetensors_open(const char *path, mo_safetensors_t **file);
 
 /* The same over memory of the caller, which must outlive the object. */
@@ -39,21 +39,21 @@ MO_API const char *mo_safetensors_name(const mo_safetensors_t *file, int64_t ind
  * (I16, U32, ...; mo_safetensors_name still lists it) and for more than MO_MAX_DIMS dimensions. */
 MO_API mo_status_t mo_safetensors_describe(const mo_safetensors_t *file, const char *name, mo_tensor *tensor);
 
-/* Copies `count` elements of a tensor, from element `first` on in the order of the data, into memory of the caller, in the dtype
- * of mo_safetensors_describe (F64 is rounded to float32, as the library has no float64; F8_E5M2 is exact). Reads the file: what is
- * done to the file later does not matter. IO_ERROR if the file has become shorter or cannot be read; INVALID_ARGUMENT for
- * elements that the tensor does not have; the statuses of mo_safetensors_describe. */
+/* Copies `count` elements of a tensor, from element `first` on in the order of the data, into memory of the caller, in the
+ * dtype of mo_safetensors_describe (F64 is rounded to float32, as the library has no float64; F8_E5M2 is exact). Reads the
+ * file: what is done to the file later does not matter. IO_ERROR if the file has become shorter or cannot be read;
+ * INVALID_ARGUMENT for elements that the tensor does not have; the statuses of mo_safetensors_describe. */
 MO_API mo_status_t mo_safetensors_read(const mo_safetensors_t *file, const char *name, int64_t first, int64_t count,
                                        void *memory);
 
 /* A CPU tensor without a copy: it points into the file, which is mapped at the first call (IO_ERROR if that fails), or into the
- * memory of mo_safetensors_open_memory. Read-only: do not write through it. The data are aligned as in the file, so possibly not
- * to the element: mo ops on the CPU accept only aligned tensors. The statuses of mo_safetensors_describe; UNSUPPORTED for F64 and
- * F8_E5M2, which can only be read.
+ * memory of mo_safetensors_open_memory. Read-only: do not write through it. The data are aligned as in the file, so possibly
+ * not to the element: mo ops on the CPU accept only aligned tensors. The statuses of mo_safetensors_describe; UNSUPPORTED for
+ * F64 and F8_E5M2, which can only be read.
  *
- * A mapping shows the file as it is at each moment. If the file is written to, the tensor changes, at any time and in part; if it
- * is truncated (a copy over it does that first), touching the lost pages ends the process with SIGBUS. So use it for files that
- * nobody changes, or that are replaced by renaming a new file over the old name; else take mo_safetensors_read. */
+ * A mapping shows the file as it is at each moment. If the file is written to, the tensor changes, at any time and in part; if
+ * it is truncated (a copy over it does that first), touching the lost pages ends the process with SIGBUS. So use it for files
+ * that nobody changes, or that are replaced by renaming a new file over the old name; else take mo_safetensors_read. */
 MO_API mo_status_t mo_safetensors_tensor(const mo_safetensors_t *file, const char *name, mo_tensor *tensor);
 
 /* "__metadata__" entry, NULL if there is none. */

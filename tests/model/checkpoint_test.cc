@@ -430,8 +430,8 @@ TEST_F(CheckpointTest, FindsTheStoredNameOfASharedTensor) {
 TEST_F(CheckpointTest, CastsStoredTypesOrRefusesThemByName) {
   const Context context = CpuContext();
   const auto write = [&](const std::string &type, const std::string &data, size_t count) {
-    const std::string header = R"({"w":{"dtype":")" + type + R"(","shape":[)" + std::to_string(count) + R"(],"data_offsets":[0,)" +
-                               std::to_string(data.size()) + "]}}";
+    const std::string header = R"({"w":{"dtype":")" + type + R"(","shape":[)" + std::to_string(count) +
+                               R"(],"data_offsets":[0,)" + std::to_string(data.size()) + "]}}";
     std::string file(8, '\0');
     for (int i = 0; i < 8; ++i) file[i] = static_cast<char>(static_cast<uint64_t>(header.size()) >> (8 * i));
     WriteText("model.safetensors", file + header + data);
@@ -470,7 +470,7 @@ TEST_F(CheckpointTest, CastsStoredTypesOrRefusesThemByName) {
   const struct {
     const char *type;
     size_t bytes;
-  } refused[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"I32", 4}, {"I64", 8}, {"I16", 2},
+  } refused[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"I32", 4}, {"I64", 8},    {"I16", 2},
                  {"U16", 2},  {"U32", 4}, {"U64", 8}, {"C64", 8}, {"F8_E8M0", 1}};
   for (const auto &c : refused) {
     SCOPED_TRACE(c.type);
