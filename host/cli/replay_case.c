@@ -34,6 +34,21 @@ mo_status_t mo_replay_open(const char *directory, const char *name, mo_safetenso
   return status != MO_STATUS_OK ? status : mo_replay_told(message, mo_safetensors_open(path, file), name);
 }
 
+mo_status_t mo_replay_read(const mo_safetensors_t *file, const char *name, mo_tensor *tensor, char *message) {
+  mo_tensor described;
+  mo_status_t status = mo_replay_told(message, mo_safetensors_describe(file, name, &described), name);
+  if (status != MO_STATUS_OK) return status;
+  described.data = malloc((size_t)mo_tensor_bytes(&described) + 1);
+  if (described.data == NULL) return mo_replay_tell(message, MO_STATUS_OUT_OF_MEMORY, "no memory for", name);
+  status = mo_replay_told(message, mo_safetensors_read(file, name, 0, mo_tensor_count(&described), described.data), name);
+  if (status == MO_STATUS_OK) {
+    *tensor = described;
+  } else {
+    free(described.data);
+  }
+  return status;
+}
+
 static bool is_string_or_absent(const json_t *value) { return value == NULL || json_is_string(value); }
 
 static mo_status_t check_description(const json_t *description, char *message) {

@@ -140,7 +140,7 @@ static int unknown_input(const char *path, const char *name) {
   return cli_fail(RUN_COMMAND, CLI_EXIT_BAD_FILE, "%s: '%s' is no input; known: %s", path, name, known);
 }
 
-/* The known tensors of a file, each copied: in the file they may lie at odd addresses. */
+/* The known tensors of a file, each read into memory of its own. */
 static int build_from_file(const char *path, run_inputs *inputs) {
   mo_safetensors_t *file = NULL;
   mo_status_t status = mo_safetensors_open(path, &file);
@@ -158,7 +158,7 @@ static int build_from_file(const char *path, run_inputs *inputs) {
       break;
     }
     mo_tensor source;
-    status = mo_safetensors_tensor(file, name, &source);
+    status = mo_safetensors_describe(file, name, &source);
     if (status != MO_STATUS_OK) {
       exit_code = cli_library_error(RUN_COMMAND, status);
       break;
@@ -166,8 +166,9 @@ static int build_from_file(const char *path, run_inputs *inputs) {
     const mo_tensor *copy = add_tensor(inputs, input, source.dtype, source.rank, source.shape);
     if (copy == NULL) {
       exit_code = out_of_memory();
-    } else if (mo_tensor_bytes(&source) > 0) {
-      memcpy(copy->data, source.data, (size_t)mo_tensor_bytes(&source));
+    } else {
+      status = mo_safetensors_read(file, name, 0, mo_tensor_count(&source), copy->data);
+      if (status != MO_STATUS_OK) exit_code = cli_library_error(RUN_COMMAND, status);
     }
   }
   mo_safetensors_close(file);

@@ -219,27 +219,37 @@ static void release_loaded(void *user_data) {
   free(loaded);
 }
 
+/* The data of a tensor of the file into device memory. */
+static mo_status_t read_data(const mo_loader *loader, const char *name, const mo_tensor *source, void *memory) {
+  mo_context_t *context = loader->context;
+  const size_t bytes = (size_t)mo_tensor_bytes(source);
+  const int64_t count = mo_tensor_count(source);
+  if (bytes == 0) return MO_STATUS_OK;
+  if (mo_context_backend(context)->memory_is_host) return mo_safetensors_read(loader->file, name, 0, count, memory);
+  void *stage = mo_host_allocate(context, bytes);
+  if (stage == NULL) return out_of_memory("output_load");
+  mo_status_t status = mo_safetensors_read(loader->file, name, 0, count, stage);
+  if (status == MO_STATUS_OK) status = mo_context_copy_to_device(context, memory, stage, bytes);
+  const mo_status_t waited = mo_context_synchronize(context); /* before what it reads is freed */
+  mo_host_free(context, stage, bytes);
+  return status != MO_STATUS_OK ? status : waited;
+}
+
 static mo_status_t load_tensor(const mo_loader *loader, const char *name, mo_field **field) {
   mo_tensor source, tensor;
-  if (mo_safetensors_tensor(loader->file, name, &source) != MO_STATUS_OK) return bad_file(loader, name, "no such tensor");
+  if (mo_safetensors_describe(loader->file, name, &source) != MO_STATUS_OK) return bad_file(loader, name, "no such tensor");
   mo_loaded_memory *loaded = malloc(sizeof *loaded);
   if (loaded == NULL) return out_of_memory("output_load");
   *loaded = (mo_loaded_memory){.context = loader->context};
   const size_t bytes = (size_t)mo_tensor_bytes(&source);
   mo_status_t status = mo_context_allocate(loader->context, bytes, &loaded->memory);
-  if (status == MO_STATUS_OK && bytes > 0) {
-    status = mo_context_copy_to_device(loader->context, loaded->memory, source.data, bytes);
-  }
+  if (status == MO_STATUS_OK) status = read_data(loader, name, &source, loaded->memory);
   if (status == MO_STATUS_OK) {
     status =
         mo_tensor_init(&tensor, loaded->memory, source.dtype, mo_context_device(loader->context), source.rank, source.shape);
   }
   if (status == MO_STATUS_OK) status = mo_field_create_tensor(loader->context, &tensor, release_loaded, loaded, field);
-  if (status != MO_STATUS_OK) {
-    /* The copy may be under way and reads the mapped file. */
-    (void)mo_context_synchronize(loader->context);
-    release_loaded(loaded);
-  }
+  if (status != MO_STATUS_OK) release_loaded(loaded);
   return status;
 }
 
@@ -371,9 +381,6 @@ static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
   if (status == MO_STATUS_OK) status = load_entries(loader, structure, prefix != NULL ? prefix : "", made);
   if (status == MO_STATUS_OK) status = mo_output_mark_written(made, mo_context_stream(loader->context));
   json_decref(structure);
-  /* The copies read the mapped file until they are done. */
-  const mo_status_t waited = mo_context_synchronize(loader->context);
-  if (status == MO_STATUS_OK) status = waited;
   if (status != MO_STATUS_OK) {
     mo_output_destroy(made);
     return status;
