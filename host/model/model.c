@@ -79,6 +79,7 @@ static mo_status_t load_weights(mo_model_t *model, const char *directory, const 
   }
   model->parameter_count = loader.parameter_count;
   if (!loader.any_mapped) mo_checkpoint_close_files(model->checkpoint);
+  mo_context_trim(model->context); /* weights as they lay in the file, of which packed forms exist now */
   return MO_STATUS_OK;
 }
 
