@@ -17,11 +17,13 @@ static const char *const word_aliases[] = {"decoder.embed_tokens", "encoder.embe
   .key = "self_attn.k_proj", .value = "self_attn.v_proj", .attention_output = "self_attn.out_proj",                            \
   .attention_norm = "self_attn_layer_norm", .intermediate = "fc1", .output = "fc2", .output_norm = "final_layer_norm"
 
-static const mo_stack_names encoder_names = {LAYER_NAMES, .position = "encoder.embed_positions",
+static const mo_stack_names encoder_names = {LAYER_NAMES, .own_word = "encoder.embed_tokens",
+                                             .position = "encoder.embed_positions",
                                              .embedding_norm = "encoder.layernorm_embedding",
                                              .layer_prefix = "encoder.layers."};
 
 static const mo_stack_names decoder_names = {LAYER_NAMES,
+                                             .own_word = "decoder.embed_tokens",
                                              .position = "decoder.embed_positions",
                                              .embedding_norm = "decoder.layernorm_embedding",
                                              .layer_prefix = "decoder.layers.",

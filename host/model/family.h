@@ -92,6 +92,7 @@ typedef struct mo_stack_names {
   const char *base_prefix; /* "bert" */
   const char *word, *position, *type, *embedding_norm, *projection;
   const char *const *word_aliases; /* NULL-terminated: other names of the word table, looked for in this order; NULL: none */
+  const char *own_word; /* the stack's own word table, taken if it is stored and the configuration ties none; NULL: as `word` */
   const char *layer_prefix, *layer_infix; /* "encoder.layer." NUMBER "." */
   const char *query, *key, *value;        /* separate layers, or */
   const char *query_key_value;            /* one */

@@ -27,17 +27,34 @@ static mo_status_t choose_architecture(mo_model_t *model, const mo_model_options
   return mo_architecture_class(&model->architecture, model->framework, &model->output_class);
 }
 
-/* An encoder beside a decoder takes its word table. */
+/* The stack's names with the word table it takes: its own where the tables are not tied and it has one in the files. */
+static mo_status_t choose_words(const mo_model_t *model, const mo_loader *loader, mo_stack_names *names, bool *own) {
+  char name[MO_PARAMETER_NAME_BYTES];
+  bool tied;
+  *own = false;
+  MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", true, &tied));
+  if (tied || names->own_word == NULL) return MO_STATUS_OK;
+  MO_TRY(mo_parameter_name(name, names->own_word, ".weight", ""));
+  *own = mo_checkpoint_contains(loader->checkpoint, name);
+  if (*own) names->word = names->own_word;
+  return MO_STATUS_OK;
+}
+
+/* An encoder beside a decoder takes its word table, unless it has its own. */
 static mo_status_t load_stacks(mo_model_t *model, mo_loader *loader) {
   const mo_family *family = model->family;
-  if (!model->has_encoder) {
-    const bool encoder = model->architecture.part == MO_PART_ENCODER;
-    return mo_stack_load(&model->stack, loader, encoder ? family->encoder_names : family->names);
+  const bool encoder = model->architecture.part == MO_PART_ENCODER;
+  mo_stack_names names = encoder ? *family->encoder_names : *family->names;
+  bool own;
+  MO_TRY(choose_words(model, loader, &names, &own));
+  MO_TRY(mo_stack_load(&model->stack, loader, &names));
+  if (!model->has_encoder) return MO_STATUS_OK;
+  names = *family->encoder_names;
+  MO_TRY(choose_words(model, loader, &names, &own));
+  if (!own) {
+    names.word = NULL;
+    model->encoder.word.tensor = model->stack.word.tensor;
   }
-  mo_stack_names names = *family->encoder_names;
-  names.word = NULL;
-  MO_TRY(mo_stack_load(&model->stack, loader, family->names));
-  model->encoder.word.tensor = model->stack.word.tensor;
   return mo_stack_load(&model->encoder, loader, &names);
 }
 

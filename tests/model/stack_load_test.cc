@@ -124,6 +124,21 @@ TEST(StackLoad, ReportedLayoutsAgree) {
   }
 }
 
+// Where the configuration does not tie them, encoder, decoder and head each have the table stored under their own name.
+TEST(StackLoad, UntiedTablesAreTheirOwn) {
+  const std::string original = std::string(MO_SOURCE_DIR) + "/tests/cases/layouts/bart_untied_tables";
+  ExpectAgrees(original);
+  const CaseFolder folder(original);
+  folder.SetInConfig("\"tie_word_embeddings\": true");
+  Context context(0);
+  mo_replay *replay = nullptr;
+  ASSERT_EQ(mo_replay_case(context.get(), folder.path().c_str(), MO_DTYPE_FLOAT32, &replay), MO_STATUS_OK);
+  mo_replay_comparison comparison;
+  EXPECT_EQ(mo_replay_compare(replay, folder.path().c_str(), kTolerance, &comparison), MO_STATUS_OK);
+  EXPECT_GT(comparison.difference_count, 0);
+  mo_replay_destroy(replay);
+}
+
 struct Tied {
   const char *golden, *word, *head;
   bool stated; /* the configuration has to say that they are tied */
