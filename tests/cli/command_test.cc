@@ -201,6 +201,101 @@ TEST(Command, MissingAndBrokenFilesAreThree) {
   }
 }
 
+// A copy of a recorded case whose files can be changed.
+std::string Copied(const Folder &folder, const char *golden) {
+  const std::string path = folder.File("case");
+  EXPECT_EQ(std::system(("cp -r " + Case(golden) + " " + path + " && chmod -R u+w " + path).c_str()), 0);
+  return path;
+}
+
+void Replace(const std::string &path, const std::string &from, const std::string &to) {
+  std::string text = ReadFile(path);
+  const size_t at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  std::ofstream(path) << text.replace(at, from.size(), to);
+}
+
+bool HoldsWhatATerminalObeys(const std::string &text) {
+  if (text.find("\xC2\x9B") != std::string::npos || text.find("\xE2\x80\xAE") != std::string::npos) return true;
+  for (const char c : text)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F) return true;
+  return false;
+}
+
+// Labels, names of tensors, architectures and activations of a checkpoint: whatever they hold.
+TEST(Command, NothingOfAFileReachesTheTerminalAsItIs) {
+  const std::string evil = "a\\u001b[31mb\\u0007\\u009b2J\\u202e\\nz";
+  {
+    Folder folder;
+    const std::string path = Copied(folder, "bert_seqcls_single");
+    Replace(path + "/config.json", "LABEL_0", evil);
+    for (const char *form : {"", " --json"}) {
+      const Result result = Command("run " + path + " --ids 5,6,7" + form);
+      EXPECT_EQ(result.exit_code, 0) << result.err;
+      EXPECT_FALSE(HoldsWhatATerminalObeys(result.out)) << result.out;
+    }
+    EXPECT_NE(Command("run " + path + " --ids 5,6,7").out.find("a?[31mb??2J??z"), std::string::npos);
+    Json report = Parse(Command("run " + path + " --ids 5,6,7 --json").out);
+    EXPECT_TRUE(report != nullptr);
+    std::string index = ReadFile(path + "/model.safetensors");
+    const size_t at = index.find("pooler.dense.bias");
+    ASSERT_NE(at, std::string::npos);
+    std::ofstream(path + "/model.safetensors", std::ios::binary) << index.replace(at, 17, "\\u001b\\u009b12345");
+    const Result missing = Command("run " + path + " --ids 5,6,7");
+    EXPECT_EQ(missing.exit_code, 3);
+    EXPECT_FALSE(HoldsWhatATerminalObeys(missing.err)) << missing.err;
+  }
+  for (const char *key : {"BertForSequenceClassification", "gelu"}) {
+    Folder folder;
+    const std::string path = Copied(folder, "bert_seqcls_single");
+    Replace(path + "/config.json", std::string("\"") + key + "\"", "\"" + evil + "\"");
+    const Result result = Command("run " + path + " --ids 5,6,7");
+    EXPECT_NE(result.exit_code, 0) << key;
+    EXPECT_FALSE(HoldsWhatATerminalObeys(result.err)) << result.err;
+  }
+  const Result echo = Command("\"$(printf 'fly\\033[2J')\"");
+  EXPECT_EQ(echo.exit_code, 2);
+  EXPECT_FALSE(HoldsWhatATerminalObeys(echo.err)) << echo.err;
+}
+
+// Files the command reads beside the checkpoint.
+TEST(Command, RecordedFilesThatAreNoFilesAreThree) {
+  for (const char *name : {"case.json", "inputs.safetensors", "outputs.safetensors", "config.json", "model.safetensors"}) {
+    Folder folder;
+    const std::string path = Copied(folder, "bert_seqcls_single");
+    const std::string file = path + "/" + name;
+    ASSERT_EQ(std::system(("rm " + file + " && mkfifo " + file).c_str()), 0);
+    const Result pipe = Command("check " + path);
+    EXPECT_EQ(pipe.exit_code, 3) << name;
+    EXPECT_NE(pipe.err.find("a pipe, not a regular file"), std::string::npos) << pipe.err;
+    ASSERT_EQ(std::system(("rm " + file).c_str()), 0);
+    std::ofstream(file) << "version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 1\n";
+    const Result pointer = Command("check " + path);
+    EXPECT_EQ(pointer.exit_code, 3) << name;
+    EXPECT_NE(pointer.err.find("Git LFS pointer"), std::string::npos) << pointer.err;
+  }
+  Folder folder;
+  ASSERT_EQ(std::system(("mkfifo " + folder.File("pipe")).c_str()), 0);
+  const Result inputs = Command("run " + Case("bert_seqcls_single") + " --inputs " + folder.File("pipe"));
+  EXPECT_EQ(inputs.exit_code, 3);
+  EXPECT_NE(inputs.err.find("a pipe, not a regular file"), std::string::npos) << inputs.err;
+}
+
+// float64 and tensors at odd places, as other programs write them.
+TEST(Command, InputsAreCastAsTheyAreRead) {
+  Folder folder;
+  std::string header = R"({"inputs_embeds":{"dtype":"F64","shape":[1,2,32],"data_offsets":[0,512]}})";
+  header.resize(header.size() + 3, ' ');
+  std::string file(8, '\0');
+  for (int i = 0; i < 8; i++) file[static_cast<size_t>(i)] = static_cast<char>(header.size() >> (8 * i));
+  std::vector<double> values(64);
+  for (size_t i = 0; i < values.size(); i++) values[i] = static_cast<double>(i) / 37.0;
+  std::ofstream(folder.File("in.safetensors"), std::ios::binary)
+      << file << header << std::string(reinterpret_cast<const char *>(values.data()), 512);
+  const Result result = Command("run " + Case("bert_seqcls_single") + " --inputs " + folder.File("in.safetensors"));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
 TEST(Command, UnknownArchitectureIsFourAndListsTheKnownOnes) {
   Folder folder;
   std::ofstream(folder.File("config.json")) << R"({"architectures": ["NoSuchModel"], "model_type": "none"})";

@@ -17,6 +17,7 @@
 #include <numeric>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 extern "C" mo_status_t mo_test_safetensors_write(const char *path);
@@ -176,6 +177,17 @@ TEST_F(SafetensorsTest, LegalDtypesAreListedAndRefusedOnlyWhenAskedFor) {
     } else {
       EXPECT_NE(std::string(mo_last_error()).find(type.name), std::string::npos) << mo_last_error();
     }
+    // What is read may be cast where it cannot be looked at in place.
+    const std::string name = type.name;
+    const mo_dtype_t read = name == "F64" ? MO_DTYPE_FLOAT32 : name == "F8_E5M2" ? MO_DTYPE_FLOAT16 : type.dtype;
+    tensor = {};
+    EXPECT_EQ(mo_safetensors_describe(file.get(), "name.of.it", &tensor),
+              read == MO_DTYPE_NONE ? MO_STATUS_UNSUPPORTED : MO_STATUS_OK);
+    EXPECT_EQ(tensor.dtype, read);
+    EXPECT_EQ(tensor.data, nullptr);
+    char memory[12 * 8];
+    EXPECT_EQ(mo_safetensors_read(file.get(), "name.of.it", 0, 12, memory),
+              read == MO_DTYPE_NONE ? MO_STATUS_UNSUPPORTED : MO_STATUS_OK);
   }
   File file;  // more dimensions than a descriptor holds
   ASSERT_EQ(OpenBlob(MakeFile(One("\"U8\"", "[1,1,1,1,1,1,1,1,2]", "[0,2]"), 2), &file), MO_STATUS_OK) << mo_last_error();
@@ -307,6 +319,56 @@ TEST_F(SafetensorsTest, BrokenTensorsAreNamed) {
   const std::string long_name(3000, 'n');
   ExpectBad("long name", MakeFile("{\"" + long_name + "\":1}", 0), "nnn...\": its entry");
   ExpectBad("control character in the name", MakeFile(R"({"a\u001b[2J":1})", 0), "\"a?[2J\"");
+}
+
+// The same bytes by reading, in parts too, and by the mapping, of a file and of memory.
+TEST_F(SafetensorsTest, ReadsWhatTheMappingShows) {
+  std::string data;
+  for (int i = 0; i < 5000 * 4; ++i) data.push_back(static_cast<char>(i * 7));
+  const std::string blob = MakeFile(One("\"F32\"", "[50,100]", "[0,20000]"), 0) + data;
+  std::ofstream(Path("file"), std::ios::binary) << blob;
+  mo_safetensors_t *files[2] = {nullptr, nullptr};
+  ASSERT_EQ(mo_safetensors_open(Path("file").c_str(), &files[0]), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(mo_safetensors_open_memory(blob.data(), blob.size(), &files[1]), MO_STATUS_OK) << mo_last_error();
+  for (mo_safetensors_t *file : files) {
+    std::vector<char> read(20000);
+    ASSERT_EQ(mo_safetensors_read(file, "name.of.it", 0, 5000, read.data()), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(std::string(read.data(), 20000), data);
+    ASSERT_EQ(mo_safetensors_read(file, "name.of.it", 4990, 10, read.data()), MO_STATUS_OK);
+    EXPECT_EQ(std::string(read.data(), 40), data.substr(4990 * 4));
+    ASSERT_EQ(mo_safetensors_read(file, "name.of.it", 5000, 0, nullptr), MO_STATUS_OK);
+    const int64_t wrong[][2] = {{-1, 1}, {0, 5001}, {5001, 0}, {1, INT64_MAX}, {0, -1}};
+    for (const auto &range : wrong)
+      EXPECT_EQ(mo_safetensors_read(file, "name.of.it", range[0], range[1], read.data()), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_safetensors_read(file, "name.of.it", 0, 1, nullptr), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_safetensors_read(nullptr, "name.of.it", 0, 1, read.data()), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_safetensors_read(file, "other", 0, 1, read.data()), MO_STATUS_KEY_ERROR);
+    mo_tensor tensor;
+    EXPECT_EQ(mo_safetensors_describe(file, "other", &tensor), MO_STATUS_KEY_ERROR);
+    EXPECT_EQ(mo_safetensors_describe(file, nullptr, &tensor), MO_STATUS_INVALID_ARGUMENT);
+    // Several threads ask for the first tensor at once: all see one mapping.
+    std::vector<const void *> seen(4);
+    std::vector<std::thread> threads;
+    for (auto &pointer : seen)
+      threads.emplace_back([&pointer, file] {
+        mo_tensor shown;
+        if (mo_safetensors_tensor(file, "name.of.it", &shown) == MO_STATUS_OK) pointer = shown.data;
+      });
+    for (auto &thread : threads) thread.join();
+    for (const void *pointer : seen) EXPECT_EQ(pointer, seen[0]);
+    ASSERT_NE(seen[0], nullptr);
+    EXPECT_EQ(std::string(static_cast<const char *>(seen[0]), 20000), data);
+    mo_safetensors_close(file);
+  }
+  // Cut: what was not read is an error, and no mapping is made of it.
+  mo_safetensors_t *cut = nullptr;
+  ASSERT_EQ(mo_safetensors_open(Path("file").c_str(), &cut), MO_STATUS_OK);
+  ASSERT_EQ(truncate(Path("file").c_str(), 1000), 0);
+  char memory[40];
+  mo_tensor tensor;
+  EXPECT_EQ(mo_safetensors_read(cut, "name.of.it", 4990, 10, memory), MO_STATUS_IO_ERROR);
+  EXPECT_EQ(mo_safetensors_tensor(cut, "name.of.it", &tensor), MO_STATUS_IO_ERROR);
+  mo_safetensors_close(cut);
 }
 
 TEST_F(SafetensorsTest, FilesThatAreNoFiles) {
