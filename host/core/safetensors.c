@@ -427,8 +427,8 @@ mo_status_t mo_safetensors_read(const mo_safetensors_t *file, const char *name, 
   MO_TRY(describe(file, entry, NULL, &tensor));
   const int64_t total = mo_tensor_count(&tensor);
   MO_CHECK(first >= 0 && count >= 0 && first <= total && count <= total - first, MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_read: elements %lld to %lld of tensor \"%s\", which has %lld", (long long)first,
-           (long long)first + (long long)count, mo_name_show(name).text, (long long)total);
+           "safetensors_read: %lld elements from element %lld on of tensor \"%s\", which has %lld", (long long)count,
+           (long long)first, mo_name_show(name).text, (long long)total);
   MO_CHECK(memory != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "safetensors_read: memory is NULL");
   if (count == 0) return MO_STATUS_OK;
   if (entry->type->cast != CAST_NONE) return read_cast(file, entry, first, count, memory);

@@ -131,8 +131,9 @@ TEST(Json, TakesWhatPythonTakes) {
   EXPECT_STREQ(mo_json_non_finite(get("small")), "-Infinity");
   EXPECT_STREQ(mo_json_show(get("nan")).text, "NaN");
   for (const char *key : {"nan", "inf", "minus", "huge"}) {
-    EXPECT_FALSE(json_is_number(get(key)) || json_is_null(get(key)) || json_is_string(get(key)) || json_is_object(get(key)) ||
-                 json_is_array(get(key)) || json_is_boolean(get(key)));
+    int type;  // none of jansson's, so C++ must not load it as one
+    memcpy(&type, &get(key)->type, sizeof type);
+    EXPECT_GT(type, JSON_NULL);
   }
   EXPECT_EQ(mo_json_non_finite(get("big")), nullptr);
   EXPECT_EQ(mo_json_non_finite(nullptr), nullptr);
