@@ -120,6 +120,7 @@ static mo_tensor contiguous_like(const mo_tensor *tensor, void *data) {
   int64_t stride = 1;
   result.data = data;
   result.device = (mo_device){.kind = MO_DEVICE_KIND_CPU};
+  if (mo_tensor_count(tensor) == 0) return result; /* any strides; the other extents may be of any size */
   for (int32_t i = tensor->rank - 1; i >= 0; --i) {
     result.strides[i] = stride;
     stride *= tensor->shape[i];
