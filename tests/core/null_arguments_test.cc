@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "modelout/modelout.h"
+#include "tests/support/delayed_backend.h"
 #include "tests/support/scoped_context.h"
 
 namespace {
@@ -342,6 +343,57 @@ TEST(NullArguments, Ops) {
   EXPECT_NE(mo_activation_from_name("gelu", nullptr), MO_STATUS_OK);
   EXPECT_EQ(mo_alibi_slopes(4, nullptr), kInvalid);
   EXPECT_EQ(mo_rotary_fill_tables(nullptr, 1, 1, nullptr, nullptr), kInvalid);
+}
+
+// A backend may leave out ops, which are then unsupported, but nothing that is called without asking.
+TEST(NullArguments, BackendsWithoutAnEntry) {
+  const auto create = [](const mo_backend *backend, mo_context_t **context) {
+    mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
+    options.backend = backend;
+    return mo_context_create(&options, context);
+  };
+  mo_context_t *context = nullptr;
+#define EXPECT_NEEDED(entry)                             \
+  do {                                                   \
+    mo_backend lacking = mo_delayed_backend;             \
+    ASSERT_NE(lacking.entry, nullptr);                   \
+    lacking.entry = nullptr;                             \
+    EXPECT_EQ(create(&lacking, &context), kInvalid);     \
+    EXPECT_EQ(context, nullptr);                         \
+  } while (0)
+  EXPECT_NEEDED(name);
+  EXPECT_NEEDED(open);
+  EXPECT_NEEDED(close);
+  EXPECT_NEEDED(allocate);
+  EXPECT_NEEDED(release);
+  EXPECT_NEEDED(allocate_pinned);
+  EXPECT_NEEDED(release_pinned);
+  EXPECT_NEEDED(copy);
+  EXPECT_NEEDED(event_create);
+  EXPECT_NEEDED(event_destroy);
+  EXPECT_NEEDED(event_record);
+  EXPECT_NEEDED(event_synchronize);
+  EXPECT_NEEDED(stream_destroy);
+  mo_backend without = mo_delayed_backend;
+  without.topk = nullptr, without.copy_view_to_host = nullptr, without.stream_wait_event = nullptr;
+  without.event_is_complete = nullptr;
+  ASSERT_EQ(create(&without, &context), MO_STATUS_OK) << mo_last_error();
+  void *memory = nullptr;
+  ASSERT_EQ(mo_context_allocate(context, 64, &memory), MO_STATUS_OK);
+  const int64_t shape[] = {2, 8};
+  mo_tensor tensor;
+  ASSERT_EQ(mo_tensor_init(&tensor, memory, MO_DTYPE_FLOAT32, mo_context_device(context), 2, shape), MO_STATUS_OK);
+  mo_field *field = nullptr;
+  ASSERT_EQ(mo_field_create_tensor(context, &tensor, nullptr, nullptr, &field), MO_STATUS_OK);
+  mo_host_view values, indices;
+  const mo_slice columns[] = {{0, MO_SLICE_UNSET, 1}, {2, 4, 1}};
+  EXPECT_EQ(mo_field_read_top_k(field, 2, &values, &indices), MO_STATUS_UNSUPPORTED);
+  EXPECT_EQ(mo_field_read_slice(field, columns, 2, &values), MO_STATUS_UNSUPPORTED);
+  EXPECT_EQ(mo_field_read(field, &values), MO_STATUS_OK) << mo_last_error();
+  (void)mo_field_is_ready(field);
+  mo_field_release(field);
+  mo_context_release(context, memory);
+  mo_context_destroy(context);
 }
 
 }  // namespace
