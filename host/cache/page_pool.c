@@ -234,10 +234,10 @@ mo_status_t mo_page_pool_give_back(mo_page_pool_t *pool, const int32_t *pages, i
   return mo_context_note(pool->context, status);
 }
 
-int64_t mo_page_pool_free_pages(const mo_page_pool_t *pool) { return pool->free_count; }
+int64_t mo_page_pool_free_pages(const mo_page_pool_t *pool) { return pool != NULL ? pool->free_count : 0; }
 
 int64_t mo_page_pool_references(const mo_page_pool_t *pool, int32_t page) {
-  return page >= 0 && page < pool->page_count ? pool->page_references[page] : -1;
+  return pool != NULL && page >= 0 && page < pool->page_count ? pool->page_references[page] : -1;
 }
 
 mo_status_t mo_page_pool_view(mo_page_pool_t *pool, int64_t layer, mo_kv_view *view) {

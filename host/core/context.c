@@ -213,22 +213,23 @@ void mo_context_destroy(mo_context_t *context) { mo_context_release_reference(co
 
 /* ---- Questions ---- */
 
-mo_device mo_context_device(const mo_context_t *context) { return context->device; }
-const char *mo_context_backend_name(const mo_context_t *context) { return context->backend->name; }
-const char *mo_context_choice_reason(const mo_context_t *context) { return context->reason; }
-mo_stream mo_context_stream(const mo_context_t *context) { return context->stream; }
-int32_t mo_context_thread_count(const mo_context_t *context) { return context->thread_count; }
+mo_device mo_context_device(const mo_context_t *context) { return context != NULL ? context->device : (mo_device){0}; }
+const char *mo_context_backend_name(const mo_context_t *context) { return context != NULL ? context->backend->name : ""; }
+const char *mo_context_choice_reason(const mo_context_t *context) { return context != NULL ? context->reason : ""; }
+mo_stream mo_context_stream(const mo_context_t *context) { return context != NULL ? context->stream : NULL; }
+int32_t mo_context_thread_count(const mo_context_t *context) { return context != NULL ? context->thread_count : 0; }
 void *mo_context_backend_state(const mo_context_t *context) { return context->backend_state; }
 const mo_backend *mo_context_backend(const mo_context_t *context) { return context->backend; }
 bool mo_context_has_ranges(const mo_context_t *context) { return context->has_ranges; }
 
 const char *mo_context_cpu_features(const mo_context_t *context) {
-  return context->backend->features != NULL ? context->backend->features(context->backend_state) : "";
+  return context != NULL && context->backend->features != NULL ? context->backend->features(context->backend_state) : "";
 }
 
 mo_context_counters mo_context_get_counters(const mo_context_t *context) {
   mo_context_t *writable = (mo_context_t *)context; /* only the pools' locks are touched */
   mo_context_counters counters = {0};
+  if (context == NULL) return counters;
   pthread_mutex_lock(&writable->device_pool.mutex);
   counters.device_allocations = context->device_pool.allocation_count;
   counters.device_bytes = context->device_pool.held_bytes;
@@ -261,6 +262,8 @@ mo_status_t mo_context_note(mo_context_t *context, mo_status_t status) {
 
 mo_status_t mo_context_error(const mo_context_t *context, char *text, size_t text_bytes) {
   mo_context_t *writable = (mo_context_t *)context;
+  if (text != NULL && text_bytes > 0) text[0] = '\0';
+  if (context == NULL) return MO_STATUS_OK;
   pthread_mutex_lock(&writable->mutex);
   const mo_status_t status = context->error_status;
   if (text != NULL && text_bytes > 0) snprintf(text, text_bytes, "%s", context->error_text);
@@ -286,6 +289,7 @@ mo_status_t mo_context_allocate_pinned(mo_context_t *context, size_t bytes, void
 void mo_context_release_pinned(mo_context_t *context, void *memory) { mo_pool_give(&context->pinned_pool, memory); }
 
 void mo_context_trim(mo_context_t *context) {
+  if (context == NULL) return;
   mo_pool_trim(&context->device_pool);
   mo_pool_trim(&context->pinned_pool);
 }

@@ -1,16 +1,13 @@
-/* host/core/safetensors_write.c - writes a safetensors file in one go: a temporary beside the target, then a rename.
+/* host/core/safetensors_write.c - writes a safetensors file in one go.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/core/checked_math.h"
 #include "host/core/error.h"
+#include "host/core/file_writer.h"
 #include "host/core/json.h"
 #include "host/core/utf8.h"
 #include "modelout/safetensors.h"
@@ -18,8 +15,6 @@
 #define HEADER_BYTES_LIMIT 100000000
 #define DATA_ALIGNMENT 8
 #define METADATA_KEY "__metadata__"
-#define TEMPORARY_ATTEMPTS 1000
-#define WRITE_BYTES_LIMIT ((size_t)1 << 30) /* one write() may take at most 2 GiB */
 
 typedef struct item {
   const char *name;
@@ -141,57 +136,24 @@ done:
   return status;
 }
 
-static mo_status_t io_error(const char *path, const char *action, int number) {
-  char text[128];
-  return mo_fail(MO_STATUS_IO_ERROR, "safetensors_write: %s: cannot be %s: %s", mo_path_show(path).text, action,
-                 strerror_r(number, text, sizeof text));
-}
-
-static mo_status_t write_all(int descriptor, const char *path, const void *data, size_t bytes) {
-  const char *next = data;
-  while (bytes > 0) {
-    const ssize_t written = write(descriptor, next, bytes < WRITE_BYTES_LIMIT ? bytes : WRITE_BYTES_LIMIT);
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return io_error(path, "written", errno);
-    }
-    next += written;
-    bytes -= (size_t)written;
-  }
+static mo_status_t write_content(mo_file_writer *writer, const char *header, size_t header_bytes, const item *items,
+                                 int64_t count) {
+  MO_TRY(mo_file_writer_write(writer, header, header_bytes));
+  for (int64_t i = 0; i < count; ++i)
+    MO_TRY(mo_file_writer_write(writer, items[i].tensor->data, (size_t)mo_tensor_bytes(items[i].tensor)));
   return MO_STATUS_OK;
 }
 
-/* A new file beside `path`, with the rights the process gives its files (mkstemp would make it private). */
-static mo_status_t open_temporary(const char *path, char *temporary, size_t temporary_bytes, int *descriptor) {
-  static atomic_uint serial;
-  for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; ++attempt) {
-    snprintf(temporary, temporary_bytes, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1));
-    *descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (*descriptor >= 0) return MO_STATUS_OK;
-    if (errno != EEXIST) break;
-  }
-  return io_error(path, "created", errno);
-}
-
 static mo_status_t write_file(const char *path, const char *header, size_t header_bytes, const item *items, int64_t count) {
-  const size_t temporary_bytes = strlen(path) + 48;
-  char *temporary = malloc(temporary_bytes);
-  if (temporary == NULL) return out_of_memory();
-  int descriptor = -1;
-  mo_status_t status = open_temporary(path, temporary, temporary_bytes, &descriptor);
-  if (status != MO_STATUS_OK) {
-    free(temporary);
-    return status;
+  bool cannot_link = false;
+  mo_status_t status = MO_STATUS_OK;
+  for (int attempt = 0; attempt == 0 || (attempt == 1 && cannot_link); ++attempt) {
+    mo_file_writer writer;
+    MO_TRY(mo_file_writer_open(&writer, "safetensors_write", path, cannot_link));
+    status = write_content(&writer, header, header_bytes, items, count);
+    if (status == MO_STATUS_OK) status = mo_file_writer_finish(&writer, &cannot_link);
+    else mo_file_writer_abandon(&writer);
   }
-  status = write_all(descriptor, path, header, header_bytes);
-  for (int64_t i = 0; i < count && status == MO_STATUS_OK; ++i)
-    status = write_all(descriptor, path, items[i].tensor->data, (size_t)mo_tensor_bytes(items[i].tensor));
-  /* Without it a crash of the machine could leave the new name with half the data. */
-  if (status == MO_STATUS_OK && fsync(descriptor) != 0 && errno != EINVAL) status = io_error(path, "written", errno);
-  if (close(descriptor) != 0 && status == MO_STATUS_OK) status = io_error(path, "written", errno);
-  if (status == MO_STATUS_OK && rename(temporary, path) != 0) status = io_error(path, "put in place", errno);
-  if (status != MO_STATUS_OK) unlink(temporary);
-  free(temporary);
   return status;
 }
 

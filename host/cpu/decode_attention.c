@@ -41,6 +41,13 @@ static int64_t position_of(const mo_decode_attention_params *params, int64_t row
   return ids == NULL ? length_of(params, row) + token : mo_position_id(ids, row, token);
 }
 
+static mo_kv_row_use use_of_row(const void *given, int64_t row) {
+  const mo_decode_attention_params *params = given;
+  const mo_decode_rules rules = mo_decode_rules_of(params);
+  const int64_t length = length_of(params, row);
+  return (mo_kv_row_use){.first = length, .end = length + rules.appended, .read = mo_decode_total(rules, length)};
+}
+
 static mo_status_t check_rows(const mo_decode_attention_params *params) {
   const mo_decode_rules rules = mo_decode_rules_of(params);
   const int64_t tokens = params->query->shape[2];
@@ -294,6 +301,7 @@ static void run(const mo_decode_attention_params *params, const mo_decode_plan *
 
 mo_status_t mo_cpu_decode_attention(mo_context_t *context, const mo_decode_attention_params *params) {
   MO_TRY(check_rows(params));
+  if (params->key != NULL) MO_TRY(mo_kv_check_written_once("decode attention", &params->cache, use_of_row, params));
   mo_decode_plan plan;
   plan_call(params, &plan);
   if (plan.batch_count == 0 || plan.head_count == 0 || plan.token_count == 0) return MO_STATUS_OK;

@@ -104,6 +104,25 @@ static mo_status_t check_pages(const mo_kv_update_params *params, int64_t row, i
   return MO_STATUS_OK;
 }
 
+static mo_kv_row_use use_of_row(const void *params, int64_t row) {
+  int64_t begin;
+  const int64_t count = token_count(params, row, &begin), first = first_slot(params, row);
+  return (mo_kv_row_use){.first = first, .end = first + count};
+}
+
+/* Of rows whose pages are good. */
+static mo_status_t check_pages_apart(const mo_kv_update_params *params) {
+  const mo_tensor *seen = NULL;
+  for (int32_t i = 0; i < params->layer_count; i++) {
+    const mo_kv_view *cache = &params->layers[i].cache;
+    const mo_tensor *table = cache->block_table;
+    if (table == NULL || (seen != NULL && table->data == seen->data && table->strides[0] == seen->strides[0])) continue;
+    MO_TRY(mo_kv_check_written_once("cache update", cache, use_of_row, params));
+    seen = table;
+  }
+  return MO_STATUS_OK;
+}
+
 static mo_status_t check_rows(const mo_kv_update_params *params) {
   const mo_tensor *key = params->layers[0].key;
   const int64_t capacity = mo_kv_capacity(&params->layers[0].cache), length = key->shape[2];
@@ -139,6 +158,7 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
   const int64_t size = head_size(&params->layers[0].cache);
   float *scratch;
   MO_TRY(check_rows(params));
+  MO_TRY(check_pages_apart(params));
   MO_TRY(reserve_rows(context, size, &scratch));
   const int threads = thread_count(context, rows, size);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
@@ -163,6 +183,7 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
 static void read_head(const mo_tensor *stored, const mo_tensor *scale, mo_kv_place from, int64_t head,
                       const mo_tensor *destination, const mo_tensor *destination_scale, int64_t row, int64_t token) {
   const int64_t size = stored->shape[3];
+  if (size == 0) return;
   char *to = mo_kv_address(destination, row, head, token);
   const size_t bytes = (size_t)size * mo_dtype_bytes(destination->dtype);
   const size_t scale_bytes = destination_scale == NULL ? 0 : (size_t)destination_scale->shape[3] * sizeof(float);

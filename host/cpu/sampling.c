@@ -335,7 +335,9 @@ static bool is_end_token(const mo_tensor *end_tokens, int64_t token) {
 }
 
 static void advance(const mo_tensor *counters, int64_t row) {
-  if (counters != NULL) ++((int32_t *)counters->data)[row * counters->strides[0]];
+  if (counters == NULL) return;
+  int32_t *counter = (int32_t *)counters->data + row * counters->strides[0];
+  *counter = (int32_t)((uint32_t)*counter + 1); /* past the largest it starts over, as on a card */
 }
 
 static void finish_row(const mo_sampling_params *params, const buffers *b, int64_t row) {

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "host/core/checked_math.h"
+#include "host/output/class_internal.h"
 #include "host/output/plan_internal.h"
 
 /* What the extents of one field are looked up in. */
@@ -123,7 +124,7 @@ static mo_status_t extent_of(const mo_scope *scope, const char *symbol, int64_t 
   if (is(symbol, "width")) return given(scope, symbol, d->width, 0, extent);
   if (is(symbol, "logits_height")) return given(scope, symbol, d->logits_height, 0, extent);
   if (is(symbol, "logits_width")) return given(scope, symbol, d->logits_width, 0, extent);
-  return mo_fail(MO_STATUS_INTERNAL, "output: %s.%s has the extent \"%s\", which no dimension stands for",
+  return mo_fail(MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has the extent \"%s\", which no dimension stands for",
                  scope->output_class->name, scope->field->name, symbol);
 }
 
@@ -198,6 +199,8 @@ static mo_status_t last_of(const mo_scope *scope, const char *what, int64_t want
 static mo_status_t attention_shape(const mo_scope *scope, mo_tensor *tensor) {
   const mo_request *request = scope->request;
   int64_t *shape = tensor->shape;
+  MO_CHECK(tensor->rank == 4, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s, attention weights, has rank %d, it must be 4",
+           scope->output_class->name, scope->field->name, (int)tensor->rank);
   if (is(scope->field->name, "cross_attentions")) MO_TRY(sequence_extent(scope, true, &shape[3]));
   else if (!is(scope->field->shape[2], "patch_size")) MO_TRY(key_extent(scope, &shape[3]));
   MO_TRY(check_selection(scope, "attention_heads", request->attention_heads, shape[1]));
@@ -211,7 +214,7 @@ static mo_status_t attention_shape(const mo_scope *scope, mo_tensor *tensor) {
 
 static mo_status_t table_shape(const mo_scope *scope, mo_tensor *tensor) {
   const mo_class_field *field = scope->field;
-  MO_CHECK(field->rank >= 0 && field->rank < MO_MAX_DIMS, MO_STATUS_INTERNAL, "output: %s.%s has no shape in the table",
+  MO_CHECK(field->rank >= 0 && field->rank < MO_MAX_DIMS, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has no shape in the table",
            scope->output_class->name, field->name);
   tensor->rank = field->rank;
   for (int32_t i = 0; i < field->rank; ++i) MO_TRY(extent_of(scope, field->shape[i], &tensor->shape[i]));
@@ -350,11 +353,11 @@ static mo_status_t check_request(const mo_dimensions *dimensions, const mo_reque
 mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *dimensions, const mo_request *request,
                             mo_plan *plan) {
   static const mo_request nothing = MO_REQUEST_INIT;
-  MO_CHECK(output_class != NULL && dimensions != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the %s is NULL",
-           output_class == NULL ? "class" : "mo_dimensions");
+  MO_TRY(mo_class_check(output_class));
+  MO_CHECK(dimensions != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the mo_dimensions is NULL");
   if (request == NULL) request = &nothing;
   MO_TRY(check_request(dimensions, request));
-  MO_CHECK(output_class->field_count <= MO_PLAN_MAX_FIELDS, MO_STATUS_INTERNAL,
+  MO_CHECK(output_class->field_count <= MO_PLAN_MAX_FIELDS, MO_STATUS_INVALID_ARGUMENT,
            "output: %s has %d fields, at most %d are planned", output_class->name, (int)output_class->field_count,
            MO_PLAN_MAX_FIELDS);
   plan->output_class = output_class;

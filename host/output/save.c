@@ -10,13 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/checked_math.h"
 #include "host/core/json.h"
 #include "host/output/gather.h"
 #include "host/output/output_internal.h"
+#include "host/output/visited.h"
 #include "modelout/safetensors.h"
 
 #define MAX_NAME_BYTES 512
 #define MAX_DEPTH 16
+#define MAX_VALUES ((int64_t)1 << 21) /* more names than the header of a file can hold */
 
 static const char *const cache_names[4] = {"key", "value", "cross_key", "cross_value"};
 
@@ -142,14 +145,27 @@ static mo_status_t save_value(mo_saver *saver, mo_field *field, const char *name
   return status;
 }
 
+/* A file names each value at each of its places: what is shared may be far more in a file than in memory. */
+static mo_status_t check_value_count(const mo_output *output) {
+  int64_t total = 0;
+  for (int64_t i = 0; i < mo_output_length(output); ++i) {
+    const mo_field *field = mo_output_at(output, i);
+    const int64_t count = mo_field_length(field) > 0 ? field->value_count : 1;
+    MO_CHECK(mo_checked_add(total, count, &total) && total <= MAX_VALUES, MO_STATUS_INVALID_ARGUMENT,
+             "output_save: more than %lld values, each at each of the places where it stands", (long long)MAX_VALUES);
+  }
+  return MO_STATUS_OK;
+}
+
 static mo_status_t save_entries(mo_saver *saver, mo_output *output, const char *prefix, json_t *keys, json_t *structure) {
+  MO_TRY(check_value_count(output));
   for (int64_t i = 0; i < mo_output_length(output); ++i) {
     char name[MAX_NAME_BYTES];
     json_t *described = NULL;
     const char *key = mo_output_key_at(output, i);
     MO_CHECK(snprintf(name, sizeof name, "%s%s", prefix, key) < MAX_NAME_BYTES, MO_STATUS_INVALID_ARGUMENT,
              "output_save: the name %.60s%.60s is too long", prefix, key);
-    MO_TRY(save_value(saver, mo_output_get(output, key), name, false, 0, &described));
+    MO_TRY(save_value(saver, mo_output_at(output, i), name, false, 0, &described));
     if (described == NULL || json_array_append_new(structure, json_pack("[so]", key, described)) != 0 ||
         json_array_append_new(keys, json_string(key)) != 0) {
       return out_of_memory("output_save");
@@ -202,6 +218,7 @@ typedef struct mo_loader {
   mo_context_t *context;
   const mo_safetensors_t *file;
   const char *path;
+  int64_t *bytes_left; /* of the file's tensors, that no field holds yet */
 } mo_loader;
 
 static mo_status_t bad_file(const mo_loader *loader, const char *name, const char *problem) {
@@ -238,6 +255,10 @@ static mo_status_t read_data(const mo_loader *loader, const char *name, const mo
 static mo_status_t load_tensor(const mo_loader *loader, const char *name, mo_field **field) {
   mo_tensor source, tensor;
   if (mo_safetensors_describe(loader->file, name, &source) != MO_STATUS_OK) return bad_file(loader, name, "no such tensor");
+  /* Else a small file could ask for any amount of memory. */
+  if (mo_tensor_bytes(&source) > *loader->bytes_left)
+    return bad_file(loader, name, "the structure holds more than the file: tensors stand in it twice");
+  *loader->bytes_left -= mo_tensor_bytes(&source);
   mo_loaded_memory *loaded = malloc(sizeof *loaded);
   if (loaded == NULL) return out_of_memory("output_load");
   *loaded = (mo_loaded_memory){.context = loader->context};
@@ -389,12 +410,21 @@ static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
   return MO_STATUS_OK;
 }
 
+static int64_t bytes_of_all(const mo_safetensors_t *file) {
+  int64_t bytes = 0; /* cannot overflow: they lie in the file one behind the other */
+  mo_tensor tensor;
+  for (int64_t i = 0; i < mo_safetensors_count(file); ++i)
+    if (mo_safetensors_describe(file, mo_safetensors_name(file, i), &tensor) == MO_STATUS_OK) bytes += mo_tensor_bytes(&tensor);
+  return bytes;
+}
+
 mo_status_t mo_output_load(mo_context_t *context, const char *path, mo_output **output) {
   MO_CHECK(context != NULL && path != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "output_load: an argument is NULL");
   mo_safetensors_t *file;
   mo_status_t status = mo_safetensors_open(path, &file);
   if (status == MO_STATUS_OK) {
-    const mo_loader loader = {.context = context, .file = file, .path = path};
+    int64_t bytes_left = bytes_of_all(file);
+    const mo_loader loader = {.context = context, .file = file, .path = path, .bytes_left = &bytes_left};
     status = load_output(&loader, output);
     mo_safetensors_close(file);
   }

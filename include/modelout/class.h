@@ -5,6 +5,11 @@
  * src/transformers/modeling_outputs.py, modeling_tf_outputs.py and modeling_flax_outputs.py of September 2025.
  * The typed structs are in modelout/output_classes.h.
  *
+ * A class may also be described by somebody else: a static mo_class with its fields and a struct that begins with an mo_output.
+ * Whatever takes a class answers INVALID_ARGUMENT to a description that cannot be worked with: no name, no fields or more than
+ * 64, a field without name or `when`, of an unknown kind, with a shape that lacks symbols, named twice, or with a member
+ * outside of the struct.
+ *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MODELOUT_CLASS_H
 #define MODELOUT_CLASS_H

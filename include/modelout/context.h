@@ -61,7 +61,9 @@ MO_API mo_status_t mo_context_create(const mo_context_options *options, mo_conte
  * caller may no longer use `context` itself. */
 MO_API void mo_context_destroy(mo_context_t *context);
 
-/* Which device ops of this context run on. */
+/* Questions to a context. NULL is fine: it has device kind 0, names "", no stream, 0 threads, counters of 0 and no error.
+ *
+ * Which device ops of this context run on. */
 MO_API mo_device mo_context_device(const mo_context_t *context);
 
 /* "cpu", "cuda" or the custom backend's name. Static for the life of the context. */

@@ -60,18 +60,24 @@ MO_API mo_status_t mo_safetensors_tensor(const mo_safetensors_t *file, const cha
 MO_API const char *mo_safetensors_metadata(const mo_safetensors_t *file, const char *key);
 
 /* Writes tensors that lie on the host. Data are sorted by falling alignment, then by name, and start at a multiple of 8. The
- * file appears whole or not at all (a temporary beside it, then rename). tensors must be contiguous. */
+ * file appears whole or not at all: it is written without a name (where the file system cannot do that, as a temporary beside
+ * the target) and then put in place. A regular file is replaced and its permissions are kept; symbolic links are followed, and
+ * stay; a character device such as /dev/null is written to; IO_ERROR: a folder, pipe, socket or block device, which stay as
+ * they are. tensors must be contiguous. */
 MO_API mo_status_t mo_safetensors_write(const char *path, const char *const *names, const mo_tensor *tensors, int64_t count,
                                         const char *const *metadata_keys, const char *const *metadata_values,
                                         int64_t metadata_count);
 
 /* Saves an output under flat names: `logits`, `hidden_states.0`, `past_key_values.1.key` / `.value` / `.cross_key` /
  * `.cross_value`, dicts by key. None entries are left out and recorded in the metadata, as are class and key order. Reads every
- * field it writes (which counts as copies). prefix ("step0.") is put before every name; NULL: none. */
+ * field it writes (which counts as copies). prefix ("step0.") is put before every name; NULL: none. A field that stands in
+ * several places is written at each. INVALID_ARGUMENT: fields nested more than 16 deep, names of 512 bytes, more than 2^21
+ * values. */
 MO_API mo_status_t mo_output_save(mo_output *output, const char *path, const char *prefix);
 
 /* Reads a file of mo_output_save back: an output of the same class with the same keys in the same order, on the context's
- * device. A class that mo_class_find() does not know (those of the pretraining models) comes back as a ModelOutput. */
+ * device. A class that mo_class_find() does not know (those of the pretraining models) comes back as a ModelOutput. BAD_FILE:
+ * also a structure nested more than 16 deep or one that names a tensor twice: what is loaded is no more than the file holds. */
 MO_API mo_status_t mo_output_load(mo_context_t *context, const char *path, mo_output **output);
 
 #ifdef __cplusplus

@@ -51,13 +51,13 @@ MO_API mo_status_t mo_tensor_init_strided(mo_tensor *tensor, void *data, mo_dtyp
  * An invalid request gives a descriptor with dtype MO_DTYPE_NONE, which every op refuses. */
 MO_API mo_tensor mo_tensor_cpu(void *data, mo_dtype_t dtype, int32_t rank, const int64_t *shape);
 
-/* Product of the extents (1 for a scalar). */
+/* Product of the extents (1 for a scalar; 0 for NULL, as the bytes are). */
 MO_API int64_t mo_tensor_count(const mo_tensor *tensor);
 
 /* Bytes of all elements once: count * element bytes. */
 MO_API int64_t mo_tensor_bytes(const mo_tensor *tensor);
 
-/* Row-major without gaps. Extents of 1 may have any stride; an empty tensor is contiguous. */
+/* Row-major without gaps. Extents of 1 may have any stride; an empty tensor is contiguous, NULL is not. */
 MO_API bool mo_tensor_is_contiguous(const mo_tensor *tensor);
 
 /* One dimension of a slice, with the meaning of Python's start:stop:step. Use MO_SLICE_ALL, MO_SLICE_FROM... or fill it. */

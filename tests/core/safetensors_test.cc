@@ -7,7 +7,11 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -558,6 +562,120 @@ TEST_F(SafetensorsTest, WriterRemovesItsTemporaryWhenAWriteFails) {
   };
   EXPECT_EXIT(write_limited(), testing::ExitedWithCode(MO_STATUS_IO_ERROR), "");
   EXPECT_EQ(FilesInFolder(), 0u);
+}
+
+// What stands at the path of a file that is written: its kind afterwards, and whether there is content.
+class WriterTarget : public SafetensorsTest {
+ protected:
+  static mo_status_t Write(const std::string &path) {
+    static float value = 3;
+    const int64_t shape[] = {1};
+    const mo_tensor tensor = mo_tensor_cpu(&value, MO_DTYPE_FLOAT32, 1, shape);
+    const char *name = "t";
+    return mo_safetensors_write(path.c_str(), &name, &tensor, 1, nullptr, nullptr, 0);
+  }
+  static mode_t Mode(const std::string &path) {
+    struct stat found;
+    return lstat(path.c_str(), &found) == 0 ? found.st_mode : 0;
+  }
+  static void ExpectWritten(const std::string &path) {
+    File file;
+    mo_safetensors_t *raw = nullptr;
+    EXPECT_EQ(mo_safetensors_open(path.c_str(), &raw), MO_STATUS_OK) << mo_last_error();
+    file.reset(raw);
+    EXPECT_EQ(mo_safetensors_count(raw), 1);
+    EXPECT_TRUE(S_ISREG(Mode(path)));
+  }
+};
+
+TEST_F(WriterTarget, LinksAreFollowedAndStay) {
+  ASSERT_EQ(mkdir(Path("sub").c_str(), 0777), 0);
+  std::ofstream(Path("sub/old")) << "old";
+  ASSERT_EQ(symlink("sub/old", Path("link").c_str()), 0);
+  ASSERT_EQ(symlink("link", Path("second").c_str()), 0);
+  ASSERT_EQ(Write(Path("second")), MO_STATUS_OK) << mo_last_error();
+  EXPECT_TRUE(S_ISLNK(Mode(Path("second"))));
+  EXPECT_TRUE(S_ISLNK(Mode(Path("link"))));
+  ExpectWritten(Path("sub/old"));
+  ASSERT_EQ(symlink(Path("sub/new").c_str(), Path("dangling").c_str()), 0);
+  ASSERT_EQ(Write(Path("dangling")), MO_STATUS_OK) << mo_last_error();
+  EXPECT_TRUE(S_ISLNK(Mode(Path("dangling"))));
+  ExpectWritten(Path("sub/new"));
+  ASSERT_EQ(symlink("loop", Path("loop").c_str()), 0);
+  EXPECT_EQ(Write(Path("loop")), MO_STATUS_IO_ERROR);
+  EXPECT_TRUE(S_ISLNK(Mode(Path("loop"))));
+  EXPECT_EQ(FilesInFolder(), 5u) << "nothing else was made";
+}
+
+TEST_F(WriterTarget, WhatIsNoFileStays) {
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0666), 0);
+  EXPECT_EQ(Write(Path("pipe")), MO_STATUS_IO_ERROR);
+  EXPECT_TRUE(S_ISFIFO(Mode(Path("pipe"))));
+  const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  struct sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(Path("socket").size(), sizeof address.sun_path);
+  strcpy(address.sun_path, Path("socket").c_str());
+  ASSERT_EQ(bind(listener, reinterpret_cast<struct sockaddr *>(&address), sizeof address), 0);
+  EXPECT_EQ(Write(Path("socket")), MO_STATUS_IO_ERROR);
+  EXPECT_TRUE(S_ISSOCK(Mode(Path("socket"))));
+  close(listener);
+  ASSERT_EQ(symlink("/dev/null", Path("null").c_str()), 0);
+  EXPECT_EQ(Write(Path("null")), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(Write("/dev/null"), MO_STATUS_OK) << mo_last_error();
+  EXPECT_TRUE(S_ISCHR(Mode("/dev/null")));
+  EXPECT_EQ(Write("/dev/full"), MO_STATUS_IO_ERROR);
+  EXPECT_TRUE(S_ISCHR(Mode("/dev/full")));
+  if (mknod(Path("disk").c_str(), S_IFBLK | 0666, makedev(7, 200)) == 0) { /* for a privileged process only */
+    EXPECT_EQ(Write(Path("disk")), MO_STATUS_IO_ERROR);
+    EXPECT_TRUE(S_ISBLK(Mode(Path("disk"))));
+  }
+  EXPECT_EQ(Write(Path("")), MO_STATUS_IO_ERROR);
+}
+
+TEST_F(WriterTarget, LongNames) {
+  for (const size_t length : {1, 200, 250, 255}) {
+    const std::string path = Path(std::string(length, 'n'));
+    ASSERT_EQ(Write(path), MO_STATUS_OK) << mo_last_error();
+    ASSERT_EQ(Write(path), MO_STATUS_OK) << "a second time: " << mo_last_error();
+    ExpectWritten(path);
+  }
+  EXPECT_EQ(Write(Path(std::string(256, 'n'))), MO_STATUS_IO_ERROR);
+  EXPECT_EQ(FilesInFolder(), 4u);
+}
+
+TEST_F(WriterTarget, PermissionsOfTheReplacedFileAreKept) {
+  const mode_t before = umask(027);
+  ASSERT_EQ(Write(Path("new")), MO_STATUS_OK);
+  EXPECT_EQ(Mode(Path("new")) & 07777, 0640u) << "a new file has what the process gives";
+  ASSERT_EQ(chmod(Path("new").c_str(), 0604), 0);
+  ASSERT_EQ(Write(Path("new")), MO_STATUS_OK);
+  umask(before);
+  EXPECT_EQ(Mode(Path("new")) & 07777, 0604u);
+  ExpectWritten(Path("new"));
+}
+
+// A process that is ended while it writes leaves the old file, and nothing beside it.
+TEST_F(WriterTarget, NothingStaysBehindWhenTheProcessEnds) {
+  ASSERT_EQ(Write(Path("file")), MO_STATUS_OK);
+  std::vector<float> data(1 << 22);
+  const int64_t shape[] = {static_cast<int64_t>(data.size())};
+  const mo_tensor tensor = mo_tensor_cpu(data.data(), MO_DTYPE_FLOAT32, 1, shape);
+  const char *name = "t";
+  for (int delay = 0; delay < 12; ++delay) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (;;) (void)mo_safetensors_write(Path("file").c_str(), &name, &tensor, 1, nullptr, nullptr, 0);
+    }
+    usleep(static_cast<useconds_t>(2000 + 1500 * delay));
+    kill(child, SIGINT);
+    ASSERT_EQ(waitpid(child, nullptr, 0), child);
+    File file;
+    mo_safetensors_t *raw = nullptr;
+    EXPECT_EQ(mo_safetensors_open(Path("file").c_str(), &raw), MO_STATUS_OK) << mo_last_error();
+    file.reset(raw);
+  }
+  EXPECT_EQ(FilesInFolder(), 1u);
 }
 
 }  // namespace
