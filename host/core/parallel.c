@@ -7,9 +7,9 @@
  *
  * WAITING. A worker that finds no seat watches `posted`, which every new region increments, for some microseconds: the loops of
  * a forward pass follow each other closely, and waking a sleeper takes as long as a small loop. Then it sleeps. Likewise the
- * caller that waits for the last members. Whoever watches looks at the clock: a jump means that another program was given the
- * core. Then nobody watches for a while, everybody sleeps at once, and the system sees threads that want a core only when they
- * have something to do, which is what gets them one soon.
+ * caller that waits for the last members. Whoever has lost its core to another program, which the clocks tell, makes everybody
+ * sleep at once for a while: a thread that burns its share of a busy processor by watching gets it late when there is work.
+ * Each time that comes again at the end of such a while, the next one is twice as long.
  *
  * No lock is held while a piece runs. Only making workers takes one, and nobody waits for it but a fork.
  *
@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,9 +43,12 @@
 /* Bodies need little; thread-local variables of the whole program lie there too. */
 #define WORKER_STACK_BYTES ((size_t)1 << 20)
 
-#define WATCH_NS INT64_C(50000)      /* between two loops of a pass lie 1 to 30 microseconds */
-#define JUMP_NS INT64_C(200000)      /* interrupts take tens of microseconds, another program's turn some milliseconds */
-#define QUIET_NS INT64_C(50000000)   /* how long nobody watches after a jump */
+#define WATCH_NS INT64_C(100000)  /* between two loops of a pass lie 1 to 50 microseconds */
+#define LOST_NS INT64_C(300000)   /* interrupts take tens of microseconds, another program's turn some milliseconds */
+#define SAMPLE_NS INT64_C(500000) /* how often a thread looks for it, which takes half a microsecond */
+#define SAMPLE_MOST_NS INT64_C(25000000)
+#define QUIET_NS INT64_C(50000000) /* how long nobody watches after a core was lost: this, twice this, ... */
+#define QUIET_MOST_NS INT64_C(1600000000)
 #define RETRY_NS INT64_C(1000000000) /* after the system gave no thread */
 
 /* ---- State ---- */
@@ -70,12 +74,12 @@ static _Atomic int32_t sleeping;
 static _Atomic int32_t open_seats; /* of all regions, as they were posted */
 static _Atomic int32_t worker_count;
 static _Atomic int32_t processor_count;
-static _Atomic int64_t quiet_until;
+static _Atomic int64_t quiet_until, quiet_ns;
 static int64_t retry_at; /* under the mutex */
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
-/* True while the thread runs a body. Initial-exec: a worker must not need memory for it. */
+/* True while the thread runs a body. */
 static _Thread_local bool is_inside __attribute__((tls_model("initial-exec")));
 
 /* ---- Sleeping and watching ---- */
@@ -92,6 +96,39 @@ static int64_t now_ns(void) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
+static bool is_quiet(int64_t now) { return now < atomic_load_explicit(&quiet_until, memory_order_relaxed); }
+
+static void note_lost_core(int64_t now) {
+  const int64_t until = atomic_load_explicit(&quiet_until, memory_order_relaxed);
+  int64_t length = atomic_load_explicit(&quiet_ns, memory_order_relaxed);
+  if (now < until) return;
+  length = now - until > length ? QUIET_NS : length < QUIET_MOST_NS ? 2 * length : length;
+  atomic_store_explicit(&quiet_ns, length, memory_order_relaxed);
+  atomic_store_explicit(&quiet_until, now + length, memory_order_relaxed);
+}
+
+/* A thread's clocks and the times that it was taken off its core against its will, when last looked at. */
+typedef struct core_sample {
+  int64_t wall, running;
+  int64_t switches;
+} core_sample;
+
+/* Initial-exec, also below: a worker must not need memory for it. */
+static _Thread_local core_sample last_sample __attribute__((tls_model("initial-exec")));
+
+/* Looks now and then whether the thread has lost its core since. In a long stretch it may have slept for reasons of its own. */
+static void check_core(void) {
+  core_sample *last = &last_sample;
+  const int64_t now = now_ns(), wall = now - last->wall;
+  struct rusage usage;
+  if (wall < SAMPLE_NS || is_quiet(now) || getrusage(RUSAGE_THREAD, &usage) != 0) return;
+  const struct timeval user = usage.ru_utime, system = usage.ru_stime;
+  const int64_t running = ((int64_t)(user.tv_sec + system.tv_sec) * 1000000 + user.tv_usec + system.tv_usec) * 1000;
+  const int64_t lost = wall - (running - last->running);
+  if (wall < SAMPLE_MOST_NS && usage.ru_nivcsw != last->switches && lost > LOST_NS) note_lost_core(now);
+  *last = (core_sample){.wall = now, .running = running, .switches = usage.ru_nivcsw};
+}
+
 static void pause_briefly(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -101,22 +138,20 @@ static void pause_briefly(void) {
 /* Watches until (word & mask) != value; false if that took too long. */
 static bool watch(const _Atomic uint32_t *word, uint32_t mask, uint32_t value) {
   const int64_t start = now_ns();
-  /* More threads than processors: the one that is watched may need this one's. */
+  /* With more threads than processors the one that is watched may need this one's. */
   if (atomic_load_explicit(&worker_count, memory_order_relaxed) >=
           atomic_load_explicit(&processor_count, memory_order_relaxed) ||
-      start < atomic_load_explicit(&quiet_until, memory_order_relaxed)) {
+      is_quiet(start)) {
     return false;
   }
-  int64_t last = start;
-  for (;;) {
+  for (int64_t last = start, now;; last = now) {
     for (int i = 0; i < 16; ++i) {
       if ((atomic_load_explicit(word, memory_order_acquire) & mask) != value) return true;
       pause_briefly();
     }
-    const int64_t now = now_ns();
-    if (now - last > JUMP_NS) atomic_store_explicit(&quiet_until, now + QUIET_NS, memory_order_relaxed);
-    if (now - last > JUMP_NS || now - start > WATCH_NS) return false;
-    last = now;
+    now = now_ns();
+    if (now - last > LOST_NS) note_lost_core(now);
+    if (now - start > WATCH_NS) return false;
   }
 }
 
@@ -167,6 +202,7 @@ static void *work(void *unused) {
   for (;;) {
     const uint32_t seen = atomic_load(&posted);
     if (serve()) continue;
+    check_core();
     atomic_fetch_add(&watching, 1);
     const bool changed = watch(&posted, UINT32_MAX, seen);
     atomic_fetch_sub(&watching, 1);
@@ -294,6 +330,7 @@ void mo_parallel_for(int32_t threads, int64_t count, int64_t grain, mo_parallel_
     body(job, 0, count, 0);
     return;
   }
+  check_core();
   r->body = body;
   r->job = job;
   r->count = count;
