@@ -1,7 +1,6 @@
 /* host/core/context.c - contexts: life, memory, scratch, events, the error of its own.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <omp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "host/core/checked_math.h"
 #include "host/core/context_internal.h"
 #include "host/core/module.h"
+#include "host/core/parallel.h"
 #include "host/core/pool.h"
 #include "host/core/range.h"
 
@@ -163,7 +163,7 @@ mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **re
   context->options = *options;
   atomic_init(&context->references, 1);
   context->stream = options->stream;
-  context->thread_count = options->thread_count > 0 ? options->thread_count : omp_get_max_threads();
+  context->thread_count = mo_parallel_thread_count(options->thread_count);
   const size_t limit = options->cached_bytes_limit != 0 ? options->cached_bytes_limit : MO_DEFAULT_CACHED_BYTES;
 
   mo_status_t status =

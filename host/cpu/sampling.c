@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "host/core/arena.h"
+#include "host/core/parallel.h"
 #include "host/core/philox.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/sampling_kernels.h"
@@ -371,22 +372,30 @@ static void finish_row(const mo_sampling_params *params, const buffers *b, int64
   advance(params->positions, row);
 }
 
+typedef struct sampling_job {
+  const mo_sampling_params *params;
+  char *scratch;
+  size_t bytes; /* of one thread */
+} sampling_job;
+
+static void sample_rows(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const sampling_job *job = argument;
+  buffers own;
+  mo_arena arena = {.base = job->scratch + (size_t)slot * job->bytes, .capacity = job->bytes};
+  carve(job->params->logits->shape[1], &arena, &own);
+  for (int64_t row = first; row < last; row++) finish_row(job->params, &own, row);
+}
+
 mo_status_t mo_cpu_sample(mo_context_t *context, const mo_sampling_params *params) {
   const int64_t rows = params->logits->shape[0], count = params->logits->shape[1];
   const int64_t wanted = mo_tensor_count(params->logits) < PARALLEL_ELEMENTS ? 1 : mo_context_thread_count(context);
-  const int threads = (int)(wanted < rows ? wanted : rows);
+  const int32_t threads = (int32_t)(wanted < rows ? wanted : rows);
   buffers shared;
   mo_arena arena = {0};
   carve(count, &arena, &shared);
   const size_t bytes = arena.used;
   void *scratch = NULL;
-  MO_TRY(mo_context_scratch(context, (size_t)threads * bytes, &scratch));
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-  for (int64_t chunk = 0; chunk < threads; ++chunk) {
-    buffers own;
-    mo_arena own_arena = {.base = (char *)scratch + (size_t)chunk * bytes, .capacity = bytes};
-    carve(count, &own_arena, &own);
-    for (int64_t row = chunk; row < rows; row += threads) finish_row(params, &own, row);
-  }
+  MO_TRY(mo_context_scratch(context, mo_size_mul((size_t)threads, bytes), &scratch));
+  mo_parallel_for(threads, rows, 1, sample_rows, &(sampling_job){.params = params, .scratch = scratch, .bytes = bytes});
   return MO_STATUS_OK;
 }

@@ -14,7 +14,6 @@
 #include "host/core/json.h"
 #include "host/output/gather.h"
 #include "host/output/output_internal.h"
-#include "host/output/visited.h"
 #include "modelout/safetensors.h"
 
 #define MAX_NAME_BYTES 512

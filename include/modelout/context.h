@@ -3,6 +3,17 @@
  * THREADS. Ops on one context are issued by one thread at a time (as with a cuBLAS handle); several contexts may be used at
  * once from several threads. Reading outputs (modelout/output.h) is safe from any number of threads.
  *
+ * On the CPU an op shares its work between the calling thread and threads of the library's own. These are made when an op first
+ * wants them, serve all contexts of the process and stay until it ends; they block all signals. Between two ops they watch for
+ * the next one for at most a tenth of a millisecond and then sleep; while other programs want the same processors they sleep
+ * at once. An op never waits for a thread that the system has not given a processor yet, and where the system gives no
+ * thread (a limit of processes or of address space) the calling thread does the work alone. Results do not depend on any of
+ * this. The library uses no OpenMP and changes no setting of the program's own.
+ *
+ * FORK. A forked child may go on using contexts, models and outputs on the CPU; threads are made anew. No other thread
+ * may be inside a call on one of these objects at the moment of the fork, as with every lock. A CUDA context cannot be used in
+ * the child.
+ *
  * MEMORY. A context keeps a scratch arena for the temporaries of its ops. It grows on demand, so the first call of a shape
  * may allocate; a repeated call does not. mo_context_reserve() makes it large enough beforehand. Blocks freed by outputs are
  * kept for the next output (at most options.cached_bytes_limit).
@@ -43,7 +54,7 @@ typedef struct mo_context_options {
   size_t struct_size;
   mo_device_choice_t device;
   int32_t device_index;             /* which card */
-  int32_t thread_count;             /* CPU threads of the ops; 0: as many as OpenMP would use */
+  int32_t thread_count;             /* CPU threads of the ops, see below */
   mo_stream stream;                 /* the stream all ops of this context are put on; NULL: the library makes one */
   mo_allocator device_allocator;    /* unset (allocate == NULL): the backend's own */
   mo_allocator pinned_allocator;    /* for the host mirrors of fields */
@@ -51,6 +62,11 @@ typedef struct mo_context_options {
   size_t cached_bytes_limit;        /* device memory kept for reuse; 0: 1 GiB; SIZE_MAX: unlimited */
   const struct mo_backend *backend; /* a backend of the caller's own instead of `device`; NULL otherwise */
 } mo_context_options;
+
+/* thread_count counts the calling thread. 0: the number in the environment variable MODELOUT_NUM_THREADS, else in
+ * OMP_NUM_THREADS, else as many as the process has processors (its affinity mask, or the quota of its control group if that is
+ * less). More than 64 and more than twice the processors of the machine become the larger of the two: mo_context_thread_count()
+ * says what is used. */
 
 #define MO_CONTEXT_OPTIONS_INIT MO_STRUCT_INIT(mo_context_options)
 
@@ -75,7 +91,7 @@ MO_API const char *mo_context_choice_reason(const mo_context_t *context);
 /* The stream ops are put on. */
 MO_API mo_stream mo_context_stream(const mo_context_t *context);
 
-/* CPU threads the ops of this context use. */
+/* CPU threads the ops of this context use, the calling one among them; fewer take part while the system gives no more. */
 MO_API int32_t mo_context_thread_count(const mo_context_t *context);
 
 /* The instruction set the CPU backend chose at run time ("avx512", "avx2", "generic"); "" on other backends. */

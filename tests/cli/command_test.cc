@@ -311,6 +311,15 @@ TEST(Command, IdOutsideTheVocabularyIsOne) {
   EXPECT_NE(result.err.find("99"), std::string::npos) << result.err;
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which take terabytes of address space */
+TEST(Command, RunsInASmallAddressSpace) {
+  const std::string command =
+      std::string(MO_BINARY_DIR) + "/bin/modelout run " + Case("bert_model") + " --ids 2,7,9,3 --device cpu";
+  const int status = std::system(("ulimit -v 100000; timeout 60 " + command + " >/dev/null").c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+#endif
+
 TEST(Command, AFullDiskIsNoticed) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
   const int status = std::system((std::string(MO_BINARY_DIR) + "/bin/modelout classes >/dev/full 2>/dev/null").c_str());
