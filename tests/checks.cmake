@@ -21,7 +21,7 @@ if(NOT MODELOUT_SANITIZE)
   endif()
   mo_add_check(check_install scripts/check-install ${PROJECT_BINARY_DIR})
   mo_add_check(check_linking scripts/check-linking ${PROJECT_BINARY_DIR})
-  set_tests_properties(check_linking PROPERTIES PROCESSORS 2)
+  set_tests_properties(check_linking PROPERTIES TIMEOUT 1200 PROCESSORS 2)
   # Compiles every kernel for sm_80; skipped where there is no nvcc.
   mo_add_check(kernel_resources scripts/kernel-resources)
   set_tests_properties(kernel_resources PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800 PROCESSORS 2)
