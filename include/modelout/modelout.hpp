@@ -13,14 +13,15 @@
  * the C ones. It adds no rule and allocates nothing of its own. What has no method here takes get(), which every object has:
  * mo_cache_reorder(cache.get(), rows, 2), checked with modelout::check().
  *
- * OBJECTS (context, model, output, field, cache, page_pool, tokenizer) own one reference to a C object. They are moved, not copied;
- * an object that was moved from, or made with its default constructor where it has one, is empty: get() is NULL. release() gives
- * the C object away, the constructor from a pointer takes one over. Order of destruction is free, as in C: objects hold their
- * context alive. VIEWS (field_view) borrow: they are copied freely and live no longer than what they were taken from.
+ * OBJECTS (context, model, output, field, cache, page_pool, tokenizer) own one reference to a C object. They are moved, not
+ * copied; an object that was moved from, or made with its default constructor where it has one, is empty: get() is NULL.
+ * release() gives the C object away, the constructor from a pointer takes one over. Order of destruction is free, as in C:
+ * objects hold their context alive. VIEWS (field_view) borrow: they are copied freely and live no longer than what they were
+ * taken from.
  *
- * FAILURES throw modelout::error, which has the status and the sentence. Nothing else is thrown, but by containers of the caller
- * (tokenizer::encode). Destructors, moves and questions that cannot fail are noexcept. The library is C: an exception must not
- * leave a callback that it calls (allocators, mo_log_sink, mo_generation_callback).
+ * FAILURES throw modelout::error, which has the status and the sentence. Nothing else is thrown, but by containers of the
+ * caller (tokenizer::encode). Destructors, moves and questions that cannot fail are noexcept. The library is C: an exception
+ * must not leave a callback that it calls (allocators, mo_log_sink, mo_generation_callback).
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MODELOUT_MODELOUT_HPP
@@ -254,7 +255,8 @@ class output : public handle<mo_output, mo_output_destroy> {
     mo_output *made = nullptr;
     const mo_class *output_class = mo_class_find(class_name);
     if (output_class == nullptr) throw error(MO_STATUS_KEY_ERROR, "output: there is no class of that name");
-    check(mo_output_create_from_fields(on.get(), output_class, fields.begin(), static_cast<std::int64_t>(fields.size()), &made));
+    check(
+        mo_output_create_from_fields(on.get(), output_class, fields.begin(), static_cast<std::int64_t>(fields.size()), &made));
     reset(made);
   }
   /* What save() wrote. */
@@ -269,7 +271,8 @@ class output : public handle<mo_output, mo_output_destroy> {
   /* The typed struct: output.as<mo_masked_lm_output>().logits. TYPE_ERROR for one that cannot be this class's. */
   template <typename Struct>
   const Struct &as() const {
-    if (sizeof(Struct) != output_class().struct_bytes) throw error(MO_STATUS_TYPE_ERROR, "output: the struct is another class's");
+    if (sizeof(Struct) != output_class().struct_bytes)
+      throw error(MO_STATUS_TYPE_ERROR, "output: the struct is another class's");
     return *reinterpret_cast<const Struct *>(get());
   }
 
@@ -418,7 +421,8 @@ class tokenizer : public handle<mo_tokenizer_t, mo_tokenizer_destroy> {
   std::int32_t id(const char *token) const noexcept { return mo_tokenizer_id(get(), token); }
   const char *token(std::int32_t token_id) const noexcept { return mo_tokenizer_token(get(), token_id); }
 
-  /* Into a container of std::int32_t that is resized to what comes out (std::vector, or one with an allocator of the caller's). */
+  /* Into a container of std::int32_t that is resized to what comes out (std::vector, or one with an allocator of the caller's).
+   */
   template <typename Ids>
   void encode(const char *text, Ids &ids, const mo_encode_options &options = MO_ENCODE_OPTIONS_INIT) const {
     std::int64_t count = 0;

@@ -47,7 +47,7 @@ struct Ids {
 };
 
 template <typename Object>
-constexpr bool kMoveOnly = std::is_nothrow_move_constructible_v<Object> && std::is_nothrow_move_assignable_v<Object> &&
+constexpr bool kMoveOnly = std::is_nothrow_move_constructible_v<Object> &&std::is_nothrow_move_assignable_v<Object> &&
                            !std::is_copy_constructible_v<Object> && !std::is_copy_assignable_v<Object>;
 static_assert(kMoveOnly<modelout::context> && kMoveOnly<modelout::field> && kMoveOnly<modelout::output> &&
               kMoveOnly<modelout::cache> && kMoveOnly<modelout::page_pool> && kMoveOnly<modelout::model> &&
@@ -172,7 +172,8 @@ TEST(Cpp, AnOutputByHandIsSavedAndLoaded) {
   /* Columns of a matrix are no contiguous tensor. */
   const int64_t square[] = {2, 1}, strides[] = {2, 1};
   mo_tensor column;
-  modelout::check(mo_tensor_init_strided(&column, logits, MO_DTYPE_FLOAT32, mo_context_device(context.get()), 2, square, strides));
+  modelout::check(
+      mo_tensor_init_strided(&column, logits, MO_DTYPE_FLOAT32, mo_context_device(context.get()), 2, square, strides));
   const modelout::field columns(context, column);
   EXPECT_EQ(thrown([&] { columns.view().values<float>(); }, "contiguous"), MO_STATUS_UNSUPPORTED);
 }

@@ -100,10 +100,8 @@ static int run(mo_context_t *context) {
       mo_cast(context, &params) != MO_STATUS_OK ||
       mo_context_copy_to_host(context, back, output.data, sizeof back) != MO_STATUS_OK)
     result = 2;
-  else if (back[0] != values[0] || back[1] != values[1] || device.index != 3)
-    result = 3;
-  else if (mo_softmax(context, &softmax) != MO_STATUS_UNSUPPORTED)
-    result = 4;
+  else if (back[0] != values[0] || back[1] != values[1] || device.index != 3) result = 3;
+  else if (mo_softmax(context, &softmax) != MO_STATUS_UNSUPPORTED) result = 4;
   mo_context_release(context, memory);
   return result;
 }

@@ -846,7 +846,8 @@ TEST(Loading, UnusedAndMissingTensorsAreNoted) {
   model_options.architecture = "BertForTokenClassification";
   model_options.allow_missing = true;
   mo_model_t *model = nullptr;
-  ASSERT_EQ(mo_model_load(context, CasePath("bert_masked_lm").c_str(), &model_options, &model), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(mo_model_load(context, CasePath("bert_masked_lm").c_str(), &model_options, &model), MO_STATUS_OK)
+      << mo_last_error();
   ASSERT_EQ(notes.size(), 2u);
   EXPECT_NE(notes[0].find("not used"), std::string::npos) << notes[0];
   EXPECT_NE(notes[0].find(mo_model_unexpected_tensor(model, 0)), std::string::npos) << notes[0];
