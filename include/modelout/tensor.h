@@ -69,15 +69,19 @@ typedef struct mo_slice {
 
 #define MO_SLICE_UNSET INT64_MIN
 #define MO_SLICE_ALL MO_SLICE_OF(MO_SLICE_UNSET, MO_SLICE_UNSET, 1)
-#define MO_SLICE_FROM(first) MO_SLICE_OF((first), MO_SLICE_UNSET, 1)
-#define MO_SLICE_RANGE(first, end) MO_SLICE_OF((first), (end), 1)
+#define MO_SLICE_FROM(first) MO_SLICE_OF(first, MO_SLICE_UNSET, 1)
+#define MO_SLICE_RANGE(first, end) MO_SLICE_OF(first, end, 1)
 /* One position, keeping the dimension (extent 1). */
-#define MO_SLICE_AT(position) MO_SLICE_OF((position), (position) == -1 ? MO_SLICE_UNSET : (position) + 1, 1)
-/* Three numbers as an expression, in the form each language has for it. */
+#define MO_SLICE_AT(position)                                                                                                  \
+  MO_SLICE_OF(position, MO_SLICE_NUMBER(position) == -1 ? MO_SLICE_UNSET : MO_SLICE_NUMBER(position) + 1, 1)
+/* Three numbers of any integer types as an expression, in the form each language has for it. */
+#define MO_SLICE_OF(start, stop, step) (MO_SLICE_STRUCT{MO_SLICE_NUMBER(start), MO_SLICE_NUMBER(stop), MO_SLICE_NUMBER(step)})
 #ifdef __cplusplus
-#define MO_SLICE_OF(start, stop, step) (mo_slice{(start), (stop), (step)})
+#define MO_SLICE_STRUCT mo_slice
+#define MO_SLICE_NUMBER(number) static_cast<int64_t>(number)
 #else
-#define MO_SLICE_OF(start, stop, step) ((mo_slice){(start), (stop), (step)})
+#define MO_SLICE_STRUCT (mo_slice)
+#define MO_SLICE_NUMBER(number) ((int64_t)(number))
 #endif
 
 /* Resolves a slice over `length` items as Python's slice.indices does: first position, step and number of positions.
