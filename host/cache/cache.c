@@ -5,6 +5,7 @@
 
 #include "host/cache/cache_internal.h"
 #include "host/cache/paged.h"
+#include "host/core/struct_size.h"
 
 /* ---- Options ---- */
 
@@ -55,9 +56,6 @@ static mo_status_t check_storage(mo_dtype_t storage, mo_cache_kind_t kind) {
 }
 
 static mo_status_t check_options(const mo_cache_options *options) {
-  MO_CHECK(options != NULL, MO_STATUS_INVALID_ARGUMENT, "cache: the options are NULL");
-  MO_CHECK(options->struct_size == sizeof *options, MO_STATUS_INVALID_ARGUMENT,
-           "cache: options.struct_size is %zu, not %zu (use MO_CACHE_OPTIONS_INIT)", options->struct_size, sizeof *options);
   const mo_cache_kind_t kind = options->kind;
   const bool is_static = mo_cache_kind_is_static(kind), paged = kind == MO_CACHE_PAGED;
   MO_CHECK(kind >= MO_CACHE_DYNAMIC && kind <= MO_CACHE_PAGED, MO_STATUS_INVALID_ARGUMENT, "cache: kind %d is unknown",
@@ -182,8 +180,11 @@ static mo_status_t set_layers(mo_cache_t *cache, const mo_cache_options *options
   return check_layer(defaults);
 }
 
-static mo_status_t create(mo_context_t *context, const mo_cache_options *options, mo_cache_t **result) {
+static mo_status_t create(mo_context_t *context, const mo_cache_options *given, mo_cache_t **result) {
   mo_cache_t *cache = NULL;
+  mo_cache_options taken = MO_CACHE_OPTIONS_INIT;
+  MO_TRY(MO_TAKE("cache", MO_CACHE_OPTIONS_INIT, given, MO_SIZE_TO(mo_cache_options, keeps_addresses), &taken));
+  const mo_cache_options *options = &taken;
   MO_TRY(check_options(options));
   MO_TRY(mo_cache_allocate(context, &cache));
   cache->kind = options->kind;

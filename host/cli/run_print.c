@@ -164,11 +164,6 @@ void run_print_report(const json_t *report) {
             cli_group_digits((uint64_t)json_integer_value(json_object_get(report, "parameters")), first, sizeof first),
             text_of(report, "dtype"), text_of(report, "device"), kernels, kernels[0] != '\0' ? ", " : "",
             (long long)json_integer_value(json_object_get(report, "threads")));
-  const json_t *unused = json_object_get(report, "unused_tensors");
-  if (json_array_size(unused) > 0) {
-    cli_print("note: %zu tensors of the checkpoint are not used, first '%s'\n", json_array_size(unused),
-              mo_name_show(json_string_value(json_array_get(unused, 0))).text);
-  }
   cli_print("\ninputs\n");
   size_t index = 0;
   const json_t *entry = NULL;

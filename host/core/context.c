@@ -9,10 +9,13 @@
 
 #include "host/core/checked_math.h"
 #include "host/core/context_internal.h"
+#include "host/core/image.h"
+#include "host/core/log.h"
 #include "host/core/module.h"
 #include "host/core/parallel.h"
 #include "host/core/pool.h"
 #include "host/core/range.h"
+#include "host/core/struct_size.h"
 
 #define MO_DEFAULT_CACHED_BYTES ((size_t)1 << 30)
 #define MO_SCRATCH_GRANULARITY ((size_t)64 << 10)
@@ -124,8 +127,6 @@ static mo_status_t check_allocator(const char *name, const mo_allocator *allocat
 }
 
 static mo_status_t check_options(const mo_context_options *options) {
-  MO_CHECK(options->struct_size == sizeof *options, MO_STATUS_INVALID_ARGUMENT,
-           "context: options.struct_size is %zu, not %zu (use MO_CONTEXT_OPTIONS_INIT)", options->struct_size, sizeof *options);
   MO_CHECK(options->device_index >= 0, MO_STATUS_INVALID_ARGUMENT, "context: device index %d is negative",
            (int)options->device_index);
   MO_CHECK(options->thread_count >= 0, MO_STATUS_INVALID_ARGUMENT, "context: thread count %d is negative",
@@ -154,9 +155,11 @@ static void free_context(mo_context_t *context) {
 }
 
 mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **result) {
-  static const mo_context_options defaults = MO_CONTEXT_OPTIONS_INIT;
-  const mo_context_options *options = given != NULL ? given : &defaults;
+  mo_context_options taken = MO_CONTEXT_OPTIONS_INIT;
+  const mo_context_options *options = &taken;
   MO_CHECK(result != NULL, MO_STATUS_INVALID_ARGUMENT, "context: the destination is NULL");
+  if (given != NULL)
+    MO_TRY(MO_TAKE("context", MO_CONTEXT_OPTIONS_INIT, given, MO_SIZE_TO(mo_context_options, backend), &taken));
   MO_TRY(check_options(options));
   mo_context_t *context = allocate_host(&options->host_allocator, sizeof *context);
   if (context == NULL) return MO_STATUS_OUT_OF_MEMORY;
@@ -166,6 +169,7 @@ mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **re
   context->thread_count = mo_parallel_thread_count(options->thread_count);
   const size_t limit = options->cached_bytes_limit != 0 ? options->cached_bytes_limit : MO_DEFAULT_CACHED_BYTES;
 
+  mo_image_pin();
   mo_status_t status =
       mo_backend_choose(options, &context->backend, &context->backend_state, context->reason, sizeof context->reason);
   if (status != MO_STATUS_OK) goto no_backend;
@@ -183,6 +187,8 @@ mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **re
 #ifndef MO_NO_RANGES
   context->has_ranges = mo_range_listen(context->backend, context->backend_state);
 #endif
+  if (options->device == MO_DEVICE_CHOICE_AUTO && options->backend == NULL)
+    mo_log(context, MO_LOG_LEVEL_INFO, "%s", context->reason);
   *result = context;
   return MO_STATUS_OK;
 
@@ -221,6 +227,7 @@ int32_t mo_context_thread_count(const mo_context_t *context) { return context !=
 void *mo_context_backend_state(const mo_context_t *context) { return context->backend_state; }
 const mo_backend *mo_context_backend(const mo_context_t *context) { return context->backend; }
 bool mo_context_has_ranges(const mo_context_t *context) { return context->has_ranges; }
+mo_log_sink mo_context_log_sink(const mo_context_t *context) { return context->options.log; }
 
 const char *mo_context_cpu_features(const mo_context_t *context) {
   return context != NULL && context->backend->features != NULL ? context->backend->features(context->backend_state) : "";

@@ -19,6 +19,9 @@ void mo_context_release_reference(mo_context_t *context);
  * take a context end with it: return mo_context_note(context, status). OK changes nothing. */
 mo_status_t mo_context_note(mo_context_t *context, mo_status_t status);
 
+/* Who takes the notes of this context (host/core/log.h writes them). */
+mo_log_sink mo_context_log_sink(const mo_context_t *context);
+
 /* Whether a profiler listens to the public calls of this context (host/core/range.h). */
 bool mo_context_has_ranges(const mo_context_t *context);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/core/range.h"
+#include "host/core/struct_size.h"
 #include "host/model/generation.h"
 #include "modelout/sampling.h"
 
@@ -81,13 +82,34 @@ static mo_status_t search(mo_generation *g, mo_output **output) {
   return mo_generation_output(g, sequences, NULL, NULL, output);
 }
 
+/* What a caller of any version gave, as this one knows it. */
+typedef struct taken_call {
+  mo_model_inputs inputs;
+  mo_generation_options options;
+  mo_request request; /* options.request, if there is one */
+} taken_call;
+
+static mo_status_t take_call(const mo_model_t *model, const mo_model_inputs *inputs, const mo_generation_options *options,
+                             taken_call *taken) {
+  const char *op = model->architecture.name;
+  MO_TRY(MO_TAKE(op, MO_MODEL_INPUTS_INIT, inputs, MO_SIZE_TO(mo_model_inputs, encoder_outputs), &taken->inputs));
+  if (options == NULL) return MO_STATUS_OK;
+  MO_TRY(MO_TAKE(op, MO_GENERATION_OPTIONS_INIT, options, MO_SIZE_TO(mo_generation_options, user_data), &taken->options));
+  if (taken->options.request == NULL) return MO_STATUS_OK;
+  MO_TRY(MO_TAKE(op, MO_REQUEST_INIT, taken->options.request, MO_SIZE_TO(mo_request, attention_dtype), &taken->request));
+  taken->options.request = &taken->request;
+  return MO_STATUS_OK;
+}
+
 mo_status_t mo_generate(mo_model_t *model, const mo_model_inputs *inputs, const mo_generation_options *options,
                         mo_output **output) {
   MO_RANGE(model != NULL ? model->context : NULL, "mo_generate", inputs, inputs->input_ids, inputs->attention_mask);
-  const mo_generation_options defaults = MO_GENERATION_OPTIONS_INIT;
+  taken_call taken = {.inputs = MO_MODEL_INPUTS_INIT, .options = MO_GENERATION_OPTIONS_INIT, .request = MO_REQUEST_INIT};
   MO_CHECK(model != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "generate: NULL model or result");
-  mo_generation g = {.model = model, .context = model->context, .options = options != NULL ? options : &defaults};
-  mo_status_t status = mo_generation_begin(&g, inputs);
+  mo_generation g = {.model = model, .context = model->context, .options = &taken.options};
+  mo_status_t status = take_call(model, inputs, options, &taken);
+  if (status != MO_STATUS_OK) return mo_context_note(model->context, status);
+  status = mo_generation_begin(&g, &taken.inputs);
   if (status == MO_STATUS_OK) status = g.settings.beams > 1 ? mo_beam_search(&g, output) : search(&g, output);
   mo_generation_end(&g);
   return mo_context_note(model->context, status);

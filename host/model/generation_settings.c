@@ -53,13 +53,7 @@ static void choose_lengths(const mo_model_t *model, const mo_generation_options 
 }
 
 static mo_status_t check_options(const mo_model_t *model, const mo_generation_options *options) {
-  const mo_generation_options known = MO_GENERATION_OPTIONS_INIT;
-  const mo_request known_request = MO_REQUEST_INIT;
   const char *op = model->architecture.name;
-  MO_CHECK(options->struct_size >= known.struct_size, MO_STATUS_INVALID_ARGUMENT,
-           "%s: generation options without their struct_size, use MO_GENERATION_OPTIONS_INIT", op);
-  MO_CHECK(options->request == NULL || options->request->struct_size >= known_request.struct_size, MO_STATUS_INVALID_ARGUMENT,
-           "%s: a request without its struct_size, use MO_REQUEST_INIT", op);
   MO_CHECK(options->max_new_tokens >= 0 && options->min_new_tokens >= 0, MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " to %" PRId64 " new tokens, neither may be below 0", op, options->min_new_tokens,
            options->max_new_tokens);
@@ -84,7 +78,6 @@ static void make_request(const mo_generation_options *options, mo_generation_set
   mo_request *request = &settings->request;
   *request = (mo_request)MO_REQUEST_INIT;
   if (options->request != NULL) *request = *options->request;
-  request->struct_size = sizeof *request;
   request->use_cache = false; /* the cache is ours */
   request->last_logit_positions = 1;
 }

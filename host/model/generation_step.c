@@ -218,13 +218,10 @@ static mo_status_t look_at_inputs(mo_generation *g, const mo_model_inputs *input
 }
 
 mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs) {
-  const mo_model_inputs known = MO_MODEL_INPUTS_INIT;
   mo_model_t *model = g->model;
   const mo_stack_config *config = &model->stack.config;
   const mo_tensor *ids = NULL, *mask = NULL;
   const char *op = model->architecture.name;
-  MO_CHECK(inputs != NULL && inputs->struct_size >= known.struct_size, MO_STATUS_INVALID_ARGUMENT,
-           "%s: inputs without their struct_size, use MO_MODEL_INPUTS_INIT", op);
   MO_CHECK(config->decoder && (model->architecture.head == MO_HEAD_CAUSAL_LM ||
                                (model->has_encoder && model->architecture.head == MO_HEAD_MASKED_LM)),
            MO_STATUS_UNSUPPORTED, "%s: generation needs a language modelling head over a decoder", op);

@@ -6,7 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "host/core/log.h"
 #include "host/core/range.h"
+#include "host/core/struct_size.h"
 #include "host/model/model_internal.h"
 #include "host/model/registry.h"
 
@@ -122,13 +124,27 @@ static mo_status_t load(mo_model_t *model, const char *directory, const mo_model
   return load_weights(model, directory, options);
 }
 
+/* Tensors that the files have and the model does not, or (with allow_missing) the other way round. */
+static void note_tensors(const mo_model_t *model) {
+  const char *name = model->architecture.name;
+  int64_t unexpected = 0, missing = 0;
+  while (mo_checkpoint_unexpected(model->checkpoint, unexpected) != NULL) unexpected++;
+  while (mo_checkpoint_missing(model->checkpoint, missing) != NULL) missing++;
+  if (unexpected > 0)
+    mo_log(model->context, MO_LOG_LEVEL_WARNING, "%s: %" PRId64 " %s of the checkpoint not used by the model, first \"%s\"",
+           name, unexpected, unexpected == 1 ? "tensor is" : "tensors are", mo_checkpoint_unexpected(model->checkpoint, 0));
+  if (missing > 0)
+    mo_log(model->context, MO_LOG_LEVEL_WARNING, "%s: %" PRId64 " %s missing in the checkpoint and zero, first \"%s\"", name,
+           missing, missing == 1 ? "tensor is" : "tensors are", mo_checkpoint_missing(model->checkpoint, 0));
+}
+
 mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo_model_options *options, mo_model_t **model) {
-  const mo_model_options defaults = MO_MODEL_OPTIONS_INIT;
+  mo_model_options taken = MO_MODEL_OPTIONS_INIT;
   MO_CHECK(context != NULL && directory != NULL && model != NULL, MO_STATUS_INVALID_ARGUMENT,
            "model load: NULL context, directory or result");
-  if (options == NULL) options = &defaults;
-  MO_CHECK(options->struct_size >= sizeof defaults, MO_STATUS_INVALID_ARGUMENT,
-           "model load: struct_size %zu, use MO_MODEL_OPTIONS_INIT", options->struct_size);
+  if (options != NULL)
+    MO_TRY(MO_TAKE("model load", MO_MODEL_OPTIONS_INIT, options, MO_SIZE_TO(mo_model_options, allow_missing), &taken));
+  options = &taken;
   const mo_dtype_t dtype = options->dtype == MO_DTYPE_NONE ? MO_DTYPE_FLOAT32 : options->dtype;
   const mo_framework_t framework = options->framework == MO_FRAMEWORK_BASE ? MO_FRAMEWORK_PT : options->framework;
   MO_CHECK(mo_dtype_is_float(dtype), MO_STATUS_UNSUPPORTED, "model load: dtype %s, models run in float32, float16 or bfloat16",
@@ -147,6 +163,7 @@ mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo
     mo_model_destroy(made);
     return mo_context_note(context, status);
   }
+  note_tensors(made);
   *model = made;
   return MO_STATUS_OK;
 }
@@ -215,15 +232,27 @@ const char *mo_model_missing_tensor(const mo_model_t *model, int64_t index) {
 
 /* ---- Running ----------------------------------------------------------------------------------------------------------- */
 
+/* Inputs and request of a caller of any version, as this one knows them; a request of NULL stays NULL. */
+typedef struct taken_call {
+  mo_model_inputs inputs;
+  mo_request request;
+} taken_call;
+
+static mo_status_t take_call(const mo_model_t *model, const mo_model_inputs **inputs, const mo_request **request,
+                             taken_call *taken) {
+  const char *op = model->architecture.name;
+  *taken = (taken_call){.inputs = MO_MODEL_INPUTS_INIT, .request = MO_REQUEST_INIT};
+  MO_TRY(MO_TAKE(op, MO_MODEL_INPUTS_INIT, *inputs, MO_SIZE_TO(mo_model_inputs, encoder_outputs), &taken->inputs));
+  *inputs = &taken->inputs;
+  if (*request == NULL) return MO_STATUS_OK;
+  MO_TRY(MO_TAKE(op, MO_REQUEST_INIT, *request, MO_SIZE_TO(mo_request, attention_dtype), &taken->request));
+  *request = &taken->request;
+  return MO_STATUS_OK;
+}
+
 /* `decoder`: the inputs as the stack sees them, for everything that follows. */
 static mo_status_t check_call(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
                               mo_model_inputs *decoder, mo_run_shape *shape) {
-  const mo_model_inputs known_inputs = MO_MODEL_INPUTS_INIT;
-  const mo_request known_request = MO_REQUEST_INIT;
-  MO_CHECK(inputs != NULL && inputs->struct_size >= known_inputs.struct_size, MO_STATUS_INVALID_ARGUMENT,
-           "%s: inputs without their struct_size, use MO_MODEL_INPUTS_INIT", model->architecture.name);
-  MO_CHECK(request == NULL || request->struct_size >= known_request.struct_size, MO_STATUS_INVALID_ARGUMENT,
-           "%s: a request without its struct_size, use MO_REQUEST_INIT", model->architecture.name);
   *shape = (mo_run_shape){0};
   MO_TRY(mo_seq2seq_decoder_inputs(model, inputs, decoder, shape));
   MO_TRY(mo_inputs_check(model, decoder, request, shape));
@@ -276,7 +305,9 @@ mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inp
   mo_model_inputs decoder;
   mo_run_shape shape;
   MO_CHECK(model != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "model create output: NULL model or result");
-  mo_status_t status = check_call(model, inputs, request, &decoder, &shape);
+  taken_call taken;
+  mo_status_t status = take_call(model, &inputs, &request, &taken);
+  if (status == MO_STATUS_OK) status = check_call(model, inputs, request, &decoder, &shape);
   if (status == MO_STATUS_OK) {
     const mo_dimensions dimensions = dimensions_of(model, &shape);
     status = mo_output_create(model->context, model->output_class, &dimensions, request, NULL, 0, output);
@@ -408,6 +439,8 @@ static mo_status_t run_with_cache(mo_model_t *model, const mo_model_inputs *inpu
 static mo_status_t run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output) {
   mo_model_inputs decoder;
   mo_run_shape shape;
+  taken_call taken;
+  MO_TRY(take_call(model, &inputs, &request, &taken));
   MO_TRY(check_call(model, inputs, request, &decoder, &shape));
   MO_TRY(mo_run_check_output(model, &shape, request, output));
   const bool makes = shape.cache.wanted && shape.cache.given == NULL;

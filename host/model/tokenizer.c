@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "modelout/tokenizer.h"
 
+#include "host/core/struct_size.h"
 #include "host/model/tokenizer_internal.h"
 #include "host/model/unicode.h"
 
@@ -127,13 +128,13 @@ static void write_template(const mo_template *pattern, bool with_specials, const
 
 mo_status_t mo_tokenizer_encode(const mo_tokenizer_t *tokenizer, const char *text, const mo_encode_options *options,
                                 int32_t *ids, int32_t *token_type_ids, int64_t capacity, int64_t *count) {
-  static const mo_encode_options defaults = MO_ENCODE_OPTIONS_INIT;
-  if (options == NULL) options = &defaults;
+  mo_encode_options taken = MO_ENCODE_OPTIONS_INIT;
   MO_CHECK(tokenizer != NULL && text != NULL && count != NULL, MO_STATUS_INVALID_ARGUMENT,
            "tokenizer encode: tokenizer, text or count is NULL, all are required");
-  MO_CHECK(options->struct_size >= sizeof *options, MO_STATUS_INVALID_ARGUMENT,
-           "tokenizer encode: options.struct_size is %zu, must be at least %zu (MO_ENCODE_OPTIONS_INIT)", options->struct_size,
-           sizeof *options);
+  if (options != NULL) {
+    MO_TRY(MO_TAKE("tokenizer encode", MO_ENCODE_OPTIONS_INIT, options, MO_SIZE_TO(mo_encode_options, max_length), &taken));
+  }
+  options = &taken;
   MO_CHECK(capacity >= 0 && (capacity == 0 || ids != NULL), MO_STATUS_INVALID_ARGUMENT,
            "tokenizer encode: capacity %lld with %s ids, must be 0 or more, with memory for them", (long long)capacity,
            ids != NULL ? "" : "NULL");

@@ -145,9 +145,12 @@ static mo_status_t check_overlaps(const mo_decode_attention_params *params) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t decode_attention(mo_context_t *context, const mo_decode_attention_params *params) {
+static mo_status_t decode_attention(mo_context_t *context, const mo_decode_attention_params *given) {
   mo_kv_shape cache;
-  MO_TRY(mo_check_params(OP, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
+  mo_decode_attention_params taken = MO_DECODE_ATTENTION_PARAMS_INIT;
+  MO_TRY(MO_TAKE_PARAMS(OP, context, MO_DECODE_ATTENTION_PARAMS_INIT, given,
+                        MO_SIZE_TO(mo_decode_attention_params, weight_last_rows), &taken));
+  const mo_decode_attention_params *params = &taken;
   MO_TRY(mo_check_kv_view(OP, context, &params->cache, &cache));
   MO_TRY(check_sources(context, params, &cache));
   MO_TRY(check_output(context, params, &cache));

@@ -158,10 +158,12 @@ static mo_status_t check_linear(const mo_context_t *context, const mo_linear_par
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_linear(mo_context_t *context, const mo_linear_params *params) {
-  MO_RANGE(context, "mo_linear", params, params->output, params->input, params->weight, params->residual);
+mo_status_t mo_linear(mo_context_t *context, const mo_linear_params *given) {
+  MO_RANGE(context, "mo_linear", given, given->output, given->input, given->weight, given->residual);
+  mo_linear_params taken = MO_LINEAR_PARAMS_INIT;
+  const mo_linear_params *params = &taken;
   mo_status_t status =
-      mo_check_params("linear", context, params, params != NULL ? params->struct_size : 0, sizeof(mo_linear_params));
+      MO_TAKE_PARAMS("linear", context, MO_LINEAR_PARAMS_INIT, given, MO_SIZE_TO(mo_linear_params, activation), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_linear(context, params);
   if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/struct_size.h"
 #include "host/output/class_internal.h"
 #include "host/output/output_state.h"
 #include "host/output/visited.h"
@@ -299,8 +300,12 @@ static mo_status_t mo_check_output(const mo_output *output, const mo_dimensions 
 
 mo_status_t mo_output_check_shapes(const mo_output *output, const mo_dimensions *dimensions) {
   MO_CHECK(output != NULL, MO_STATUS_INVALID_ARGUMENT, "output_check_shapes: output is NULL");
-  MO_CHECK(dimensions == NULL || dimensions->struct_size >= sizeof *dimensions, MO_STATUS_INVALID_ARGUMENT,
-           "output_check_shapes: dimensions.struct_size is %zu, it must be set with MO_DIMENSIONS_INIT",
-           dimensions->struct_size);
-  return mo_context_note(output->state->context, mo_check_output(output, dimensions));
+  mo_dimensions taken = MO_DIMENSIONS_INIT;
+  mo_status_t status = MO_STATUS_OK;
+  if (dimensions != NULL) {
+    status = MO_TAKE("output_check_shapes", MO_DIMENSIONS_INIT, dimensions, MO_SIZE_TO(mo_dimensions, cache_is_given), &taken);
+    dimensions = &taken;
+  }
+  if (status == MO_STATUS_OK) status = mo_check_output(output, dimensions);
+  return mo_context_note(output->state->context, status);
 }

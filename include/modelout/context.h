@@ -18,6 +18,9 @@
  * may allocate; a repeated call does not. mo_context_reserve() makes it large enough beforehand. Blocks freed by outputs are
  * kept for the next output (at most options.cached_bytes_limit).
  *
+ * NOTES. The library prints nothing. What a caller may want to know of a call that succeeds reaches options.log: tensors of a
+ * checkpoint that the model does not use, the CPU taken for want of a CUDA device.
+ *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MODELOUT_CONTEXT_H
 #define MODELOUT_CONTEXT_H
@@ -48,7 +51,21 @@ typedef struct mo_allocator {
   void *user_data;
 } mo_allocator;
 
-struct mo_backend; /* host/core/backend.h, for authors of backends */
+typedef enum mo_log_level_t {
+  MO_LOG_LEVEL_INFO = 1,    /* a choice the library made */
+  MO_LOG_LEVEL_WARNING = 2, /* something is not as one may expect, and results may differ for it */
+} mo_log_level_t;
+
+/* Takes the notes of a context. `text`: one line without its end, of printable text (control characters of names from files
+ * show as ?), at most 1023 bytes, valid during the call. Called by the thread that makes the noted call, so from several at
+ * once where several use the context, and while that call runs: the function must not call the library with the same context,
+ * nor destroy one. The calling thread's mo_last_error() stays as it is. */
+typedef struct mo_log_sink {
+  void (*write)(void *user_data, mo_log_level_t level, const char *text); /* NULL: notes go nowhere */
+  void *user_data; /* valid as long as the context and everything made with it */
+} mo_log_sink;
+
+struct mo_backend; /* modelout/backend.h, for authors of backends */
 
 typedef struct mo_context_options {
   size_t struct_size;
@@ -61,6 +78,7 @@ typedef struct mo_context_options {
   mo_allocator host_allocator;      /* for descriptors and objects */
   size_t cached_bytes_limit;        /* device memory kept for reuse; 0: 1 GiB; SIZE_MAX: unlimited */
   const struct mo_backend *backend; /* a backend of the caller's own instead of `device`; NULL otherwise */
+  mo_log_sink log;                  /* who is told what a call noted; a struct_size that ends before here is welcome */
 } mo_context_options;
 
 /* thread_count counts the calling thread. 0: the number in the environment variable MODELOUT_NUM_THREADS, else in

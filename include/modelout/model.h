@@ -21,7 +21,7 @@ typedef struct mo_model_options {
   mo_framework_t framework; /* whose output classes: pt (default when 0), tf, flax */
   const char *architecture; /* instead of the first of config.json's `architectures`; NULL */
   const char *sub_module;   /* a part of an encoder-decoder model as a model of its own: "encoder" or "decoder"; NULL: all */
-  bool allow_missing;       /* missing tensors are zero (and reported) instead of BAD_FILE */
+  bool allow_missing;       /* missing tensors are zero (and noted in the context's log) instead of BAD_FILE */
   /* false: weights are read into memory of the model's own, and once it is loaded nothing that happens to the files matters.
    * true: embedding tables and other weights that are used as they lie in the file stay mapped (on the CPU, where dtype and
    * alignment fit), so that they are only read where they are used and several processes share them. The files must not change
@@ -52,7 +52,8 @@ MO_API int64_t mo_model_parameter_count(const mo_model_t *model);
  * -1 if the model has none of that name. */
 MO_API int64_t mo_model_config_integer(const mo_model_t *model, const char *name);
 
-/* Tensors in the files that the architecture does not use, and (with allow_missing) those it missed. NULL out of range. */
+/* Tensors in the files that the architecture does not use, and (with allow_missing) those it missed. NULL out of range. How many
+ * there are, and the first of them, are also a warning in the context's log. */
 MO_API const char *mo_model_unexpected_tensor(const mo_model_t *model, int64_t index);
 MO_API const char *mo_model_missing_tensor(const mo_model_t *model, int64_t index);
 

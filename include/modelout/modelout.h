@@ -41,4 +41,6 @@
 #include "modelout/model.h"
 #include "modelout/tokenizer.h"
 
+#include "modelout/backend.h"
+
 #endif

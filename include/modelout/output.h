@@ -2,8 +2,8 @@
  *
  * An output is three things at once, as the original is: a struct (attribute access: `outputs->logits`, NULL is None), an
  * ordered mapping (by key), and an indexable sequence of its present values (by position and slice). The rules are those of
- * Transformers' ModelOutput, newest generation ("C": 5.3.0.dev0 and later); docs/output_behaviour.md lists all 47 and how each
- * looks in C.
+ * Transformers' ModelOutput, newest generation ("C": 5.3.0.dev0 and later); output_behaviour.md, which is installed as
+ * share/doc/modelout/output_behaviour.md, lists all 47 and how each looks in C. Rule numbers in the headers are its.
  *
  *   const mo_sequence_classifier_output *outputs = (const mo_sequence_classifier_output *)output;
  *   mo_host_view logits;

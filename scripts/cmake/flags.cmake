@@ -52,7 +52,7 @@ function(mo_add_cpu_kernels target)
     set(library ${target}_${isa})
     add_library(${library} OBJECT ${sources})
     mo_target_defaults(${library})
-    target_include_directories(${library} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
+    target_include_directories(${library} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
     # Contraction to fused multiply-add is on in GNU C and off in ISO C; the kernels want it. No other relaxed mathematics.
     # GNU vector extensions return vectors in registers the baseline lacks: -Wno-psabi is about an ABI no one else sees.
     # What Clang cannot unroll or vectorise as a pragma asks runs all the same: no error.

@@ -117,6 +117,21 @@ TEST(Command, VersionIsTheLibrarys) {
   EXPECT_EQ(Command("--version").out, std::string("modelout ") + mo_version_string() + "\n");
 }
 
+// What the library notes goes where errors go, so that results can be piped.
+TEST(Command, NotesOfTheLibraryAreShownUnlessQuiet) {
+  Folder folder;
+  const std::string copy = folder.File("checkpoint");
+  const std::string prepare = "cp -r " + Case("bert_masked_lm") + " " + copy + " && chmod -R u+w " + copy +
+                              " && sed -i 's/BertForMaskedLM/BertModel/' " + copy + "/config.json";
+  ASSERT_EQ(std::system(prepare.c_str()), 0);
+  const Result result = Command("run " + copy + " --ids 1,2,3");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("modelout run: note: "), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("not used by the model"), std::string::npos) << result.err;
+  EXPECT_EQ(result.out.find("note:"), std::string::npos) << result.out;
+  EXPECT_EQ(Command("run " + copy + " --ids 1,2,3 --quiet").err, "");
+}
+
 TEST(Command, WithoutArgumentsShowsHelpAndFails) {
   const Result result = Command("");
   EXPECT_EQ(result.exit_code, 2);

@@ -832,6 +832,32 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"electra_multiple_choice", "summary_type", "\"mean\"", MO_STATUS_UNSUPPORTED, "summary_type"},
         BadConfig{"bert_seqcls_single", "problem_type", "\"ranking\"", MO_STATUS_BAD_FILE, "problem_type"}));
 
+TEST(Loading, UnusedAndMissingTensorsAreNoted) {
+  std::vector<std::string> notes;
+  mo_context_options options = test_context_options();
+  options.log.user_data = &notes;
+  options.log.write = [](void *user, mo_log_level_t level, const char *text) {
+    if (level == MO_LOG_LEVEL_WARNING) static_cast<std::vector<std::string> *>(user)->push_back(text);
+  };
+  mo_context_t *context = nullptr;
+  ASSERT_EQ(test_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();
+  { Model whole(context, CasePath("bert_masked_lm")); }
+  EXPECT_TRUE(notes.empty()) << notes.front();
+  mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
+  model_options.architecture = "BertForTokenClassification";
+  model_options.allow_missing = true;
+  mo_model_t *model = nullptr;
+  ASSERT_EQ(mo_model_load(context, CasePath("bert_masked_lm").c_str(), &model_options, &model), MO_STATUS_OK)
+      << mo_last_error();
+  ASSERT_EQ(notes.size(), 2u);
+  EXPECT_NE(notes[0].find("not used"), std::string::npos) << notes[0];
+  EXPECT_NE(notes[0].find(mo_model_unexpected_tensor(model, 0)), std::string::npos) << notes[0];
+  EXPECT_NE(notes[1].find("2 tensors are missing"), std::string::npos) << notes[1];
+  EXPECT_NE(notes[1].find("classifier.weight"), std::string::npos) << notes[1];
+  mo_model_destroy(model);
+  mo_context_destroy(context);
+}
+
 TEST(Loading, MissingTensorsAreNamedOrZero) {
   Context context;
   Model strict(context, CasePath("bert_model"), MO_DTYPE_FLOAT32, MO_FRAMEWORK_PT, "BertForTokenClassification");
