@@ -24,6 +24,7 @@
 #include "modelout/position_bias.h"
 #include "modelout/rotary.h"
 #include "modelout/sampling.h"
+#include "modelout/score_edit.h"
 #include "modelout/softmax.h"
 #include "modelout/topk.h"
 
@@ -110,6 +111,7 @@ typedef struct mo_backend {
   mo_status_t (*sample)(mo_context_t *context, const mo_sampling_params *params);
   mo_status_t (*decode_attention)(mo_context_t *context, const mo_decode_attention_params *params);
   mo_status_t (*cast)(mo_context_t *context, const mo_cast_params *params);
+  mo_status_t (*edit_scores)(mo_context_t *context, const mo_score_edit_params *params);
 } mo_backend;
 
 /* The CPU backend, always there. */
