@@ -141,8 +141,12 @@ typedef struct mo_generation_options {
   bool no_past_key_values;   /* the output does not hold the cache */
   bool no_graph;             /* never record the step */
 
-  mo_generation_callback callback; /* not with beam search; NULL */
+  mo_generation_callback callback; /* not beside num_beams; not called where the files ask for beams; NULL */
   void *user_data;
+
+  bool ignore_file_settings; /* of the files only the token ids count: eos, pad, bos, decoder_start */
+  bool no_sampling;          /* draw nothing, whatever the files say of do_sample; temperature must be 0 */
+  bool has_early_stopping;   /* early_stopping is set, also if it is FALSE; any other value is set without this */
 } mo_generation_options;
 
 #define MO_GENERATION_OPTIONS_INIT MO_STRUCT_INIT(mo_generation_options)
