@@ -146,13 +146,10 @@ static int show(run_state *state, json_t *report) {
   }
   if (exit_code != CLI_EXIT_OK || !wanted) return exit_code;
   add_costs(report, state);
-  if (options->json) {
-    json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    printf("\n");
-  } else {
-    run_print_report(report);
-  }
-  return CLI_EXIT_OK;
+  if (options->json) return cli_json_print(RUN_COMMAND, report);
+  exit_code = cli_json_check(RUN_COMMAND);
+  if (exit_code == CLI_EXIT_OK) run_print_report(report);
+  return exit_code;
 }
 
 int cli_run(int argc, char **argv) {

@@ -314,7 +314,7 @@ static void fill_result(const beam_state *s, int64_t longest, const beam_result 
   const mo_generation *g = s->g;
   const int64_t returned = g->settings.returned, prompt = g->prompt_length;
   /* What the original fills up with: 0 as padding counts as none. */
-  const int64_t filler = g->settings.fills_length           ? g->settings.ids.pad_token
+  const int64_t filler = g->settings.fills_length               ? g->settings.ids.pad_token
                          : g->settings.ids.end_token_count == 0 ? -1
                          : g->settings.ids.pad_token != 0       ? g->settings.ids.pad_token
                                                                 : g->settings.ids.end_tokens[0];

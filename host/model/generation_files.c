@@ -173,8 +173,7 @@ static bool is_word(const mo_model_t *model, const json_t *word) {
   int64_t id;
   if (!is_id_list(source_of(model), word) || json_array_size(word) == 0) return false;
   for (size_t i = 0; i < json_array_size(word); i++)
-    if (!mo_config_as_integer(source_of(model), json_array_get(word, i), &id) || id < 0 ||
-        id >= model->stack.config.vocab_size)
+    if (!mo_config_as_integer(source_of(model), json_array_get(word, i), &id) || id < 0 || id >= model->stack.config.vocab_size)
       return false;
   return true;
 }
@@ -222,8 +221,8 @@ static mo_status_t read_rules(const mo_model_t *model, mo_score_rules *rules) {
   rules->source = source;
   MO_TRY(read_real(source, "repetition_penalty", (double)FLT_MIN, FLT_MAX, &rules->repetition_penalty));
   MO_TRY(mo_config_integer(source, "no_repeat_ngram_size", INT64_MIN, INT64_MAX, 0, &rules->no_repeat_ngram_size));
-  MO_TRY(mo_config_integer(source, "encoder_no_repeat_ngram_size", INT64_MIN, INT64_MAX, 0,
-                           &rules->encoder_no_repeat_ngram_size));
+  MO_TRY(
+      mo_config_integer(source, "encoder_no_repeat_ngram_size", INT64_MIN, INT64_MAX, 0, &rules->encoder_no_repeat_ngram_size));
   MO_TRY(read_forced_first(model, rules));
   MO_TRY(read_forced_last(model, rules));
   MO_TRY(read_ids(model, "suppress_tokens", &rules->suppressed));
@@ -295,9 +294,10 @@ static bool is_neutral(neutral_t neutral, const json_t *value, bool samples) {
 }
 
 static mo_status_t refuse(const mo_model_t *model, const char *key, const json_t *value) {
-  return mo_fail(MO_STATUS_UNSUPPORTED,
-                 "%s: %s asks for %s %s, which generation does not do (ignore_file_settings goes on without the files' settings)",
-                 model->architecture.name, file_of(model), key, mo_json_show(value).text);
+  return mo_fail(
+      MO_STATUS_UNSUPPORTED,
+      "%s: %s asks for %s %s, which generation does not do (ignore_file_settings goes on without the files' settings)",
+      model->architecture.name, file_of(model), key, mo_json_show(value).text);
 }
 
 mo_status_t mo_generation_files_refuse(const mo_model_t *model, bool samples, int64_t beams, int64_t top_k) {

@@ -102,9 +102,10 @@ static mo_status_t choose_rows(const mo_model_t *model, const mo_generation_opti
   const bool samples = settings->temperature > 0.0f, beams = settings->beams > 1;
   MO_CHECK(!beams || !samples, MO_STATUS_UNSUPPORTED,
            "%s: %s asks for %s, which together is beam sampling: set no_sampling, num_beams 1 or ignore_file_settings", op,
-           files->file, options->num_beams > 1 ? "do_sample true beside num_beams of the options"
-                        : options->temperature > 0.0f ? "num_beams above 1 beside a temperature of the options"
-                                                      : "do_sample true and num_beams above 1");
+           files->file,
+           options->num_beams > 1        ? "do_sample true beside num_beams of the options"
+           : options->temperature > 0.0f ? "num_beams above 1 beside a temperature of the options"
+                                         : "do_sample true and num_beams above 1");
   const int64_t most = beams ? settings->beams : samples ? INT32_MAX : 1;
   MO_CHECK(settings->returned <= most, options->num_return_sequences > 0 ? MO_STATUS_INVALID_ARGUMENT : MO_STATUS_UNSUPPORTED,
            "%s: %" PRId64 " sequences to return (num_return_sequences of %s) of %" PRId64 " beams, which search greedily", op,
@@ -178,9 +179,9 @@ static bool class_has(const mo_generation_settings *settings, const char *name) 
 static mo_status_t choose_fields(const mo_model_t *model, const mo_generation_options *options, const mo_file_settings *files,
                                  mo_generation_settings *settings) {
   const bool scores = options->output_scores || files->output_scores;
-  const mo_generation_mode_t mode = settings->beams > 1           ? MO_GENERATION_BEAM
+  const mo_generation_mode_t mode = settings->beams > 1            ? MO_GENERATION_BEAM
                                     : settings->temperature > 0.0f ? MO_GENERATION_SAMPLE
-                                                                  : MO_GENERATION_GREEDY;
+                                                                   : MO_GENERATION_GREEDY;
   const mo_framework_t framework = model->framework;
   const mo_state_names *names = mo_state_names_of(model);
   settings->output_class = mo_generation_class(framework, mode, model->has_encoder);

@@ -278,8 +278,8 @@ mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs)
            MO_STATUS_INVALID_ARGUMENT, "%s: no decoder_input_ids, and decoder_start_token_id is not in the vocabulary", op);
   MO_CHECK(g->batch_size <= INT32_MAX / 2 && g->prompt_length <= INT32_MAX / 2 &&
                g->settings.max_new_tokens <= INT32_MAX / 2 - g->prompt_length,
-           MO_STATUS_INVALID_ARGUMENT, "%s: %" PRId64 " prompts of %" PRId64 " tokens and %" PRId64 " new ones are too many", op,
-           g->batch_size, g->prompt_length, g->settings.max_new_tokens);
+           MO_STATUS_INVALID_ARGUMENT, "%s: %" PRId64 " prompts of %" PRId64 " tokens and %" PRId64 " new ones are too many",
+           op, g->batch_size, g->prompt_length, g->settings.max_new_tokens);
   g->rows = g->batch_size * g->settings.copies;
   g->total_length = g->prompt_length + g->settings.max_new_tokens;
   MO_TRY(check_room(g));
