@@ -9,7 +9,7 @@
 
 #define DEFAULT_NEW_TOKENS 20 /* max_length of Transformers' GenerationConfig */
 #define DEFAULT_TOP_K 50      /* its top_k */
-#define LEAST_HORIZON 4096    /* see longest_of_files */
+#define LEAST_HORIZON 1024    /* see longest_of_files */
 
 /* ---- Token ids ----------------------------------------------------------------------------------------------------------- */
 
