@@ -20,6 +20,11 @@
 
 #include "modelout/modelout.h"
 
+extern "C" {
+int mo_test_json_report(long allowed);
+long mo_test_json_allocations(void);
+}
+
 namespace {
 
 const char kGolden[] = MO_TEST_DATA;
@@ -504,6 +509,16 @@ TEST(Command, InfoSaysWhatWasChosenAndWhy) {
   for (const char *word : {mo_version_string(), "chosen", "device", "BertModel"}) {
     EXPECT_NE(result.out.find(word), std::string::npos) << word << "\n" << result.out;
   }
+}
+
+// Less than the whole report is not success. (A failure that leaves one of jansson's own values broken is not tried: the
+// objects are made before any allocation fails.)
+TEST(Command, AReportThatLacksMemoryIsAnError) {
+  ASSERT_EQ(mo_test_json_report(-1), 0);
+  const long allocations = mo_test_json_allocations();
+  ASSERT_GT(allocations, 8);
+  for (long allowed = 6; allowed < allocations; ++allowed) EXPECT_EQ(mo_test_json_report(allowed), 1) << allowed;
+  EXPECT_EQ(mo_test_json_report(allocations), 0);
 }
 
 // ---- generate ----
