@@ -48,11 +48,17 @@ int cli_option_error(const char *command, int result, char **argv);
  * ends stay. */
 void cli_print(const char *format, ...) MO_PRINTF_FORMAT(1, 2);
 
-/* A report as JSON on stdout, all of it in ASCII. */
-void cli_print_json(const json_t *report);
-
 /* Flushes stdout; a full disk or a closed pipe becomes an exit code of its own instead of being lost. */
 int cli_finish(const char *command, int exit_code);
+
+/* From here on the command knows whether memory for JSON was missing. Called once, before any JSON. */
+void cli_json_watch_memory(void);
+
+/* Whether all of a report is there: an exit code, and a message if not. */
+int cli_json_check(const char *command);
+
+/* The report on stdout, all of it in ASCII, or an exit code and a message. */
+int cli_json_print(const char *command, const json_t *report);
 
 /* Numbers in an option's value. False if any of the text is no number, or out of range. */
 bool cli_parse_int64(const char *text, int64_t *value);

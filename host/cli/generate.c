@@ -66,10 +66,11 @@ static int build_rows(const generate_state *state, const char *option, const cha
   for (const char *c = text; *c != '\0'; c++) row_count += *c == ';';
   cli_numbers *rows = calloc((size_t)row_count, sizeof *rows);
   if (rows == NULL) return cli_fail(GENERATE_COMMAND, CLI_EXIT_FAILED, "out of memory");
-  const int64_t pad_in_config = mo_model_config_integer(state->model, "pad_token_id");
+  const mo_generation_options *generation = &state->options.generation;
+  int64_t pad = generation->has_pad_token ? generation->pad_token_id : mo_model_config_integer(state->model, "pad_token_id");
+  if (pad < 0 || pad >= mo_model_config_integer(state->model, "vocab_size")) pad = 0; /* masked, so any id will do */
   int exit_code = parse_rows(option, text, rows, row_count);
-  if (exit_code == CLI_EXIT_OK)
-    exit_code = make_tensors(rows, row_count, pad_left, pad_in_config < 0 ? 0 : pad_in_config, made);
+  if (exit_code == CLI_EXIT_OK) exit_code = make_tensors(rows, row_count, pad_left, pad, made);
   for (int64_t i = 0; i < row_count; i++) free(rows[i].values);
   free(rows);
   return exit_code;
@@ -220,12 +221,11 @@ static int show(generate_state *state, json_t *report) {
     json_object_set_new(report, "saved", json_string(options->save_path));
   }
   if (exit_code != CLI_EXIT_OK) return exit_code;
-  if (options->json) {
-    cli_print_json(report);
-  } else if (!options->quiet) {
-    print_report(report);
-  }
-  return CLI_EXIT_OK;
+  if (options->json) return cli_json_print(GENERATE_COMMAND, report);
+  if (options->quiet) return CLI_EXIT_OK;
+  exit_code = cli_json_check(GENERATE_COMMAND);
+  if (exit_code == CLI_EXIT_OK) print_report(report);
+  return exit_code;
 }
 
 int cli_generate(int argc, char **argv) {

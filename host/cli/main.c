@@ -72,6 +72,7 @@ int main(int argc, char **argv) {
     printf("modelout %s\n", mo_version_string());
     return cli_finish("", CLI_EXIT_OK);
   }
+  cli_json_watch_memory();
   opterr = 0; /* messages are the command's own */
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     if (strcmp(name, commands[i].name) == 0) return cli_finish(name, commands[i].function(argc - 1, argv + 1));

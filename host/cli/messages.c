@@ -44,11 +44,6 @@ void cli_print(const char *format, ...) {
   va_end(arguments);
 }
 
-void cli_print_json(const json_t *report) {
-  json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII);
-  printf("\n");
-}
-
 int cli_usage_error(const char *command, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);

@@ -146,12 +146,10 @@ static int show(run_state *state, json_t *report) {
   }
   if (exit_code != CLI_EXIT_OK || !wanted) return exit_code;
   add_costs(report, state);
-  if (options->json) {
-    cli_print_json(report);
-  } else {
-    run_print_report(report);
-  }
-  return CLI_EXIT_OK;
+  if (options->json) return cli_json_print(RUN_COMMAND, report);
+  exit_code = cli_json_check(RUN_COMMAND);
+  if (exit_code == CLI_EXIT_OK) run_print_report(report);
+  return exit_code;
 }
 
 int cli_run(int argc, char **argv) {

@@ -3,6 +3,7 @@
  * Only the k largest are read (mo_field_read_top_k), so a vocabulary of logits never crosses to the host.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,15 @@ static void add_rows(json_t *list, const char *key, const label_source *source, 
   }
 }
 
+/* NaN counts as the largest, so the first of each line says it. It is no prediction. */
+static void warn_of_nan(const char *key, const float *values, int64_t lines, int64_t k) {
+  int64_t broken = 0;
+  for (int64_t i = 0; i < lines; i++) broken += isnan(values[i * k]) != 0;
+  if (broken > 0)
+    (void)cli_fail(RUN_COMMAND, CLI_EXIT_OK, "warning: %s holds NaN in %lld of %lld rows, which predict nothing", key,
+                   (long long)broken, (long long)lines);
+}
+
 static int add_field(json_t *list, const char *key, mo_field *field, const label_source *source) {
   const mo_tensor *tensor = mo_field_tensor(field);
   if (tensor == NULL || tensor->rank < 2 || tensor->rank > 3 || mo_tensor_count(tensor) == 0) return CLI_EXIT_OK;
@@ -158,6 +168,7 @@ static int add_field(json_t *list, const char *key, mo_field *field, const label
   if (values == NULL) return cli_fail(RUN_COMMAND, CLI_EXIT_FAILED, "out of memory for the predictions");
   status = mo_dtype_convert(values, MO_DTYPE_FLOAT32, values_view.data, values_view.dtype, count);
   if (status == MO_STATUS_OK) {
+    warn_of_nan(key, values, count / k, k);
     if (tensor->rank == 3) {
       add_positions(list, key, source, values, indices_view.data, tensor->shape, k);
     } else {

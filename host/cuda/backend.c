@@ -240,6 +240,7 @@ static const mo_backend cuda_backend = {
     .kv_update = mo_cuda_kv_update,
     .kv_gather = mo_cuda_kv_gather,
     .sample = mo_cuda_sample,
+    .edit_scores = mo_cuda_edit_scores,
     .decode_attention = mo_cuda_decode_attention,
     .cast = mo_cuda_cast,
 };

@@ -51,6 +51,7 @@ mo_status_t mo_cuda_kv_gather(mo_context_t *context, const mo_kv_gather_params *
 mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *params);
 mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_attention_params *params);
 mo_status_t mo_cuda_cast(mo_context_t *context, const mo_cast_params *params);
+mo_status_t mo_cuda_edit_scores(mo_context_t *context, const mo_score_edit_params *params);
 mo_status_t mo_cuda_topk(mo_context_t *context, const mo_topk_params *params);
 
 /* Recorded work (host/cuda/graphs.c). */

@@ -56,7 +56,9 @@ static mo_status_t configure(const mo_config_t *config, bool decoder, mo_stack_c
   bool scaled;
   MO_TRY(mo_stack_config_read(config, &keys, stack));
   MO_TRY(mo_config_integer(config, "decoder_start_token_id", 0, INT32_MAX, 2, &stack->start_id));
-  MO_TRY(mo_config_integer(config, "eos_token_id", 0, INT32_MAX, 2, &stack->end_id));
+  stack->end_id = -1; /* a list of them ends generations, and no sequence that is to be classified */
+  if (!json_is_array(mo_config_value(config, "eos_token_id")))
+    MO_TRY(mo_config_integer(config, "eos_token_id", 0, INT32_MAX, 2, &stack->end_id));
   MO_TRY(mo_config_bool(config, "scale_embedding", false, &scaled));
   if (scaled) stack->word_scale = sqrtf((float)stack->hidden_size);
   stack->decoder = stack->cross_attention = decoder; /* whatever is_decoder says: it is about BartForCausalLM */

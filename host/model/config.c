@@ -117,6 +117,12 @@ bool mo_config_has(const mo_config_t *config, const char *key) { return find(con
 
 bool mo_config_is_null(const mo_config_t *config, const char *key) { return json_is_null(json_object_get(config->root, key)); }
 
+const json_t *mo_config_value(const mo_config_t *config, const char *key) { return find(config, key); }
+
+bool mo_config_as_integer(const mo_config_t *config, const json_t *value, int64_t *result) {
+  return as_integer(config, value, result);
+}
+
 mo_status_t mo_config_string_at(const mo_config_t *config, const char *key, int64_t index, const char **value) {
   const json_t *list = find(config, key);
   *value = NULL;

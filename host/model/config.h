@@ -9,6 +9,7 @@
 #ifndef MO_MODEL_CONFIG_H
 #define MO_MODEL_CONFIG_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -73,6 +74,12 @@ mo_status_t mo_config_problem_type(const mo_config_t *config, const char **probl
 
 /* `architectures`: a list of strings. *count is 0 if absent or null. *names is owned by the config. */
 mo_status_t mo_config_architectures(const mo_config_t *config, const char *const **names, int64_t *count);
+
+/* The value as it stands in the file, for what has a form of its own; NULL if absent or null. Lives as long as the config. */
+const json_t *mo_config_value(const mo_config_t *config, const char *key);
+
+/* An integer of such a value: false if it is none. */
+bool mo_config_as_integer(const mo_config_t *config, const json_t *value, int64_t *result);
 
 /* An integer key for whoever just asks: false if there is none of that name or it is no integer. */
 bool mo_config_find_integer(const mo_config_t *config, const char *key, int64_t *value);

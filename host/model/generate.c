@@ -15,29 +15,34 @@
 
 /* Runs the model, chooses the next ids, and counts positions and lengths on. */
 static mo_status_t run_and_choose(mo_generation *g, int64_t step, void *state) {
-  const mo_generation_options *options = g->options;
+  const mo_generation_settings *settings = &g->settings;
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
-  mo_tensor scores, logits;
+  mo_tensor scores = g->score_buffer, logits;
   (void)state;
   MO_TRY(mo_generation_run(g, step, &logits));
-  if (g->settings.keeps_scores) {
+  if (settings->keeps_scores) {
     MO_TRY(mo_generation_scores(g, step, &scores));
     params.scores = &scores;
   }
+  if (settings->edits_scores) {
+    MO_TRY(mo_generation_edit(g, &logits, &scores));
+    logits = scores;
+  }
   params.tokens = &g->next;
   params.logits = &logits;
-  params.temperature = options->temperature;
-  params.top_k = options->top_k;
-  params.top_p = options->top_p;
-  params.min_p = options->min_p;
-  params.seed = options->seed;
+  params.temperature = settings->temperature;
+  params.top_k = settings->top_k;
+  params.top_p = settings->top_p;
+  params.min_p = settings->min_p;
+  params.seed = g->options->seed;
+  params.marks_no_choice = true;
   params.step_counts = &g->step_counts;
   params.finished = &g->finished;
-  if (g->settings.end_token_count > 0) {
+  if (settings->ids.end_token_count > 0) {
     params.end_tokens = &g->end_tokens;
-    if (step < g->settings.min_new_tokens) params.suppressed_tokens = &g->end_tokens;
+    if (!settings->edits_scores && step < settings->min_new_tokens) params.suppressed_tokens = &g->end_tokens;
   }
-  params.pad_token = g->settings.pad_token;
+  params.pad_token = settings->ids.pad_token;
   params.lengths = &g->lengths;
   params.positions = &g->next_positions;
   return mo_sample(g->context, &params);
@@ -54,16 +59,32 @@ static mo_status_t fetch(mo_generation *g) {
   return status;
 }
 
-/* Writes the step's ids down; false when every row has finished. */
-static bool take_chosen(mo_generation *g, int64_t step) {
-  bool any_open = false;
-  const int64_t place = g->prompt_length + step;
+/* Writes the step's ids down; *open: some row goes on. Then those that have ended go on with padding, which must be an id. */
+static mo_status_t take_chosen(mo_generation *g, int64_t step, bool *open) {
+  const int64_t place = g->prompt_length + step, pad = g->settings.ids.pad_token;
+  bool any_ended = false;
+  *open = false;
   for (int64_t row = 0; row < g->rows; row++) {
-    g->tokens[row * g->total_length + place] = g->chosen[row];
+    if (!g->ended[row] && g->chosen[row] == -1) return mo_generation_no_choice(g, row / g->settings.copies, step);
+    g->tokens[row * g->columns + place] = g->chosen[row];
     g->ended[row] |= mo_generation_is_end(g, g->chosen[row]);
-    any_open |= !g->ended[row];
+    any_ended |= g->ended[row];
+    *open |= !g->ended[row];
   }
-  return any_open;
+  const bool pads = any_ended && *open && step + 1 < g->settings.max_new_tokens;
+  MO_CHECK(!pads || (pad >= 0 && pad < g->model->stack.config.vocab_size), MO_STATUS_INVALID_ARGUMENT,
+           "%s: a row has ended before the others, and pad_token_id %" PRId64 " is outside the vocabulary of %" PRId64,
+           g->model->architecture.name, pad, g->model->stack.config.vocab_size);
+  return MO_STATUS_OK;
+}
+
+/* Padding from the last step to the greatest length. */
+static mo_status_t fill_up(mo_generation *g, int64_t steps) {
+  while (g->columns < g->total_length) MO_TRY(mo_generation_reserve(g, g->columns - g->prompt_length));
+  for (int64_t row = 0; row < g->rows; row++)
+    for (int64_t i = g->prompt_length + steps; i < g->total_length; i++)
+      g->tokens[row * g->columns + i] = g->settings.ids.pad_token;
+  return MO_STATUS_OK;
 }
 
 static mo_status_t search(mo_generation *g, mo_output **output) {
@@ -71,12 +92,13 @@ static mo_status_t search(mo_generation *g, mo_output **output) {
   for (bool open = true; open && steps < g->settings.max_new_tokens; steps++) {
     MO_TRY(mo_generation_do(g, steps, run_and_choose, NULL));
     MO_TRY(fetch(g));
-    open = take_chosen(g, steps);
-    if (g->options->callback != NULL) open &= g->options->callback(g->options->user_data, steps, g->chosen, g->batch_size);
+    MO_TRY(take_chosen(g, steps, &open));
+    if (g->options->callback != NULL) open &= g->options->callback(g->options->user_data, steps, g->chosen, g->rows);
   }
+  if (g->settings.fills_length) MO_TRY(fill_up(g, steps));
   const int64_t length = g->settings.fills_length ? g->total_length : g->prompt_length + steps;
   for (int64_t row = 1; row < g->rows; row++) /* rows move together, to be one block */
-    memmove(g->tokens + row * length, g->tokens + row * g->total_length, (size_t)length * sizeof(int64_t));
+    memmove(g->tokens + row * length, g->tokens + row * g->columns, (size_t)length * sizeof(int64_t));
   mo_field *sequences = NULL;
   MO_TRY(mo_generation_field(g, g->tokens, MO_DTYPE_INT64, 2, (int64_t[]){g->rows, length}, &sequences));
   return mo_generation_output(g, sequences, NULL, NULL, output);

@@ -30,6 +30,7 @@
 #include "modelout/position_bias.h"
 #include "modelout/rotary.h"
 #include "modelout/sampling.h"
+#include "modelout/score_edit.h"
 #include "modelout/softmax.h"
 #include "modelout/topk.h"
 
@@ -116,6 +117,7 @@ typedef struct mo_backend {
   mo_status_t (*sample)(mo_context_t *context, const mo_sampling_params *params);
   mo_status_t (*decode_attention)(mo_context_t *context, const mo_decode_attention_params *params);
   mo_status_t (*cast)(mo_context_t *context, const mo_cast_params *params);
+  mo_status_t (*edit_scores)(mo_context_t *context, const mo_score_edit_params *params);
 } mo_backend;
 
 /* A packed weight: `data` is the backend's, in memory of mo_context_allocate. Made by the front door, filled by linear_pack. */

@@ -6,9 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -16,6 +19,11 @@
 #include <vector>
 
 #include "modelout/modelout.h"
+
+extern "C" {
+int mo_test_json_report(long allowed);
+long mo_test_json_allocations(void);
+}
 
 namespace {
 
@@ -622,6 +630,16 @@ TEST(Command, InfoSaysWhatWasChosenAndWhy) {
   }
 }
 
+// Less than the whole report is not success. (A failure that leaves one of jansson's own values broken is not tried: the
+// objects are made before any allocation fails.)
+TEST(Command, AReportThatLacksMemoryIsAnError) {
+  ASSERT_EQ(mo_test_json_report(-1), 0);
+  const long allocations = mo_test_json_allocations();
+  ASSERT_GT(allocations, 8);
+  for (long allowed = 6; allowed < allocations; ++allowed) EXPECT_EQ(mo_test_json_report(allowed), 1) << allowed;
+  EXPECT_EQ(mo_test_json_report(allocations), 0);
+}
+
 // ---- generate ----
 
 std::vector<int64_t> Integers(const json_t *list) {
@@ -686,6 +704,62 @@ TEST(Generate, SeedsRepeatAndEndTokensEnd) {
   EXPECT_EQ(sequence("--min-new-tokens 8 --eos-token-ids " + std::to_string(greedy[3])).size(), 11u);
 }
 
+// A checkpoint with a generation_config.json of its own.
+class Settled : public Folder {
+ public:
+  explicit Settled(const std::string &text) {
+    for (const char *file : {"config.json", "model.safetensors"})
+      EXPECT_EQ(symlink((Case("llama_lm") + "/" + file).c_str(), File(file).c_str()), 0);
+    std::ofstream(File("generation_config.json")) << text;
+  }
+};
+
+TEST(Generate, SettingsOfTheFilesAreObeyedUnlessTold) {
+  const auto sequences = [](const Settled &folder, const std::string &options) {
+    const Result result = Command("generate " + folder.File("") + " --device cpu --ids 7,30,11 --json " + options);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    std::vector<std::vector<int64_t>> rows;
+    const Json report = Parse(result.out);
+    for (size_t i = 0; i < json_array_size(json_object_get(report.get(), "sequences")); ++i)
+      rows.push_back(Integers(json_array_get(json_object_get(report.get(), "sequences"), i)));
+    return rows;
+  };
+  const Settled plain(R"({"max_new_tokens": 6})");
+  const auto greedy = sequences(plain, "");
+  ASSERT_EQ(greedy.size(), 1u);
+  const Settled hot(R"({"max_new_tokens": 6, "do_sample": true, "temperature": 5.0, "num_return_sequences": 2})");
+  EXPECT_EQ(sequences(hot, "").size(), 2u);
+  EXPECT_EQ(sequences(hot, "--no-sampling --num-return-sequences 1"), greedy);
+  const Settled penalised(R"({"max_new_tokens": 6, "repetition_penalty": 5.0, "suppress_tokens": [)" +
+                          std::to_string(greedy[0][3]) + "]}");
+  EXPECT_NE(sequences(penalised, ""), greedy);
+  EXPECT_EQ(sequences(penalised, "--ignore-file-settings --max-new-tokens 6"), greedy);
+  const Settled refused(R"({"max_time": 1.5})");
+  const Result result = Command("generate " + refused.File("") + " --device cpu --ids 7,30,11");
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_NE(result.err.find("generation_config.json asks for max_time 1.5"), std::string::npos) << result.err;
+}
+
+// A checkpoint of nothing but NaN.
+TEST(Generate, NotANumberIsTold) {
+  const Settled folder("{}");
+  const std::string weights = folder.File("model.safetensors");
+  std::filesystem::remove(weights);
+  std::string bytes = ReadFile(Case("llama_lm") + "/model.safetensors");
+  uint64_t header = 0;
+  memcpy(&header, bytes.data(), sizeof header);
+  std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(8 + header), bytes.end(), '\xff');
+  std::ofstream(weights, std::ios::binary) << bytes;
+  for (const char *how : {"", " --num-beams 2", " --temperature 1"}) {
+    const Result result = Command("generate " + folder.File("") + " --device cpu --ids 7,30,11" + how);
+    EXPECT_EQ(result.exit_code, 1) << how;
+    EXPECT_NE(result.err.find("NaN"), std::string::npos) << result.err;
+  }
+  const Result run = Command("run " + folder.File("") + " --device cpu --ids 7,30,11");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_NE(run.err.find("warning: logits holds NaN in 3 of 3 rows"), std::string::npos) << run.err;
+}
+
 TEST(Generate, RefusesWhatMakesNoSense) {
   const std::string folder = Case("gpt2_lm");
   const struct {
@@ -706,6 +780,12 @@ TEST(Generate, RefusesWhatMakesNoSense) {
                {folder + " --ids 1 --dtype f8", 2, "f32, f16 or bf16"},
                {folder + " --ids 99", 1, "vocabulary"},
                {folder + " --ids 1 --max-new-tokens 40", 1, "position table"},
+               {folder + " --ids 1 --max-new-tokens 9223372036854775807", 1, "too many"},
+               {folder + " --ids 1 --max-new-tokens 9223372036854775808", 2, "a whole number"},
+               {folder + " --ids 1 --num-beams 9223372036854775807", 1, "1 to 1024"},
+               {folder + " --ids 1 --temperature 1 --num-return-sequences 9223372036854775807", 1, "sequences to return"},
+               {folder + " --ids 1 --num-return-sequences 2", 2, "belong to --num-beams"},
+               {folder + " --ids 1 --no-sampling --temperature 1", 2, "exclude each other"},
                {Case("bert_model") + " --ids 1", 4, "language modelling head"},
                {"/nonexistent --ids 1", 3, "/nonexistent"}};
   for (const auto &call : calls) {
