@@ -95,7 +95,7 @@ static mo_status_t load_decoder(mo_model_t *model, mo_loader *loader) {
   mo_head *head = &model->head;
   char weight_name[MO_PARAMETER_NAME_BYTES], bias_name[MO_PARAMETER_NAME_BYTES];
   bool tied;
-  MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
+  MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
   MO_TRY(mo_parameter_name(weight_name, rule->decoder, ".weight", ""));
   MO_TRY(mo_parameter_name(bias_name, rule->decoder, ".bias", ""));
   if (rule->transform != NULL) {

@@ -108,7 +108,7 @@ void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, con
     const int64_t extents[4] = {shape->batch_size, 1, shape->mask_per_query ? length : 1, shape->cache.key_length};
     place(model, prepared, MO_INPUT_MASK, inputs->attention_mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4, extents, arena);
   }
-  if (model->architecture.classifies_last_token && inputs->input_ids != NULL && model->stack.config.padding_id >= 0)
+  if (model->architecture.classifies_last_token && inputs->input_ids != NULL && model->stack.config.padding_id != MO_NO_TOKEN)
     make(model, prepared, MO_INPUT_TOKEN_MASK, MO_ORIGIN_NOT_PADDING, inputs->input_ids, MO_DTYPE_BOOL, shape->batch_size,
          length, arena);
   if (model->architecture.summarises_end)

@@ -19,7 +19,7 @@ typedef struct mo_model_options {
   size_t struct_size;
   mo_dtype_t dtype;         /* weights and activations; NONE: float32 */
   mo_framework_t framework; /* whose output classes: pt (default when 0), tf, flax */
-  const char *architecture; /* instead of the first of config.json's `architectures`; NULL */
+  const char *architecture; /* "BertForMaskedLM"; NULL: as config.json says, see mo_model_load */
   const char *sub_module;   /* a part of an encoder-decoder model as a model of its own: "encoder" or "decoder"; NULL: all */
   bool allow_missing;       /* missing tensors are zero (and reported) instead of BAD_FILE */
 } mo_model_options;
@@ -28,8 +28,18 @@ typedef struct mo_model_options {
 
 /* Loads config.json and model.safetensors (or the shards of model.safetensors.index.json). Parameter names may carry the base
  * model's prefix ("bert.") or not; tied weights are shared. IO_ERROR, BAD_FILE (missing tensors or wrong shapes by name, wrong
- * types in config.json), UNSUPPORTED (an unknown architecture: the sentence lists the known ones), OUT_OF_MEMORY. The model
- * holds the context alive. Ops run on it one call at a time. */
+ * types in config.json), UNSUPPORTED, OUT_OF_MEMORY. The model holds the context alive. Ops run on it one call at a time.
+ *
+ * WHICH ARCHITECTURE. That of the options; else the first of config.json's `architectures` that is known (names of TensorFlow
+ * and Flax classes too), which must be of the family that `model_type` names (UNSUPPORTED: the options can say which is meant).
+ * Without a known one `model_type` names the family, and the ending of the unknown name the head ("LLaMAForCausalLM"); where
+ * that says nothing it is the family's language model if the files hold what that needs, else its base model. UNSUPPORTED lists
+ * the known architectures.
+ *
+ * WHAT CONFIG.JSON SAYS is read as Transformers reads it: under either name of a key that has two (its attribute maps: the
+ * standard name wins), null as the family takes it. What changes the numbers and is not supported (quantization_config and
+ * tensors of quantised weights, pruned_heads, relative positions, rotary scaling by other rules, adapter_config.json, ...) is
+ * UNSUPPORTED, with key and value. Ids and counts that an architecture does not need may be anything. */
 MO_API mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo_model_options *options,
                                  mo_model_t **model);
 
