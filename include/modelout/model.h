@@ -109,9 +109,10 @@ typedef struct mo_model_inputs {
   const mo_tensor *token_type_ids; /* (B, S) */
   const mo_tensor *position_ids;   /* (B, S) or (1, S) */
   const mo_tensor *inputs_embeds;  /* (B, S, embedding size), instead of input_ids */
-  const mo_tensor *labels;         /* shape and dtype as the head says */
-  const mo_tensor *next_sentence_label; /* BertForPreTraining: (B) */
-  const mo_tensor *start_positions;     /* question answering: (B) */
+  const mo_tensor *labels;         /* dtype and number as the head says; any shape where forward() flattens them (view(-1)):
+                                      (B, 1) for (B); rows of (B, S) where they are shifted */
+  const mo_tensor *next_sentence_label; /* BertForPreTraining: (B) or (B, 1) */
+  const mo_tensor *start_positions;     /* question answering: (B) or (B, 1) */
   const mo_tensor *end_positions;
 
   /* Decoders. A cache holds `past` tokens of each sequence; attention_mask then has past + S keys, and positions go on from
