@@ -91,7 +91,7 @@ static mo_status_t refused(const mo_config_t *config, const char *key, refused_t
                                            : false;
   if (rule != REFUSED_UNLESS_ABSOLUTE) return MO_STATUS_OK;
   MO_TRY(mo_config_string(config, key, "absolute", &text));
-  *is_refused = strcmp(text, "absolute") != 0;
+  *is_refused = strcmp(text, "absolute") != 0 || mo_config_is_null(config, key); /* null: no positions in 4.57 */
   return MO_STATUS_OK;
 }
 

@@ -70,7 +70,8 @@ typedef struct mo_stack_config {
   bool parallel_residual; /* x + attention(norm(x)) + mlp(norm'(x)) */
   bool final_norm;        /* behind the last layer; the last of hidden_states is its result */
   mo_activation_t activation;
-  bool gated; /* mlp: output(activation(gate(x)) * intermediate(x)) */
+  bool float32_residual; /* in float16 the hidden state between the layers is float32: it exceeds 65504 (T5) */
+  bool gated;            /* mlp: output(activation(gate(x)) * intermediate(x)) */
   bool attention_lacks_bias, attention_output_lacks_bias, mlp_lacks_bias;
   bool transposed_weights; /* dense layers of the layers lie as (in, out) in the checkpoint (GPT-2) */
   mo_projections_t projections;
@@ -167,7 +168,8 @@ typedef struct mo_family {
   bool decodes_inputs;                             /* decoder ids, where nothing gives them, are made of input_ids (BART) */
   const mo_config_alias *aliases;                  /* its attribute_map; NULL: none */
   int64_t default_label_count;                     /* where the file is silent; 0: 2 */
-  bool answers_with_two;                           /* question answering has two labels, whatever the file says */
+  bool unties_stacks;    /* with tie_word_embeddings false encoder and decoder have word tables of their own (BART) */
+  bool answers_with_two; /* question answering has two labels, whatever the file says */
   /* Further checks or changes of an architecture's rules by the configuration; may be NULL. */
   mo_status_t (*adapt)(const mo_config_t *config, mo_architecture *architecture);
   const mo_architecture *architectures;

@@ -85,16 +85,33 @@ static mo_status_t choose_architecture(mo_model_t *model, const char *directory,
   return mo_architecture_class(&model->architecture, model->framework, &model->output_class);
 }
 
+/* Whether a stack has a word table of its own in the files, under the name `own`: BART's, where they are not tied or there is
+ * only one stack. */
+static mo_status_t has_own_words(const mo_model_t *model, const mo_loader *loader, const char *own, bool *has) {
+  char name[MO_PARAMETER_NAME_BYTES];
+  bool tied;
+  MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", true, &tied));
+  MO_TRY(mo_parameter_name(name, own, ".weight", ""));
+  *has = model->family->unties_stacks && (!tied || !model->has_encoder) && mo_checkpoint_contains(loader->checkpoint, name);
+  return MO_STATUS_OK;
+}
+
 /* An encoder beside a decoder takes its word table. */
 static mo_status_t load_stacks(mo_model_t *model, mo_loader *loader) {
   const mo_family *family = model->family;
-  if (!model->has_encoder) {
-    const bool encoder = model->architecture.part == MO_PART_ENCODER;
-    return mo_stack_load(&model->stack, loader, encoder ? family->encoder_names : family->names);
-  }
-  mo_stack_names names = *family->encoder_names;
+  const bool encoder = model->architecture.part == MO_PART_ENCODER;
+  mo_stack_names names = encoder ? *family->encoder_names : *family->names;
+  const char *own = encoder ? "encoder.embed_tokens" : "decoder.embed_tokens";
+  bool has_own;
+  MO_TRY(has_own_words(model, loader, own, &has_own));
+  if (has_own) names.word = own;
+  MO_TRY(mo_stack_load(&model->stack, loader, &names));
+  if (!model->has_encoder) return MO_STATUS_OK;
+  names = *family->encoder_names;
+  names.word = "encoder.embed_tokens";
+  MO_TRY(has_own_words(model, loader, names.word, &has_own));
+  if (has_own) return mo_stack_load(&model->encoder, loader, &names);
   names.word = NULL;
-  MO_TRY(mo_stack_load(&model->stack, loader, family->names));
   model->encoder.word.tensor = model->stack.word.tensor;
   return mo_stack_load(&model->encoder, loader, &names);
 }

@@ -125,7 +125,9 @@ mo_status_t mo_stack_config_check_layer_types(const mo_config_t *config, const m
   MO_TRY(read_layer_types(config, stack->layer_count, full_layers));
   for (int64_t i = 0; i < stack->layer_count; i++) {
     const bool listed_full = (full_layers[i / 64] >> (i % 64) & 1) != 0;
-    MO_CHECK(listed_full == (mo_stack_config_window(stack, i) == 0), MO_STATUS_UNSUPPORTED,
+    const int64_t window = mo_stack_config_window(stack, i);
+    /* A window that holds every position hides nothing. */
+    MO_CHECK(listed_full ? window == 0 || window >= stack->position_count : window > 0, MO_STATUS_UNSUPPORTED,
              "model load: layer %" PRId64 " is %s in layer_types, but models of this family and configuration run it as %s", i,
              listed_full ? "full_attention" : "sliding_attention", listed_full ? "sliding_attention" : "full_attention");
   }

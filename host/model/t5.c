@@ -1,7 +1,8 @@
 /* host/model/t5.c - T5: parameter names, configuration keys, architectures.
  *
  * Names and defaults: transformers/models/t5/{modeling,configuration}_t5.py. RMS norms before, no biases, scores that are not
- * scaled, and a bias by the distance of query and key in buckets, which each stack has in its first layer for all of them.
+ * scaled, and a bias by the distance of query and key in buckets, which each stack has in its first layer for all of them. In
+ * float16 the hidden states of trained models overflow, so they are float32 between the layers.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -77,6 +78,7 @@ static mo_status_t configure(const mo_config_t *config, bool decoder, mo_stack_c
                                            .epsilon = 1e-6f,
                                            .positions = MO_POSITIONS_NONE,
                                            .norm = MO_NORM_RMS,
+                                           .float32_residual = true,
                                            .norm_placement = MO_NORM_BEFORE,
                                            .final_norm = true,
                                            .attention_lacks_bias = true,
