@@ -61,6 +61,7 @@ static mo_status_t cast(const mo_stack_run *run, const mo_tensor *output, const 
   mo_cast_params params = MO_CAST_PARAMS_INIT;
   params.output = output;
   params.input = input;
+  params.saturate = true;
   return mo_cast(run->stack->context, &params);
 }
 
