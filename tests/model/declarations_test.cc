@@ -343,6 +343,18 @@ TEST(Architecture, MustBeOfTheFamilyOfModelType) {
                 "architectures");
 }
 
+TEST(Architecture, ThatIsUnknownIsToldWithTheKnownOnes) {
+  Context context;
+  Model model(context.get(), std::string(MO_TEST_DATA) + "/bert_model", "Gpt2");
+  EXPECT_EQ(model.status(), MO_STATUS_UNSUPPORTED);
+  EXPECT_NE(model.error().find("(Bert|DistilBert|Roberta|Electra|Albert)(ForMaskedLM|ForMultipleChoice), "
+                               "(Bert|GPT2)(LMHeadModel), (Bert)(ForNextSentencePrediction)"),
+            std::string::npos)
+      << model.error();
+  Model flax(context.get(), std::string(MO_TEST_DATA) + "/bert_model", "FlaxBertModel");
+  EXPECT_EQ(flax.status(), MO_STATUS_OK) << flax.error();
+}
+
 /* ---- Padding of classifiers ---------------------------------------------------------------------------------------------- */
 
 /* An id that no token has leaves the last token of each row; without an id several rows cannot be told apart. */
