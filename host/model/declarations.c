@@ -15,7 +15,7 @@
 typedef enum refused_t {
   REFUSED_IF_THERE, /* anything but null */
   REFUSED_IF_TRUE,  /* what Python takes for true */
-  REFUSED_IF_FALSE,
+  REFUSED_IF_FALSE, /* and neither null nor absent */
   REFUSED_UNLESS_ABSOLUTE,
 } refused_t;
 
@@ -33,6 +33,7 @@ static const struct {
     {"quantization", REFUSED_IF_TRUE, NULL, "quantised weights are not supported"},
     {"pruned_heads", REFUSED_IF_TRUE, NULL, "layers with fewer heads than others are not supported"},
     {"per_layer_config", REFUSED_IF_TRUE, NULL, "layers with a configuration of their own are not supported"},
+    {"tie_last_hidden_states", REFUSED_IF_FALSE, NULL, "the last of hidden_states stands behind the final norm"},
     {"position_embedding_type", REFUSED_UNLESS_ABSOLUTE, BERT_LIKE, "only \"absolute\" is supported"},
     {"add_cross_attention", REFUSED_IF_TRUE, WITHOUT_CROSS_ATTENTION, "this family has no cross attention"},
     {"tie_encoder_decoder", REFUSED_IF_TRUE, "bart t5", "an encoder that shares the decoder's weights is not supported"},
@@ -87,7 +88,7 @@ static mo_status_t refused(const mo_config_t *config, const char *key, refused_t
   const bool there = mo_config_has(config, key), truthy = mo_config_is_truthy(config, key);
   *is_refused = rule == REFUSED_IF_THERE   ? there
                 : rule == REFUSED_IF_TRUE  ? truthy
-                : rule == REFUSED_IF_FALSE ? !truthy && (there || mo_config_is_null(config, key))
+                : rule == REFUSED_IF_FALSE ? there && !truthy
                                            : false;
   if (rule != REFUSED_UNLESS_ABSOLUTE) return MO_STATUS_OK;
   MO_TRY(mo_config_string(config, key, "absolute", &text));

@@ -36,7 +36,7 @@ static mo_status_t holds_language_model(const mo_model_t *model, const char *dir
 static mo_status_t choose_by_model_type(mo_model_t *model, const char *directory, const char *const *names, int64_t count,
                                         const mo_architecture **architecture) {
   const char *type;
-  bool holds;
+  bool holds, causal;
   MO_TRY(mo_config_string(model->config, "model_type", NULL, &type));
   model->family = type != NULL ? mo_family_find(type) : NULL;
   if (model->family == NULL && count > 0) return mo_architecture_unknown(names[0]);
@@ -45,9 +45,10 @@ static mo_status_t choose_by_model_type(mo_model_t *model, const char *directory
   MO_CHECK(model->family != NULL, MO_STATUS_UNSUPPORTED,
            "model load: config.json has no architectures, and its model_type %s is none of the known families",
            mo_config_show(model->config, "model_type").text);
+  MO_TRY(mo_config_flag(model->config, "is_decoder", false, &causal));
   for (int64_t i = 0; i < count; i++)
-    if ((*architecture = mo_architecture_by_ending(model->family, names[i])) != NULL) return MO_STATUS_OK;
-  *architecture = mo_architecture_language_model(model->family);
+    if ((*architecture = mo_architecture_by_ending(model->family, names[i], causal)) != NULL) return MO_STATUS_OK;
+  *architecture = mo_architecture_language_model(model->family, causal);
   MO_TRY(holds_language_model(model, directory, *architecture, &holds));
   if (!holds) *architecture = &model->family->architectures[0];
   return MO_STATUS_OK;

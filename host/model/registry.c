@@ -110,23 +110,25 @@ static bool ends_with(const char *name, const char *ending) {
   return length >= ending_length && strcmp(name + length - ending_length, ending) == 0;
 }
 
-const mo_architecture *mo_architecture_by_ending(const mo_family *family, const char *name) {
+const mo_architecture *mo_architecture_by_ending(const mo_family *family, const char *name, bool causal) {
   /* Names that language models have had. */
   static const char *const language_models[] = {"LMHeadModel", "ForCausalLM", "ForConditionalGeneration", "ForMaskedLM",
                                                 "WithLMHead"};
   for (int32_t k = 1; k < family->architecture_count; k++)
     if (ends_with(name, suffix_of(family, k))) return &family->architectures[k];
   for (size_t i = 0; i < sizeof language_models / sizeof language_models[0]; i++)
-    if (ends_with(name, language_models[i])) return mo_architecture_language_model(family);
+    if (ends_with(name, language_models[i])) return mo_architecture_language_model(family, causal);
   return NULL;
 }
 
-const mo_architecture *mo_architecture_language_model(const mo_family *family) {
+const mo_architecture *mo_architecture_language_model(const mo_family *family, bool causal) {
+  const mo_architecture *found = NULL;
   for (int32_t k = 0; k < family->architecture_count; k++) {
     const mo_head_kind_t head = family->architectures[k].head;
-    if (head == MO_HEAD_MASKED_LM || head == MO_HEAD_CAUSAL_LM) return &family->architectures[k];
+    if (head != MO_HEAD_MASKED_LM && head != MO_HEAD_CAUSAL_LM) continue;
+    if (found == NULL || (causal && head == MO_HEAD_CAUSAL_LM)) found = &family->architectures[k];
   }
-  return NULL;
+  return found;
 }
 
 mo_status_t mo_architecture_part(const mo_family *family, const char *sub_module, mo_architecture *architecture) {

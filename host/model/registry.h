@@ -17,9 +17,9 @@ const mo_family *mo_family_find(const char *model_type);
 
 /* The family's architecture whose head an unknown name ends with ("LLaMAForCausalLM", "T5WithLMHeadModel"). NULL if no head is
  * recognised. */
-const mo_architecture *mo_architecture_by_ending(const mo_family *family, const char *name);
+const mo_architecture *mo_architecture_by_ending(const mo_family *family, const char *name, bool causal);
 
-/* The one with logits of the vocabulary. */
-const mo_architecture *mo_architecture_language_model(const mo_family *family);
+/* The one with logits of the vocabulary; where there are two, that of the next token if `causal`. */
+const mo_architecture *mo_architecture_language_model(const mo_family *family, bool causal);
 
 #endif

@@ -83,7 +83,7 @@ std::vector<float> Values(mo_field *field) {
 
 /* The first field of a run on six tokens: the same tokens for the decoder, if there is one. */
 std::vector<float> Answer(const std::string &path, const char *architecture = nullptr) {
-  Context context;
+  Context context(1);
   Model model(context.get(), path, architecture);
   EXPECT_EQ(model.status(), MO_STATUS_OK) << model.error();
   if (model.status() != MO_STATUS_OK) return {};
@@ -106,7 +106,7 @@ void ExpectSame(const std::vector<float> &a, const std::vector<float> &b) {
 }
 
 void ExpectRefused(const std::string &path, mo_status_t status, const std::string &named) {
-  Context context;
+  Context context(1);
   Model model(context.get(), path);
   EXPECT_EQ(model.status(), status) << model.error();
   EXPECT_NE(model.error().find(named), std::string::npos) << model.error();
@@ -285,7 +285,7 @@ TEST(Head, OfT5IsScaledAsTheFileSays) {
   const auto scaled = Answer(Folder("t5_lm", R"({"tie_word_embeddings": true})").path());
   const auto plain = Answer(Folder("t5_lm", R"({"tie_word_embeddings": true, "scale_decoder_outputs": false})").path());
   ASSERT_EQ(scaled.size(), plain.size());
-  Context context;
+  Context context(1);
   Model model(context.get(), std::string(MO_TEST_DATA) + "/t5_lm");
   const auto width = static_cast<float>(mo_model_config_integer(model, "hidden_size"));
   for (size_t i = 0; i < plain.size(); i++) ASSERT_NEAR(plain[i], scaled[i] * std::sqrt(width), 1e-4);
@@ -321,7 +321,7 @@ TEST(Architecture, IsFoundByModelType) {
                      {"t5_lm", R"(["T5WithLMHeadModel"])", "T5ForConditionalGeneration"},
                      {"bart_lm", R"(["BartForMaskedLM"])", "BartForConditionalGeneration"},
                      {"roberta_model", R"(["SomethingElse"])", "RobertaModel"}};
-  Context context;
+  Context context(1);
   for (const auto &[source, architectures, expected] : cases) {
     SCOPED_TRACE(std::string(source) + " " + architectures);
     const Folder folder(source, "{\"architectures\": " + std::string(architectures) + "}");
@@ -344,7 +344,7 @@ TEST(Architecture, MustBeOfTheFamilyOfModelType) {
 }
 
 TEST(Architecture, ThatIsUnknownIsToldWithTheKnownOnes) {
-  Context context;
+  Context context(1);
   Model model(context.get(), std::string(MO_TEST_DATA) + "/bert_model", "Gpt2");
   EXPECT_EQ(model.status(), MO_STATUS_UNSUPPORTED);
   EXPECT_NE(model.error().find("(Bert|DistilBert|Roberta|Electra|Albert)(ForMaskedLM|ForMultipleChoice), "
@@ -362,7 +362,7 @@ TEST(Padding, ThatNoTokenIs) {
   for (const char *source : {"llama_seqcls", "gpt2_seqcls", "opt_seqcls", "gpt_neox_seqcls"})
     for (const char *padding : {"-1", "-100", "5000", "null"}) {
       SCOPED_TRACE(std::string(source) + " " + padding);
-      Context context;
+      Context context(1);
       const Folder folder(source, "{\"pad_token_id\": " + std::string(padding) + "}");
       Model model(context.get(), folder.path());
       ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
@@ -381,7 +381,7 @@ TEST(Padding, ThatNoTokenIs) {
 /* ---- Shapes of labels ---------------------------------------------------------------------------------------------------- */
 
 float Loss(const std::string &source, const mo_tensor &tokens, mo_tensor *labels, mo_status_t *status) {
-  Context context;
+  Context context(1);
   Model model(context.get(), std::string(MO_TEST_DATA) + "/" + source);
   EXPECT_EQ(model.status(), MO_STATUS_OK) << model.error();
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
@@ -451,7 +451,7 @@ TEST(HalfPrecision, OfT5DoesNotOverflow) {
   inputs.decoder_input_ids = &decoder_ids;
   mo_request request = MO_REQUEST_INIT;
   request.output_hidden_states = true;
-  Context context;
+  Context context(1);
   std::vector<float> logits[3];
   const mo_dtype_t dtypes[] = {MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16};
   for (int k = 0; k < 3; k++) {
