@@ -65,11 +65,10 @@ static mo_status_t choose_by_file(mo_model_t *model, const char *directory, cons
     *architecture = mo_architecture_look_up(names[i], &model->family);
   if (*architecture == NULL) return choose_by_model_type(model, directory, names, count, architecture);
   MO_TRY(mo_config_string(model->config, "model_type", model->family->name, &type));
-  MO_CHECK(
-      strcmp(type, model->family->name) == 0, MO_STATUS_UNSUPPORTED,
-      "model load: config.json's model_type is %s, but its architecture %s is of the family %s: name the architecture that is "
-      "meant",
-      mo_config_show(model->config, "model_type").text, (*architecture)->name, model->family->name);
+  MO_CHECK(strcmp(type, model->family->name) == 0, MO_STATUS_UNSUPPORTED,
+           "model load: config.json's model_type is %s, but its architecture %s is of the family %s: the options can name which "
+           "is meant",
+           mo_config_show(model->config, "model_type").text, (*architecture)->name, model->family->name);
   return MO_STATUS_OK;
 }
 
