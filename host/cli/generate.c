@@ -87,6 +87,7 @@ static int load(generate_state *state) {
   const generate_options *options = &state->options;
   mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
   model_options.dtype = options->dtype;
+  model_options.architecture = options->architecture;
   return cli_load_model(GENERATE_COMMAND, options->directory, &options->context, &model_options, options->quiet,
                         &state->context, &state->model, &state->load_seconds);
 }

@@ -45,6 +45,7 @@ static void print_help(void) {
       "what to compute and show\n"
       "  --output-scores, --output-logits, --output-attentions, --output-hidden-states\n"
       "                        optional fields, per new token; they stay on the device until they are read\n"
+      "  --architecture NAME   GPT2LMHeadModel, ...: instead of what config.json says\n"
       "  --device D            auto (default), cpu, cuda or cuda:N\n"
       "  --dtype T             f32 (default), f16 or bf16: weights and activations\n"
       "  --no-graph            do not record and replay the step, where the device could\n"
@@ -79,6 +80,7 @@ enum {
   OPTION_LOGITS,
   OPTION_ATTENTIONS,
   OPTION_HIDDEN_STATES,
+  OPTION_ARCHITECTURE,
   OPTION_DEVICE,
   OPTION_DTYPE,
   OPTION_NO_GRAPH,
@@ -107,6 +109,7 @@ static const struct option long_options[] = {{"ids", required_argument, NULL, OP
                                              {"output-logits", no_argument, NULL, OPTION_LOGITS},
                                              {"output-attentions", no_argument, NULL, OPTION_ATTENTIONS},
                                              {"output-hidden-states", no_argument, NULL, OPTION_HIDDEN_STATES},
+                                             {"architecture", required_argument, NULL, OPTION_ARCHITECTURE},
                                              {"device", required_argument, NULL, OPTION_DEVICE},
                                              {"dtype", required_argument, NULL, OPTION_DTYPE},
                                              {"no-graph", no_argument, NULL, OPTION_NO_GRAPH},
@@ -233,6 +236,9 @@ static int take_option(int option, generate_options *options) {
       break;
     case 'q':
       options->quiet = true;
+      break;
+    case OPTION_ARCHITECTURE:
+      options->architecture = optarg;
       break;
     case OPTION_DEVICE:
       return cli_take_device(GENERATE_COMMAND, optarg, &options->context);

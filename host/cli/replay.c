@@ -175,6 +175,18 @@ static mo_status_t bind_earlier(const replay_run *run, int64_t index, mo_model_i
   return status;
 }
 
+/* A call that did not say takes config.use_cache: its keys show what that was. */
+static bool used_cache(const json_t *step) {
+  const json_t *flag = json_object_get(json_object_get(step, "flags"), "use_cache");
+  size_t index;
+  json_t *key;
+  if (flag != NULL) return json_is_true(flag);
+  json_array_foreach(json_object_get(step, "output_fields_in_order"), index, key) {
+    if (strcmp(json_string_value(key) != NULL ? json_string_value(key) : "", "past_key_values") == 0) return true;
+  }
+  return false;
+}
+
 static mo_status_t run_call(replay_run *run, int64_t index) {
   mo_replay *replay = run->replay;
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
@@ -185,7 +197,7 @@ static mo_status_t run_call(replay_run *run, int64_t index) {
   const json_t *flags = json_object_get(mo_replay_step(run->description, index), "flags");
   request.output_hidden_states = json_is_true(json_object_get(flags, "output_hidden_states"));
   request.output_attentions = json_is_true(json_object_get(flags, "output_attentions"));
-  request.use_cache = json_is_true(json_object_get(flags, "use_cache"));
+  request.use_cache = used_cache(mo_replay_step(run->description, index));
   mo_replay_step_prefix(run->description, index, prefix);
 
   mo_status_t status = bind_inputs(run, prefix, &inputs, tensors);

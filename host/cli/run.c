@@ -58,6 +58,7 @@ static int load(run_state *state) {
   mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
   model_options.dtype = options->dtype;
   model_options.framework = options->framework;
+  model_options.architecture = options->architecture;
   return cli_load_model(RUN_COMMAND, options->directory, &options->context, &model_options, options->quiet, &state->context,
                         &state->model, &state->load_seconds);
 }

@@ -21,6 +21,7 @@ typedef struct run_options {
   const char *inputs_path;
   const char *save_path;
   mo_context_options context;
+  const char *architecture; /* NULL: config.json's */
   mo_framework_t framework;
   mo_dtype_t dtype;
   bool output_hidden_states;

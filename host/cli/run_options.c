@@ -43,6 +43,7 @@ static void print_help(void) {
       "  --layers L            only these positions of hidden_states (0 is the embedding output) and of attentions: \"0,-1\"\n"
       "  --heads H             only these attention heads: \"0,3\"\n"
       "  --pool cls|mean|max   one L2-normalised vector per text from the last hidden state, and their cosine similarities\n"
+      "  --architecture NAME   BertForMaskedLM, ...: instead of what config.json says\n"
       "  --framework F         pt (default), tf or flax: whose output class\n"
       "  --device D            auto (default), cpu, cuda or cuda:N\n"
       "  --dtype T             f32 (default), f16 or bf16: weights and activations\n"
@@ -89,6 +90,7 @@ enum {
   OPTION_TEXT = 256,
   OPTION_IDS,
   OPTION_INPUTS,
+  OPTION_ARCHITECTURE,
   OPTION_FRAMEWORK,
   OPTION_DEVICE,
   OPTION_DTYPE,
@@ -105,6 +107,7 @@ enum {
 static const struct option long_options[] = {{"text", required_argument, NULL, OPTION_TEXT},
                                              {"ids", required_argument, NULL, OPTION_IDS},
                                              {"inputs", required_argument, NULL, OPTION_INPUTS},
+                                             {"architecture", required_argument, NULL, OPTION_ARCHITECTURE},
                                              {"framework", required_argument, NULL, OPTION_FRAMEWORK},
                                              {"device", required_argument, NULL, OPTION_DEVICE},
                                              {"dtype", required_argument, NULL, OPTION_DTYPE},
@@ -149,6 +152,9 @@ static int take_option(int option, run_options *options) {
       break;
     case 'q':
       options->quiet = true;
+      break;
+    case OPTION_ARCHITECTURE:
+      options->architecture = optarg;
       break;
     case OPTION_FRAMEWORK:
       if (cli_parse_framework(optarg, &options->framework)) break;

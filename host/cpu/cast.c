@@ -1,6 +1,7 @@
 /* host/cpu/cast.c - the cast on the CPU: elements shared out among the threads in the order of the output's memory.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/core/cast_limit.h"
 #include "host/core/parallel.h"
 #include "host/core/strided_shape.h"
 #include "host/cpu/cast_kernels.h"
@@ -15,7 +16,8 @@ static void cast_range(const mo_cast_params *p, const mo_strided_shape *shape, i
   const mo_cast_job job = {.destination_dtype = p->output->dtype,
                            .source_dtype = p->input->dtype,
                            .destination_stride = shape->destination[0],
-                           .source_stride = shape->source[0]};
+                           .source_stride = shape->source[0],
+                           .limit = mo_cast_limit(p)};
   int64_t position[MO_MAX_DIMS + 1], to = 0, from = 0, rest = first;
   for (int32_t d = 0; d < shape->rank; ++d) {
     position[d] = rest % shape->extents[d];

@@ -15,6 +15,7 @@ struct mo_config {
   json_t *root;
   int64_t architecture_count;
   const char **architectures; /* strings of root */
+  const mo_config_alias *aliases;
   char source[64];
 };
 
@@ -24,6 +25,10 @@ static mo_status_t bad_value(const mo_config_t *config, const char *key, const j
 
 /* NULL for absent and for null. */
 static const json_t *find(const mo_config_t *config, const char *key) {
+  for (const mo_config_alias *other = config->aliases; other != NULL && other->alias != NULL; other++) {
+    const json_t *value = strcmp(other->key, key) == 0 ? json_object_get(config->root, other->alias) : NULL;
+    if (value != NULL && !json_is_null(value)) return value;
+  }
   const json_t *value = json_object_get(config->root, key);
   return json_is_null(value) ? NULL : value;
 }
@@ -113,6 +118,8 @@ mo_status_t mo_config_section(const mo_config_t *config, const char *key, mo_con
   return MO_STATUS_OK;
 }
 
+void mo_config_set_aliases(mo_config_t *config, const mo_config_alias *aliases) { config->aliases = aliases; }
+
 bool mo_config_has(const mo_config_t *config, const char *key) { return find(config, key) != NULL; }
 
 bool mo_config_is_null(const mo_config_t *config, const char *key) { return json_is_null(json_object_get(config->root, key)); }
@@ -121,6 +128,22 @@ const json_t *mo_config_value(const mo_config_t *config, const char *key) { retu
 
 bool mo_config_as_integer(const mo_config_t *config, const json_t *value, int64_t *result) {
   return as_integer(config, value, result);
+}
+
+bool mo_config_is_truthy(const mo_config_t *config, const char *key) {
+  const json_t *value = find(config, key);
+  if (value == NULL || json_is_false(value)) return false;
+  if (json_is_number(value)) return json_number_value(value) != 0.0;
+  if (json_is_string(value)) return json_string_length(value) > 0;
+  if (json_is_array(value)) return json_array_size(value) > 0;
+  return !json_is_object(value) || json_object_size(value) > 0;
+}
+
+mo_config_shown mo_config_show(const mo_config_t *config, const char *key) {
+  const json_t *value = find(config, key);
+  mo_config_shown shown;
+  snprintf(shown.text, sizeof shown.text, "%s", value != NULL ? mo_json_show(value).text : "null");
+  return shown;
 }
 
 mo_status_t mo_config_string_at(const mo_config_t *config, const char *key, int64_t index, const char **value) {
@@ -183,6 +206,10 @@ mo_status_t mo_config_bool(const mo_config_t *config, const char *key, bool fall
   if (found != NULL && !json_is_boolean(found)) return bad_value(config, key, found, "true or false");
   *value = found == NULL ? fallback : json_is_true(found);
   return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_flag(const mo_config_t *config, const char *key, bool fallback, bool *value) {
+  return mo_config_bool(config, key, fallback && !mo_config_is_null(config, key), value);
 }
 
 mo_status_t mo_config_string(const mo_config_t *config, const char *key, const char *fallback, const char **value) {

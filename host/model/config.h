@@ -30,11 +30,29 @@ mo_status_t mo_config_from_text(const char *text, size_t bytes, const char *sour
 /* NULL is fine. */
 void mo_config_destroy(mo_config_t *config);
 
+/* Another name of a key, as a family's attribute_map in Transformers has it. */
+typedef struct mo_config_alias {
+  const char *alias, *key;
+} mo_config_alias;
+
+/* From now on questions for a key are answered by its alias where the file has that: Transformers sets what it does not know by
+ * its own name last. `aliases` ends with an empty entry and outlives the config; NULL: none. */
+void mo_config_set_aliases(mo_config_t *config, const mo_config_alias *aliases);
+
 /* Present and not null. */
 bool mo_config_has(const mo_config_t *config, const char *key);
 
 /* Present, and null: where that means something else than silence. */
 bool mo_config_is_null(const mo_config_t *config, const char *key);
+
+/* Whether Python takes the value for true: not null, false, 0, "", or an empty list or object. */
+bool mo_config_is_truthy(const mo_config_t *config, const char *key);
+
+/* The value as a sentence shows it. */
+typedef struct mo_config_shown {
+  char text[80];
+} mo_config_shown;
+mo_config_shown mo_config_show(const mo_config_t *config, const char *key);
 
 /* An integer in minimum..maximum (a whole-numbered real such as 12.0 is no integer). `fallback` if absent or null. */
 mo_status_t mo_config_integer(const mo_config_t *config, const char *key, int64_t minimum, int64_t maximum, int64_t fallback,
@@ -50,6 +68,9 @@ mo_status_t mo_config_float(const mo_config_t *config, const char *key, double m
 
 /* true or false; nothing else, not even 0 and 1. */
 mo_status_t mo_config_bool(const mo_config_t *config, const char *key, bool fallback, bool *value);
+
+/* The same for what Transformers only asks whether it is true: null is false, not silence. */
+mo_status_t mo_config_flag(const mo_config_t *config, const char *key, bool fallback, bool *value);
 
 /* fallback may be NULL. */
 mo_status_t mo_config_string(const mo_config_t *config, const char *key, const char *fallback, const char **value);

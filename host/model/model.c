@@ -9,33 +9,92 @@
 #include "host/core/log.h"
 #include "host/core/range.h"
 #include "host/core/struct_size.h"
+#include "host/model/declarations.h"
 #include "host/model/model_internal.h"
 #include "host/model/registry.h"
 
 /* ---- Loading ----------------------------------------------------------------------------------------------------------- */
 
-static mo_status_t choose_architecture(mo_model_t *model, const mo_model_options *options) {
+/* Whether the files hold all that a language model needs beyond the base model: the head's own layers, or nothing at all where
+ * its one layer is the word table. */
+static mo_status_t holds_language_model(const mo_model_t *model, const char *directory, const mo_architecture *architecture,
+                                        bool *holds) {
+  const mo_decoder_rule *rule = &architecture->decoder;
+  const mo_checkpoint_options options = {.base_prefix = model->family->names->base_prefix};
+  const char *own_layer = rule->transform != NULL ? rule->transform : rule->decoder;
+  char name[MO_PARAMETER_NAME_BYTES];
+  mo_checkpoint_t *checkpoint;
+  bool tied;
+  MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
+  MO_TRY(mo_parameter_name(name, own_layer, ".weight", ""));
+  MO_TRY(mo_checkpoint_open(directory, &options, &checkpoint));
+  *holds = (tied && rule->transform == NULL) || mo_checkpoint_contains(checkpoint, name);
+  mo_checkpoint_destroy(checkpoint);
+  return MO_STATUS_OK;
+}
+
+/* The file names no architecture that is known: model_type says the family, and the ending of a name or the weights which of
+ * its models. */
+static mo_status_t choose_by_model_type(mo_model_t *model, const char *directory, const char *const *names, int64_t count,
+                                        const mo_architecture **architecture) {
+  const char *type;
+  bool holds, causal;
+  MO_TRY(mo_config_string(model->config, "model_type", NULL, &type));
+  model->family = type != NULL ? mo_family_find(type) : NULL;
+  if (model->family == NULL && count > 0) return mo_architecture_unknown(names[0]);
+  MO_CHECK(type != NULL, MO_STATUS_BAD_FILE,
+           "model load: config.json has neither architectures nor a model_type, and the options name no architecture");
+  MO_CHECK(model->family != NULL, MO_STATUS_UNSUPPORTED,
+           "model load: config.json has no architectures, and its model_type %s is none of the known families",
+           mo_config_show(model->config, "model_type").text);
+  MO_TRY(mo_config_flag(model->config, "is_decoder", false, &causal));
+  for (int64_t i = 0; i < count; i++)
+    if ((*architecture = mo_architecture_by_ending(model->family, names[i], causal)) != NULL) return MO_STATUS_OK;
+  *architecture = mo_architecture_language_model(model->family, causal);
+  MO_TRY(holds_language_model(model, directory, *architecture, &holds));
+  if (!holds) *architecture = &model->family->architectures[0];
+  return MO_STATUS_OK;
+}
+
+/* The first name in the file that is known. model_type must not say another family: Transformers builds what that says. */
+static mo_status_t choose_by_file(mo_model_t *model, const char *directory, const mo_architecture **architecture) {
   const char *const *names = NULL;
-  const char *name = options->architecture;
-  const mo_architecture *architecture;
+  const char *type;
   int64_t count = 0;
+  *architecture = NULL;
   MO_TRY(mo_config_architectures(model->config, &names, &count));
-  if (name == NULL && count > 0) name = names[0];
-  MO_CHECK(name != NULL, MO_STATUS_BAD_FILE, "model load: config.json has no architectures, and the options name none");
-  MO_TRY(mo_architecture_find(name, &model->family, &architecture));
+  for (int64_t i = 0; *architecture == NULL && i < count; i++)
+    *architecture = mo_architecture_look_up(names[i], &model->family);
+  if (*architecture == NULL) return choose_by_model_type(model, directory, names, count, architecture);
+  MO_TRY(mo_config_string(model->config, "model_type", model->family->name, &type));
+  MO_CHECK(strcmp(type, model->family->name) == 0, MO_STATUS_UNSUPPORTED,
+           "model load: config.json's model_type is %s, but its architecture %s is of the family %s: the options can name which "
+           "is meant",
+           mo_config_show(model->config, "model_type").text, (*architecture)->name, model->family->name);
+  return MO_STATUS_OK;
+}
+
+static mo_status_t choose_architecture(mo_model_t *model, const char *directory, const mo_model_options *options) {
+  const mo_architecture *architecture = NULL;
+  if (options->architecture == NULL) MO_TRY(choose_by_file(model, directory, &architecture));
+  else architecture = mo_architecture_look_up(options->architecture, &model->family);
+  if (architecture == NULL) return mo_architecture_unknown(options->architecture);
+  mo_config_set_aliases(model->config, model->family->aliases);
+  MO_TRY(mo_declarations_check(directory, model->config, model->family));
   model->architecture = *architecture;
   if (options->sub_module != NULL) MO_TRY(mo_architecture_part(model->family, options->sub_module, &model->architecture));
   if (model->family->adapt != NULL) MO_TRY(model->family->adapt(model->config, &model->architecture));
   return mo_architecture_class(&model->architecture, model->framework, &model->output_class);
 }
 
-/* The stack's names with the word table it takes: its own where the tables are not tied and it has one in the files. */
+/* The stack's names with the word table it takes: its own where it has one in the files, and the tables are not tied or there is
+ * only one stack. */
 static mo_status_t choose_words(const mo_model_t *model, const mo_loader *loader, mo_stack_names *names, bool *own) {
   char name[MO_PARAMETER_NAME_BYTES];
   bool tied;
   *own = false;
-  MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", true, &tied));
-  if (tied || names->own_word == NULL) return MO_STATUS_OK;
+  MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", true, &tied));
+  if ((tied && model->has_encoder) || names->own_word == NULL) return MO_STATUS_OK;
   MO_TRY(mo_parameter_name(name, names->own_word, ".weight", ""));
   *own = mo_checkpoint_contains(loader->checkpoint, name);
   if (*own) names->word = names->own_word;
@@ -93,6 +152,7 @@ static mo_status_t load_weights(mo_model_t *model, const char *directory, const 
   for (int walk = 0; walk < 2; walk++) {
     MO_TRY(load_stacks(model, &loader));
     MO_TRY(mo_head_load(model, &loader));
+    if (walk == 0) MO_TRY(mo_declarations_check_tensors(model->checkpoint));
     if (walk == 0 && !options->allow_missing) MO_TRY(mo_checkpoint_check_missing(model->checkpoint));
     loader.context = model->context;
   }
@@ -107,6 +167,7 @@ static mo_status_t configure(mo_model_t *model) {
   const mo_part_t part = model->architecture.part;
   if (part == MO_PART_ENCODER) return family->configure_encoder(model->config, &model->stack.config);
   MO_TRY(family->configure(model->config, &model->stack.config));
+  MO_TRY(mo_declarations_check_stack(model->config, family, &model->stack.config));
   model->has_encoder = part == MO_PART_ALL && family->configure_encoder != NULL;
   if (!model->has_encoder) return MO_STATUS_OK;
   MO_TRY(family->configure_encoder(model->config, &model->encoder.config));
@@ -114,12 +175,27 @@ static mo_status_t configure(mo_model_t *model) {
   return MO_STATUS_OK;
 }
 
+/* Only heads with labels need their number; elsewhere whatever the file has refuses nothing. */
+static mo_status_t count_labels(mo_model_t *model) {
+  const mo_family *family = model->family;
+  const mo_head_kind_t head = model->architecture.head;
+  const bool answers = head == MO_HEAD_QUESTION_ANSWERING;
+  const bool needed = answers || head == MO_HEAD_SEQUENCE_CLASSIFICATION || head == MO_HEAD_TOKEN_CLASSIFICATION;
+  const bool told = mo_config_has(model->config, "id2label") || mo_config_has(model->config, "num_labels") ||
+                    mo_config_is_null(model->config, "num_labels");
+  model->label_count = told || family->default_label_count == 0 ? 2 : family->default_label_count;
+  if (answers && family->answers_with_two) model->label_count = 2;
+  if (!told || (answers && family->answers_with_two)) return MO_STATUS_OK;
+  const mo_status_t status = mo_config_num_labels(model->config, &model->label_count);
+  return needed ? status : MO_STATUS_OK;
+}
+
 static mo_status_t load(mo_model_t *model, const char *directory, const mo_model_options *options) {
   MO_TRY(mo_config_load(directory, &model->config));
   MO_TRY(mo_config_load_generation(directory, &model->generation_config));
-  MO_TRY(choose_architecture(model, options));
+  MO_TRY(choose_architecture(model, directory, options));
   MO_TRY(configure(model));
-  MO_TRY(mo_config_num_labels(model->config, &model->label_count));
+  MO_TRY(count_labels(model));
   MO_TRY(mo_config_problem_type(model->config, &model->problem_type));
   return load_weights(model, directory, options);
 }

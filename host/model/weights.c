@@ -15,9 +15,10 @@ mo_status_t mo_parameter_name(char name[MO_PARAMETER_NAME_BYTES], const char *pr
   return MO_STATUS_OK;
 }
 
-static mo_status_t load(mo_loader *loader, const char *name, int32_t rank, const int64_t *shape, mo_weight *weight) {
-  MO_TRY(mo_checkpoint_load(loader->checkpoint, loader->context, name, loader->dtype, rank, shape, loader->mode,
-                            loader->allow_missing, weight));
+static mo_status_t load(mo_loader *loader, const char *name, mo_dtype_t dtype, int32_t rank, const int64_t *shape,
+                        mo_weight *weight) {
+  MO_TRY(mo_checkpoint_load(loader->checkpoint, loader->context, name, dtype, rank, shape, loader->mode, loader->allow_missing,
+                            weight));
   if (loader->context == NULL) return MO_STATUS_OK;
   loader->parameter_count += mo_tensor_count(&weight->tensor);
   loader->any_mapped |= weight->mapped;
@@ -25,11 +26,11 @@ static mo_status_t load(mo_loader *loader, const char *name, int32_t rank, const
 }
 
 mo_status_t mo_load_table(mo_loader *loader, const char *name, int64_t rows, int64_t columns, mo_weight *weight) {
-  return load(loader, name, 2, (int64_t[]){rows, columns}, weight);
+  return load(loader, name, loader->dtype, 2, (int64_t[]){rows, columns}, weight);
 }
 
 mo_status_t mo_load_vector(mo_loader *loader, const char *name, int64_t count, mo_weight *weight) {
-  return load(loader, name, 1, &count, weight);
+  return load(loader, name, loader->dtype, 1, &count, weight);
 }
 
 /* rows x columns of `source`, which is (columns, rows), into `target`; elements of `size` bytes. In tiles, as one side of a
@@ -77,7 +78,7 @@ static mo_status_t fill_transposed(mo_loader *loader, const char *name, const mo
 static mo_status_t load_transposed(mo_loader *loader, const char *name, int64_t rows, int64_t columns, mo_weight *weight) {
   mo_tensor found;
   mo_context_t *context = loader->context;
-  if (context == NULL) return load(loader, name, 2, (int64_t[]){columns, rows}, weight);
+  if (context == NULL) return load(loader, name, loader->dtype, 2, (int64_t[]){columns, rows}, weight);
   if (!mo_checkpoint_contains(loader->checkpoint, name)) return mo_load_table(loader, name, rows, columns, weight);
   MO_TRY(mo_checkpoint_find(loader->checkpoint, name, &found));
   void *memory;
@@ -171,15 +172,15 @@ mo_status_t mo_load_plain_dense(mo_loader *loader, const char *stem, int64_t row
   return mo_load_vector(loader, name, rows, &dense->bias);
 }
 
-mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, int64_t count,
-                         mo_norm_weights *norm) {
+mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, mo_dtype_t dtype,
+                         int64_t count, mo_norm_weights *norm) {
   char name[MO_PARAMETER_NAME_BYTES];
   norm->kind = kind;
   MO_TRY(mo_parameter_name(name, prefix, stem, ".weight"));
-  MO_TRY(mo_load_vector(loader, name, count, &norm->weight));
+  MO_TRY(load(loader, name, dtype, 1, &count, &norm->weight));
   if (kind == MO_NORM_RMS) return MO_STATUS_OK;
   MO_TRY(mo_parameter_name(name, prefix, stem, ".bias"));
-  return mo_load_vector(loader, name, count, &norm->bias);
+  return load(loader, name, dtype, 1, &count, &norm->bias);
 }
 
 void mo_dense_release(mo_dense *dense) {

@@ -63,9 +63,9 @@ mo_status_t mo_load_simple_dense(mo_loader *loader, const char *stem, int64_t ro
 mo_status_t mo_load_plain_dense(mo_loader *loader, const char *stem, int64_t rows, int64_t columns, bool lacks_bias,
                                 mo_dense *dense);
 
-/* PREFIX STEM.weight and, of a layer norm, .bias. */
-mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, int64_t count,
-                         mo_norm_weights *norm);
+/* PREFIX STEM.weight and, of a layer norm, .bias. `dtype` is that of what the norm reads. */
+mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, mo_dtype_t dtype,
+                         int64_t count, mo_norm_weights *norm);
 
 void mo_dense_release(mo_dense *dense);
 void mo_norm_weights_release(mo_norm_weights *norm);

@@ -13,10 +13,17 @@ static const struct {
   mo_activation_t activation;
 } activation_names[] = {
     /* The first name of each is the one mo_activation_name gives. */
-    {"linear", MO_ACTIVATION_NONE},         {"gelu", MO_ACTIVATION_GELU},
-    {"gelu_new", MO_ACTIVATION_GELU_TANH},  {"gelu_pytorch_tanh", MO_ACTIVATION_GELU_TANH},
-    {"gelu_fast", MO_ACTIVATION_GELU_TANH}, {"relu", MO_ACTIVATION_RELU},
-    {"silu", MO_ACTIVATION_SILU},           {"swish", MO_ACTIVATION_SILU},
+    {"linear", MO_ACTIVATION_NONE},
+    {"gelu", MO_ACTIVATION_GELU},
+    {"gelu_new", MO_ACTIVATION_GELU_TANH},
+    {"gelu_pytorch_tanh", MO_ACTIVATION_GELU_TANH},
+    {"gelu_fast", MO_ACTIVATION_GELU_TANH},
+    {"gelu_accurate", MO_ACTIVATION_GELU_TANH},
+    {"gelu_python_tanh", MO_ACTIVATION_GELU_TANH},
+    {"gelu_python", MO_ACTIVATION_GELU},
+    {"relu", MO_ACTIVATION_RELU},
+    {"silu", MO_ACTIVATION_SILU},
+    {"swish", MO_ACTIVATION_SILU},
     {"tanh", MO_ACTIVATION_TANH},
 };
 #define ACTIVATION_NAME_COUNT (sizeof activation_names / sizeof activation_names[0])
@@ -31,7 +38,9 @@ mo_status_t mo_activation_from_name(const char *name, mo_activation_t *activatio
   }
   return mo_fail(
       MO_STATUS_UNSUPPORTED,
-      "activation: \"%.64s\" is none of linear, gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu, silu, swish, tanh", name);
+      "activation: \"%.64s\" is none of linear, gelu, gelu_python, gelu_new, gelu_pytorch_tanh, gelu_python_tanh, gelu_fast, "
+      "gelu_accurate, relu, silu, swish, tanh",
+      name);
 }
 
 const char *mo_activation_name(mo_activation_t activation) {

@@ -328,6 +328,23 @@ TEST(Command, UnknownArchitectureIsFourAndListsTheKnownOnes) {
   EXPECT_NE(result.err.find("SequenceClassification"), std::string::npos) << result.err;
 }
 
+TEST(Command, TheArchitectureCanBeNamed) {
+  const std::string reports = std::string(MO_SOURCE_DIR) + "/tests/cases/user_reports/";
+  const std::string ids = " --ids 5,6,7";
+  EXPECT_EQ(Command("run " + reports + "no_architectures" + ids).out.substr(0, 12), "BertModel ->");
+  EXPECT_EQ(Command("run " + reports + "architecture_spelling" + ids).out.substr(0, 19), "LlamaForCausalLM ->");
+  EXPECT_EQ(Command("run " + reports + "architecture_spelling --architecture LlamaModel" + ids).out.substr(0, 13),
+            "LlamaModel ->");
+  const Result generated = Command("generate " + reports + "architecture_spelling --architecture LlamaForCausalLM" + ids);
+  EXPECT_EQ(generated.exit_code, 0) << generated.err;
+  EXPECT_EQ(Command("generate " + reports + "architecture_spelling" + ids + " --max-new-tokens 2").exit_code, 0);
+  for (const char *command : {"run ", "generate "}) {
+    const Result unknown = Command(command + reports + "architecture_spelling --architecture NobodyModel" + ids);
+    EXPECT_EQ(unknown.exit_code, 4);
+    EXPECT_NE(unknown.err.find("NobodyModel"), std::string::npos) << unknown.err;
+  }
+}
+
 TEST(Command, IdOutsideTheVocabularyIsOne) {
   const Result result = Command("run " + Case("bert_seqcls_single") + " --ids 1,99");
   EXPECT_EQ(result.exit_code, 1);

@@ -815,11 +815,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"bert_model", "position_embedding_type", "\"relative_key\"", MO_STATUS_UNSUPPORTED, "relative_key"},
         BadConfig{"roberta_model", "is_decoder", "true", MO_STATUS_UNSUPPORTED, "is_decoder"},
         BadConfig{"bert_model", "hidden_act", "\"swiglu\"", MO_STATUS_UNSUPPORTED, "swiglu"},
-        BadConfig{"bert_model", "architectures", "[\"BloomModel\"]", MO_STATUS_UNSUPPORTED, "BloomModel"},
-        BadConfig{"bert_model", "architectures", "[\"Gpt2\"]", MO_STATUS_UNSUPPORTED,
-                  "(Bert|DistilBert|Roberta|Electra|Albert)(ForMaskedLM|ForMultipleChoice), (Bert|GPT2)(LMHeadModel), "
-                  "(Bert)(ForNextSentencePrediction)"},
-        BadConfig{"bert_model", "architectures", "null", MO_STATUS_BAD_FILE, "architectures"},
+        BadConfig{"bert_model", "model_type", "\"bloom\"", MO_STATUS_UNSUPPORTED, "bloom"},
+        BadConfig{"bert_model", "architectures", "\"BertModel\"", MO_STATUS_BAD_FILE, "architectures"},
         BadConfig{"bert_model", "hidden_size", "\"big\"", MO_STATUS_BAD_FILE, "hidden_size"},
         BadConfig{"bert_model", "hidden_size", "64", MO_STATUS_BAD_FILE, "embeddings.word_embeddings.weight"},
         BadConfig{"bert_model", "num_hidden_layers", "3", MO_STATUS_BAD_FILE, "encoder.layer.2"},
