@@ -39,6 +39,7 @@
 
 #include "modelout/generate.h"
 #include "modelout/model.h"
+#include "modelout/sentence.h"
 #include "modelout/tokenizer.h"
 
 #endif
