@@ -167,9 +167,7 @@ static mo_status_t read_pooling(const char *directory, const char *path, mo_sent
   MO_TRY(mo_path_join(directory, path, &folder));
   mo_status_t status = load_object(folder, "config.json", &root);
   free(folder);
-  if (status == MO_STATUS_OK && root == NULL)
-    status = mo_fail(MO_STATUS_IO_ERROR, MODULES ": the Pooling module \"%s\" has no config.json", mo_name_show(path).text);
-  if (status == MO_STATUS_OK) status = read_pooling_mode("the pooling's config.json", root, settings);
+  if (status == MO_STATUS_OK && root != NULL) status = read_pooling_mode("the pooling's config.json", root, settings);
   json_decref(root);
   return status;
 }
