@@ -246,7 +246,7 @@ static mo_status_t read_modules(const char *directory, mo_sentence_settings *set
   MO_TRY(load_modules(directory, &root));
   const json_t *modules = json_object_get(root, "modules");
   mo_status_t status = MO_STATUS_OK;
-  if (!json_is_array(modules)) status = BAD_VALUE(MODULES, "the file", modules, "a list of modules");
+  if (!json_is_array(modules) || json_object_size(root) > 1) status = BAD_VALUE(MODULES, "the file", modules, "a list of modules");
   for (size_t i = 0; status == MO_STATUS_OK && i < json_array_size(modules); ++i)
     status = read_module(directory, json_array_get(modules, i), i, settings);
   json_decref(root);

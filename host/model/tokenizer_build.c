@@ -141,12 +141,13 @@ static mo_status_t build_entries(const mo_tokenizer_draft *draft, mo_tokenizer_t
   return MO_STATUS_OK;
 }
 
-static mo_status_t add_pattern(const mo_added_draft *added, mo_tokenizer_t *tokenizer, const char *text, size_t bytes) {
+static mo_status_t add_pattern(const mo_added_draft *added, mo_normalizer_flags normalizer, mo_tokenizer_t *tokenizer,
+                               const char *text, size_t bytes) {
   mo_added_token token = added->flags;
   token.id = (int32_t)mo_string_map_find(&tokenizer->ids, text, bytes);
   if (!added->normalized) return mo_added_tokens_add(&tokenizer->raw_tokens, text, token);
   mo_text_buffer normal = {0};
-  mo_status_t status = mo_bert_normalize(tokenizer->normalizer, text, bytes, &normal);
+  mo_status_t status = mo_bert_normalize(normalizer, text, bytes, &normal);
   if (status == MO_STATUS_OK) status = mo_text_append(&normal, "", 1);
   if (status == MO_STATUS_OK) status = mo_added_tokens_add(&tokenizer->normalized_tokens, normal.data, token);
   free(normal.data);
@@ -176,7 +177,7 @@ static mo_status_t build_added(const mo_tokenizer_draft *draft, mo_tokenizer_t *
       const mo_token_draft *token = &draft->tokens[draft->added[i].token];
       const char *text = tokenizer->texts + token->offset;
       const mo_added_draft *said = &draft->added[mo_string_map_find(&last, text, token->bytes)];
-      if (said->special == (special == 1)) status = add_pattern(said, tokenizer, text, token->bytes);
+      if (said->special == (special == 1)) status = add_pattern(said, draft->pattern_normalizer, tokenizer, text, token->bytes);
     }
   mo_string_map_free(&last);
   return status;

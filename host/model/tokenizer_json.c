@@ -56,13 +56,14 @@ static mo_status_t check_parts(const json_t *root) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t read_normalizer(const json_t *root, const mo_tokenizer_settings *settings, mo_normalizer_flags *flags) {
+static mo_status_t read_normalizer(const json_t *root, const mo_tokenizer_settings *settings, mo_tokenizer_draft *draft) {
   const char *type;
   MO_TRY(read_type(root, "normalizer", &type));
   const json_t *object = find(root, "normalizer");
   MO_CHECK(object == NULL || strcmp(type, "BertNormalizer") == 0, MO_STATUS_UNSUPPORTED,
            SOURCE ": the normalizer is a %s, BertNormalizer is supported", mo_name_show(type).text);
   const bool overridden = settings->rule != MO_TOKENIZER_RULE_PLAIN;
+  mo_normalizer_flags *flags = &draft->normalizer;
   *flags = (mo_normalizer_flags){.clean_text = overridden};
   if (object != NULL) {
     MO_TRY(read_bool(object, "clean_text", true, &flags->clean_text));
@@ -70,6 +71,7 @@ static mo_status_t read_normalizer(const json_t *root, const mo_tokenizer_settin
     MO_TRY(read_bool(object, "lowercase", true, &flags->lowercase));
     MO_TRY(read_bool(object, "strip_accents", flags->lowercase, &flags->strip_accents));
   }
+  draft->pattern_normalizer = *flags;
   if (!overridden) return MO_STATUS_OK;
   flags->handle_chinese_chars = settings->handle_chinese_chars;
   flags->lowercase = settings->lower_case;
@@ -238,7 +240,7 @@ mo_status_t mo_tokenizer_build_json(const char *text, size_t bytes, const mo_tok
   mo_status_t status;
   if (settings == NULL) settings = &none;
   MO_TRY_GOTO(check_parts(root), status, done);
-  MO_TRY_GOTO(read_normalizer(root, settings, &draft.normalizer), status, done);
+  MO_TRY_GOTO(read_normalizer(root, settings, &draft), status, done);
   MO_TRY_GOTO(read_model(root, &draft), status, done);
   MO_TRY_GOTO(check_pre_tokenizer(root), status, done);
   MO_TRY_GOTO(read_added_tokens(root, &draft), status, done);

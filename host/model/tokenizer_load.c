@@ -66,6 +66,7 @@ static mo_status_t from_vocabulary(const char *text, size_t bytes, const mo_toke
       .continuation_prefix = "##",
   };
   MO_CHECK(draft.unknown_token != NULL, MO_STATUS_BAD_FILE, VOCABULARY_SOURCE ": unk_token is null, WordPiece needs one");
+  draft.pattern_normalizer = draft.normalizer;
   mo_tokenizer_t *made = NULL;
   mo_status_t status;
   MO_TRY_GOTO(read_lines(&draft, text, bytes), status, done);
