@@ -16,7 +16,7 @@
 typedef struct run_options {
   const char *directory; /* where the model and its tokenizer lie */
   char *sub_directory;   /* memory of it, where that is a folder below the one given */
-  const char **texts; /* in order; released by run_options_release */
+  const char **texts;    /* in order; released by run_options_release */
   int64_t text_count;
   const char *ids;
   const char *inputs_path;
@@ -42,8 +42,8 @@ typedef struct run_options {
 bool run_options_parse(int argc, char **argv, run_options *options, int *exit_code);
 void run_options_release(run_options *options);
 
-/* Takes what a sentence-transformers folder declares into the options: where the model lies, how texts are pooled. Where pooling
- * is asked for, a declaration that would give other vectors is refused. Returns an exit code. */
+/* Takes what a sentence-transformers folder declares into the options: where the model lies, how texts are pooled. Where
+ * pooling is asked for, a declaration that would give other vectors is refused. Returns an exit code. */
 int run_sentence_resolve(run_options *options);
 
 /* "mean" and so on. */

@@ -60,12 +60,11 @@ static void fill_rows(int64_t *values, const cli_numbers *rows, int64_t row_coun
 
 static void fill_mask(int64_t *mask, const cli_numbers *rows, int64_t row_count, int64_t length, bool left) {
   for (int64_t i = 0; i < row_count; i++)
-    for (int64_t j = 0; j < length; j++)
-      mask[i * length + j] = left ? j >= length - rows[i].count : j < rows[i].count;
+    for (int64_t j = 0; j < length; j++) mask[i * length + j] = left ? j >= length - rows[i].count : j < rows[i].count;
 }
 
-/* Rows of ids, padded to the longest, as input_ids; an attention mask if anything was padded; token types if they are given (NULL:
- * not) and not all 0. */
+/* Rows of ids, padded to the longest, as input_ids; an attention mask if anything was padded; token types if they are given
+ * (NULL: not) and not all 0. */
 static int add_rows(run_inputs *inputs, const mo_model_t *model, const cli_numbers *rows, const cli_numbers *types,
                     int64_t row_count, row_padding padding) {
   int64_t length = 0;

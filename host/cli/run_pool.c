@@ -87,7 +87,8 @@ int run_report_pooled(json_t *report, const run_options *options, mo_context_t *
   if (mask != NULL && mo_tensor_count(mask) != input->shape[0] * input->shape[1]) {
     return cli_fail(RUN_COMMAND, CLI_EXIT_UNSUPPORTED, "--pool: the attention mask is not one number per token");
   }
-  if (options->text_count > 0 && options->pool == MO_POOLING_FIRST && mask != NULL && mask->rank == 2 && begins_with_padding(mask)) {
+  if (options->text_count > 0 && options->pool == MO_POOLING_FIRST && mask != NULL && mask->rank == 2 &&
+      begins_with_padding(mask)) {
     return cli_fail(RUN_COMMAND, CLI_EXIT_UNSUPPORTED, "--pool cls: the texts are padded on the left, by padding_side");
   }
   const size_t count = (size_t)(input->shape[0] * input->shape[2]);

@@ -18,8 +18,7 @@ static int enter(run_options *options, const char *path) {
 
 static int resolve_pool(run_options *options, const mo_sentence_settings *sentence) {
   if (!options->pool_auto && options->pool == 0) return CLI_EXIT_OK;
-  if (sentence->unsupported[0] != '\0')
-    return cli_fail(RUN_COMMAND, CLI_EXIT_UNSUPPORTED, "--pool: %s", sentence->unsupported);
+  if (sentence->unsupported[0] != '\0') return cli_fail(RUN_COMMAND, CLI_EXIT_UNSUPPORTED, "--pool: %s", sentence->unsupported);
   if (options->pool_auto) {
     options->pool = sentence->pooling;
     if (options->pool != 0) return CLI_EXIT_OK;

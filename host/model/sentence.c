@@ -44,7 +44,7 @@ static mo_status_t read_flag(const char *source, const json_t *root, const char 
 
 /* Arguments for the loading of the model that leave its numbers alone. */
 static bool is_harmless(const char *key) {
-  static const char *const harmless[] = {"trust_remote_code", "attn_implementation", "torch_dtype",      "dtype",
+  static const char *const harmless[] = {"trust_remote_code", "attn_implementation", "torch_dtype",     "dtype",
                                          "device_map",        "low_cpu_mem_usage",   "use_safetensors", "add_pooling_layer"};
   for (size_t i = 0; i < LENGTH(harmless); ++i)
     if (strcmp(key, harmless[i]) == 0) return true;
@@ -82,9 +82,9 @@ static mo_status_t read_transformer(const char *source, const json_t *root, int6
 }
 
 mo_status_t mo_sentence_transformer_read(const char *directory, int64_t *max_length, bool *lower_case) {
-  static const char *const names[] = {"sentence_bert_config.json",        "sentence_roberta_config.json",
-                                      "sentence_distilbert_config.json",  "sentence_camembert_config.json",
-                                      "sentence_albert_config.json",      "sentence_xlm-roberta_config.json",
+  static const char *const names[] = {"sentence_bert_config.json",       "sentence_roberta_config.json",
+                                      "sentence_distilbert_config.json", "sentence_camembert_config.json",
+                                      "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
                                       "sentence_xlnet_config.json"};
   *max_length = 0;
   *lower_case = false;
@@ -177,14 +177,17 @@ static mo_status_t read_pooling(const char *directory, const char *path, mo_sent
 /* A path below the folder. */
 static mo_status_t check_path(const char *path) {
   bool leads_out = path[0] == '/';
+  for (const char *c = path; *c != '\0'; ++c) /* it is shown when a file below it cannot be read */
+    MO_CHECK((unsigned char)*c >= 0x20 && *c != 0x7F, MO_STATUS_BAD_FILE, MODULES ": the path \"%s\" holds a control character",
+             mo_name_show(path).text);
   for (const char *part = path; part != NULL; part = strchr(part, '/')) {
     if (*part == '/') ++part;
     leads_out = leads_out || (strncmp(part, "..", 2) == 0 && (part[2] == '\0' || part[2] == '/'));
   }
   MO_CHECK(!leads_out, MO_STATUS_BAD_FILE, MODULES ": the path \"%s\" leads out of the folder", mo_name_show(path).text);
-  MO_CHECK(strlen(path) < sizeof ((mo_sentence_settings *)NULL)->transformer_path, MO_STATUS_BAD_FILE,
+  MO_CHECK(strlen(path) < sizeof((mo_sentence_settings *)NULL)->transformer_path, MO_STATUS_BAD_FILE,
            MODULES ": the path \"%s\" has %zu bytes, at most %zu are accepted", mo_name_show(path).text, strlen(path),
-           sizeof ((mo_sentence_settings *)NULL)->transformer_path - 1);
+           sizeof((mo_sentence_settings *)NULL)->transformer_path - 1);
   return MO_STATUS_OK;
 }
 
@@ -246,7 +249,8 @@ static mo_status_t read_modules(const char *directory, mo_sentence_settings *set
   MO_TRY(load_modules(directory, &root));
   const json_t *modules = json_object_get(root, "modules");
   mo_status_t status = MO_STATUS_OK;
-  if (!json_is_array(modules) || json_object_size(root) > 1) status = BAD_VALUE(MODULES, "the file", modules, "a list of modules");
+  if (!json_is_array(modules) || json_object_size(root) > 1)
+    status = BAD_VALUE(MODULES, "the file", modules, "a list of modules");
   for (size_t i = 0; status == MO_STATUS_OK && i < json_array_size(modules); ++i)
     status = read_module(directory, json_array_get(modules, i), i, settings);
   json_decref(root);

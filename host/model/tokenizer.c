@@ -136,8 +136,7 @@ static id_range keep_ids(const mo_tokenizer_t *tokenizer, const mo_id_buffer *te
   return (id_range){left ? text->ids + (text->count - count) : text->ids, count};
 }
 
-static void write_template(const mo_template *pattern, bool with_specials, id_range first, id_range second,
-                           id_writer *writer) {
+static void write_template(const mo_template *pattern, bool with_specials, id_range first, id_range second, id_writer *writer) {
   for (size_t p = 0; p < pattern->count; ++p) {
     const mo_template_piece *piece = &pattern->pieces[p];
     if (piece->kind == MO_PIECE_KIND_SPECIAL) {

@@ -36,7 +36,7 @@ typedef struct mo_tokenizer_draft {
   size_t added_count, added_capacity;
   mo_normalizer_flags normalizer;
   mo_normalizer_flags pattern_normalizer; /* of added tokens; as in the original, settings that change the other leave it */
-  bool split_special_tokens; /* special tokens are ordinary text */
+  bool split_special_tokens;              /* special tokens are ordinary text */
   int64_t word_characters_limit;
   const char *unknown_token;
   const char *continuation_prefix;

@@ -39,19 +39,13 @@ static const known_class classes[] = {{"Bert", MO_TOKENIZER_RULE_BERT},
                                       {"XLMRoberta", MO_TOKENIZER_RULE_PLAIN}};
 
 /* Where no file names a class, `model_type` of config.json does. */
-static const known_class model_types[] = {{"bert", MO_TOKENIZER_RULE_BERT},
-                                          {"distilbert", MO_TOKENIZER_RULE_BERT},
-                                          {"electra", MO_TOKENIZER_RULE_BERT},
-                                          {"mobilebert", MO_TOKENIZER_RULE_BERT},
-                                          {"convbert", MO_TOKENIZER_RULE_BERT},
-                                          {"squeezebert", MO_TOKENIZER_RULE_BERT},
-                                          {"layoutlm", MO_TOKENIZER_RULE_BERT},
-                                          {"lxmert", MO_TOKENIZER_RULE_BERT},
-                                          {"dpr", MO_TOKENIZER_RULE_BERT},
-                                          {"funnel", MO_TOKENIZER_RULE_NORMALIZER},
-                                          {"mpnet", MO_TOKENIZER_RULE_NORMALIZER}};
+static const known_class model_types[] = {
+    {"bert", MO_TOKENIZER_RULE_BERT},         {"distilbert", MO_TOKENIZER_RULE_BERT}, {"electra", MO_TOKENIZER_RULE_BERT},
+    {"mobilebert", MO_TOKENIZER_RULE_BERT},   {"convbert", MO_TOKENIZER_RULE_BERT},   {"squeezebert", MO_TOKENIZER_RULE_BERT},
+    {"layoutlm", MO_TOKENIZER_RULE_BERT},     {"lxmert", MO_TOKENIZER_RULE_BERT},     {"dpr", MO_TOKENIZER_RULE_BERT},
+    {"funnel", MO_TOKENIZER_RULE_NORMALIZER}, {"mpnet", MO_TOKENIZER_RULE_NORMALIZER}};
 
-static const char *const types_with_own_template[] = {"llama",    "mistral", "mixtral",  "gemma",
+static const char *const types_with_own_template[] = {"llama",    "mistral", "mixtral",   "gemma",
                                                       "gpt_neox", "cohere",  "code_llama"};
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])

@@ -12,7 +12,8 @@ typedef enum mo_tokenizer_rule_t {
   MO_TOKENIZER_RULE_NORMALIZER = 2, /* the same normalisation, but with a vocab.txt it would do other things than BERT */
 } mo_tokenizer_rule_t;
 
-/* Of a class by its name ("BertTokenizer", with or without "Fast"). False: one that is not known, or does what is not done here. */
+/* Of a class by its name ("BertTokenizer", with or without "Fast"). False: one that is not known, or does what is not done
+ * here. */
 bool mo_tokenizer_class_rule(const char *name, mo_tokenizer_rule_t *rule);
 
 /* Of the class that belongs to a `model_type`. False: that class does what is not done here. */

@@ -44,10 +44,9 @@ static mo_status_t set_template(const mo_tokenizer_draft *draft, const mo_tokeni
     const char *name = settings->specials[i];
     MO_CHECK(name != NULL, MO_STATUS_BAD_FILE, "%s: %s is null, a text begins and ends with special tokens", draft->source,
              mo_special_keys[i]);
-    MO_CHECK(mo_string_map_find(&tokenizer->wordpiece.words, name, strlen(name)) >= 0 ||
-                 mo_tokenizer_settings_list(settings, name),
-             MO_STATUS_BAD_FILE, "%s: the special token \"%s\" is not in the vocabulary", draft->source,
-             mo_name_show(name).text);
+    MO_CHECK(
+        mo_string_map_find(&tokenizer->wordpiece.words, name, strlen(name)) >= 0 || mo_tokenizer_settings_list(settings, name),
+        MO_STATUS_BAD_FILE, "%s: the special token \"%s\" is not in the vocabulary", draft->source, mo_name_show(name).text);
     ids[i] = mo_tokenizer_id(tokenizer, name);
   }
   return mo_templates_set_bert(tokenizer, ids[MO_SPECIAL_CLASSIFIER], ids[MO_SPECIAL_SEPARATOR]);
@@ -96,12 +95,13 @@ mo_status_t mo_tokenizer_from_vocab(const char *text, size_t bytes, bool lower_c
 static mo_status_t load_file(const char *directory, bool is_json, const mo_tokenizer_settings *settings,
                              mo_tokenizer_t **tokenizer) {
   MO_CHECK(is_json || settings->rule == MO_TOKENIZER_RULE_BERT, MO_STATUS_UNSUPPORTED,
-           VOCABULARY_SOURCE ": the folder's tokenizer class is not BERT's, without a tokenizer.json only that one is supported");
+           VOCABULARY_SOURCE
+           ": the folder's tokenizer class is not BERT's, without a tokenizer.json only that one is supported");
   char *text;
   size_t bytes;
   MO_TRY(mo_file_read(directory, is_json ? "tokenizer.json" : VOCABULARY_SOURCE, TOKENIZER_BYTES_LIMIT, &text, &bytes));
-  const mo_status_t status = is_json ? mo_tokenizer_build_json(text, bytes, settings, tokenizer)
-                                     : from_vocabulary(text, bytes, settings, tokenizer);
+  const mo_status_t status =
+      is_json ? mo_tokenizer_build_json(text, bytes, settings, tokenizer) : from_vocabulary(text, bytes, settings, tokenizer);
   free(text);
   return status;
 }

@@ -131,7 +131,7 @@ static mo_status_t add_more_specials(mo_tokenizer_draft *draft, const char *sour
 }
 
 static mo_status_t add_specials(const mo_tokenizer_settings *settings, mo_tokenizer_draft *draft) {
-  static const char *const keys[] = {"bos_token", "eos_token",  "unk_token", "sep_token",
+  static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                      "pad_token", "cls_token", "mask_token"};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; ++i) {
     const char *source;
@@ -184,8 +184,9 @@ static mo_status_t read_decoder_entry(const char *key, const json_t *entry, list
 /* {"[NEW]": 30522, ...} */
 static mo_status_t read_added_entry(const char *key, const json_t *id, listed_token *token) {
   const double value = json_number_value(id);
-  MO_CHECK(json_is_integer(id) && value >= 0 && value < INT32_MAX, MO_STATUS_BAD_FILE, ADDED ": the id of \"%s\" is %s, must be an integer in 0..%d",
-           mo_name_show(key).text, mo_json_show(id).text, INT32_MAX - 1);
+  MO_CHECK(json_is_integer(id) && value >= 0 && value < INT32_MAX, MO_STATUS_BAD_FILE,
+           ADDED ": the id of \"%s\" is %s, must be an integer in 0..%d", mo_name_show(key).text, mo_json_show(id).text,
+           INT32_MAX - 1);
   token->id = json_integer_value(id);
   token->text = key;
   return MO_STATUS_OK;

@@ -24,8 +24,8 @@ typedef struct mo_tokenizer_settings {
 /* BERT's, without any file. */
 mo_tokenizer_settings mo_tokenizer_settings_default(void);
 
-/* Reads DIRECTORY's files, each if it is there. `has_json`: tokenizer.json is. To be released in any case. IO_ERROR, BAD_FILE, UNSUPPORTED (a tokenizer class
- * that does what is not done here, by name), OUT_OF_MEMORY. */
+/* Reads DIRECTORY's files, each if it is there. `has_json`: tokenizer.json is. To be released in any case. IO_ERROR, BAD_FILE,
+ * UNSUPPORTED (a tokenizer class that does what is not done here, by name), OUT_OF_MEMORY. */
 mo_status_t mo_tokenizer_settings_load(const char *directory, bool has_json, mo_tokenizer_settings *settings);
 void mo_tokenizer_settings_release(mo_tokenizer_settings *settings);
 

@@ -21,10 +21,11 @@ typedef struct mo_tokenizer mo_tokenizer_t;
 /* From a checkpoint folder, as AutoTokenizer of Transformers 4.57 makes its fast tokenizer. The words come from tokenizer.json
  * (normalizer, pre-tokenizer, WordPiece model, added tokens, template), or if there is none from vocab.txt. Beside them count:
  * - the tokenizer's class: `tokenizer_class` of tokenizer_config.json, else of config.json, else the one of its `model_type`;
- * - where that is BERT's or a class like it: do_lower_case, strip_accents and tokenize_chinese_chars of tokenizer_config.json, and
- *   where that is silent BERT's true, null, true. They win over tokenizer.json's normalizer;
- * - added_tokens_decoder of tokenizer_config.json; only where that is missing special_tokens_map.json (which wins over the names
- *   in tokenizer_config.json) and added_tokens.json. A token that is new gets the next free id, in the order of the ids there;
+ * - where that is BERT's or a class like it: do_lower_case, strip_accents and tokenize_chinese_chars of tokenizer_config.json,
+ * and where that is silent BERT's true, null, true. They win over tokenizer.json's normalizer;
+ * - added_tokens_decoder of tokenizer_config.json; only where that is missing special_tokens_map.json (which wins over the
+ * names in tokenizer_config.json) and added_tokens.json. A token that is new gets the next free id, in the order of the ids
+ * there;
  * - named special tokens (cls_token, additional_special_tokens, ...), which are recognised in the text. Without tokenizer.json
  *   they also make up the template;
  * - split_special_tokens, padding_side, truncation_side (else the directions in tokenizer.json), model_max_length; and of a
@@ -33,8 +34,8 @@ typedef struct mo_tokenizer mo_tokenizer_t;
  * IO_ERROR, BAD_FILE, UNSUPPORTED (names the tokenizer class or the part of tokenizer.json), OUT_OF_MEMORY. */
 MO_API mo_status_t mo_tokenizer_load(const char *directory, mo_tokenizer_t **tokenizer);
 
-/* From the text of a tokenizer.json, taken as it is, or of a vocab.txt (one token a line; lower-casing). An added token that the
- * vocabulary lacks gets the next free id. BAD_FILE also for a template of more than 4096 pieces. */
+/* From the text of a tokenizer.json, taken as it is, or of a vocab.txt (one token a line; lower-casing). An added token that
+ * the vocabulary lacks gets the next free id. BAD_FILE also for a template of more than 4096 pieces. */
 MO_API mo_status_t mo_tokenizer_from_json(const char *text, size_t bytes, mo_tokenizer_t **tokenizer);
 MO_API mo_status_t mo_tokenizer_from_vocab(const char *text, size_t bytes, bool lower_case, mo_tokenizer_t **tokenizer);
 

@@ -81,14 +81,13 @@ std::vector<Ids> EncodeAll(const mo_tokenizer_t *tokenizer, const json_t *entry)
   size_t index;
   const json_t *text;
   json_array_foreach(json_object_get(entry, "texts"), index, text) {
-    rows.push_back(Encode(tokenizer, json_string_value(text),
-                          limited ? static_cast<int32_t>(mo_tokenizer_max_length(tokenizer)) : 0));
+    rows.push_back(
+        Encode(tokenizer, json_string_value(text), limited ? static_cast<int32_t>(mo_tokenizer_max_length(tokenizer)) : 0));
     longest = std::max(longest, rows.back().size());
   }
   if (!json_is_true(json_object_get(files, "pad"))) return rows;
   const int32_t pad = mo_tokenizer_special_id(tokenizer, "pad_token");
-  for (Ids &row : rows)
-    row.insert(mo_tokenizer_pads_left(tokenizer) ? row.begin() : row.end(), longest - row.size(), pad);
+  for (Ids &row : rows) row.insert(mo_tokenizer_pads_left(tokenizer) ? row.begin() : row.end(), longest - row.size(), pad);
   return rows;
 }
 
@@ -159,7 +158,8 @@ TEST(TokenizerSettings, RefusesByName) {
       {"tokenizer_config.json", R"({"tokenizer_class": "BertJapaneseTokenizer"})", MO_STATUS_UNSUPPORTED,
        "tokenizer_class is \"BertJapaneseTokenizer\""},
       {"tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizerFast"})", MO_STATUS_UNSUPPORTED, "LlamaTokenizerFast"},
-      {"tokenizer_config.json", R"({"tokenizer_class": "Bert\u001b[31mTokenizer"})", MO_STATUS_UNSUPPORTED, "Bert?[31mTokenizer"},
+      {"tokenizer_config.json", R"({"tokenizer_class": "Bert\u001b[31mTokenizer"})", MO_STATUS_UNSUPPORTED,
+       "Bert?[31mTokenizer"},
       {"tokenizer_config.json", R"({"tokenizer_class": 3})", MO_STATUS_BAD_FILE, "tokenizer_class is 3"},
       {"tokenizer_config.json", R"({"model_max_length": "12"})", MO_STATUS_BAD_FILE, "model_max_length is \"12\""},
       {"tokenizer_config.json", R"({"model_max_length": 12.5})", MO_STATUS_BAD_FILE, "model_max_length is 12.5"},
@@ -231,8 +231,8 @@ TEST(Sentence, ReadsPooling) {
     int pooling;
     const char *unsupported;
   } cases[] = {
-      {R"({"word_embedding_dimension": 32, "pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false})", MO_POOLING_FIRST,
-       ""},
+      {R"({"word_embedding_dimension": 32, "pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false})",
+       MO_POOLING_FIRST, ""},
       {R"({"pooling_mode_mean_tokens": true})", MO_POOLING_MEAN, ""},
       {R"({"pooling_mode_max_tokens": true})", MO_POOLING_MAX, ""},
       {R"({"pooling_mode_lasttoken": true})", MO_POOLING_LAST, ""},
@@ -275,9 +275,11 @@ TEST(Sentence, ReadsModules) {
   EXPECT_STREQ(Sentence(folder).unsupported, "default_prompt_name is query, which is not supported");
   const std::string longest(200, 'x');
   for (const std::string &text :
-       {std::string(R"([{"path": "../other", "type": "Transformer"}])"), std::string(R"([{"path": "/etc", "type": "Pooling"}])"),
-        std::string(R"([{"path": "a/../..", "type": "Pooling"}])"), R"([{"path": ")" + longest + R"(", "type": "Transformer"}])",
-        std::string("{}"), std::string("[3]"), std::string("["), std::string(R"([], "x": [])"), std::string()}) {
+       {std::string(R"([{"path": "../other", "type": "Transformer"}])"),
+        std::string(R"([{"path": "/etc", "type": "Pooling"}])"), std::string(R"([{"path": "a/../..", "type": "Pooling"}])"),
+        R"([{"path": ")" + longest + R"(", "type": "Transformer"}])",
+        std::string(R"([{"path": "a\u001b[31m", "type": "Pooling"}])"), std::string("{}"), std::string("[3]"), std::string("["),
+        std::string(R"([], "x": [])"), std::string()}) {
     folder.Write("modules.json", text);
     Sentence(folder, MO_STATUS_BAD_FILE);
   }

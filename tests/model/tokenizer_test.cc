@@ -358,7 +358,8 @@ TEST(Tokenizer, RefusesHostileJson) {
       {"\"Sequence\"", "\"Sequences\"", MO_STATUS_BAD_FILE, "a SpecialToken or a Sequence"},
       {"\"single\": [", "\"single\": [7, ", MO_STATUS_BAD_FILE, "a SpecialToken or a Sequence"},
       {"\"added_tokens\": [", "\"added_tokens\": [null, ", MO_STATUS_BAD_FILE, "an entry of added_tokens is null"},
-      {"\"added_tokens\": [", "\"added_tokens\": [{\"content\": \"z\"}, ", MO_STATUS_BAD_FILE, "id of an added token is missing"},
+      {"\"added_tokens\": [", "\"added_tokens\": [{\"content\": \"z\"}, ", MO_STATUS_BAD_FILE,
+       "id of an added token is missing"},
       {"\"content\": \"[SEP]\"", "\"content\": 5", MO_STATUS_BAD_FILE, "content is 5"},
   };
   for (const auto &c : cases) {
