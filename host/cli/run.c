@@ -157,7 +157,8 @@ int cli_run(int argc, char **argv) {
   run_state state = {0};
   int exit_code = CLI_EXIT_OK;
   if (run_options_parse(argc, argv, &state.options, &exit_code)) {
-    exit_code = load(&state);
+    exit_code = run_sentence_resolve(&state.options);
+    if (exit_code == CLI_EXIT_OK) exit_code = load(&state);
     if (exit_code == CLI_EXIT_OK) exit_code = run_inputs_build(&state.options, state.model, &state.inputs);
     if (exit_code == CLI_EXIT_OK) exit_code = forward(&state);
     if (exit_code == CLI_EXIT_OK) {

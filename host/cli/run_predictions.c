@@ -112,7 +112,7 @@ static json_t *top_list(const label_source *source, int64_t row, const float *va
 static void add_positions(json_t *list, const char *key, const label_source *source, const float *values,
                           const int64_t *indices, const int64_t *shape, int64_t k) {
   const run_inputs *inputs = source->inputs;
-  const int64_t mask_id = inputs->tokenizer == NULL ? -1 : mo_tokenizer_id(inputs->tokenizer, "[MASK]");
+  const int64_t mask_id = mo_tokenizer_special_id(inputs->tokenizer, "mask_token");
   bool only_masked = false;
   for (int64_t i = 0; source->kind == LABELS_VOCABULARY && mask_id >= 0 && i < shape[0] * shape[1]; i++) {
     only_masked = only_masked || id_at(inputs, 0, i) == mask_id;

@@ -298,6 +298,12 @@ int64_t mo_model_config_integer(const mo_model_t *model, const char *name) {
   return mo_config_find_integer(model->config, name, &value) ? value : -1;
 }
 
+int64_t mo_model_max_length(const mo_model_t *model) {
+  if (model == NULL || model->stack.config.positions == MO_POSITIONS_NONE) return -1;
+  const mo_stack_config *config = &model->stack.config;
+  return config->position_count - (config->positions == MO_POSITIONS_SKIP_PADDING ? config->padding_id + 1 : 0);
+}
+
 const char *mo_model_unexpected_tensor(const mo_model_t *model, int64_t index) {
   return model != NULL ? mo_checkpoint_unexpected(model->checkpoint, index) : NULL;
 }

@@ -37,3 +37,26 @@ mo_status_t mo_file_read(const char *directory, const char *name, size_t limit, 
   free(path);
   return status;
 }
+
+typedef mo_status_t (*json_reader)(const char *source, const char *text, size_t bytes, mo_json_rules_t rules, json_t **value);
+
+static mo_status_t find_json(const char *directory, const char *name, size_t limit, json_reader read, json_t **value) {
+  bool exists;
+  char *text;
+  size_t bytes;
+  *value = NULL;
+  MO_TRY(mo_file_exists(directory, name, &exists));
+  if (!exists) return MO_STATUS_OK;
+  MO_TRY(mo_file_read(directory, name, limit, &text, &bytes));
+  const mo_status_t status = read(name, text, bytes, MO_JSON_PYTHON, value);
+  free(text);
+  return status;
+}
+
+mo_status_t mo_json_file_find_object(const char *directory, const char *name, size_t limit, json_t **object) {
+  return find_json(directory, name, limit, mo_json_read_object, object);
+}
+
+mo_status_t mo_json_file_find(const char *directory, const char *name, size_t limit, json_t **value) {
+  return find_json(directory, name, limit, mo_json_read, value);
+}

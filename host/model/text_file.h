@@ -20,4 +20,9 @@ mo_status_t mo_file_exists(const char *directory, const char *name, bool *exists
  * pointer), OUT_OF_MEMORY. */
 mo_status_t mo_file_read(const char *directory, const char *name, size_t limit, char **text, size_t *bytes);
 
+/* DIRECTORY/NAME as JSON, to be released with json_decref; NULL if there is no such file. An object is asked for, or any value.
+ * IO_ERROR, BAD_FILE, OUT_OF_MEMORY. */
+mo_status_t mo_json_file_find_object(const char *directory, const char *name, size_t limit, json_t **object);
+mo_status_t mo_json_file_find(const char *directory, const char *name, size_t limit, json_t **value);
+
 #endif

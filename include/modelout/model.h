@@ -63,6 +63,10 @@ MO_API int64_t mo_model_parameter_count(const mo_model_t *model);
  * -1 if the model has none of that name. */
 MO_API int64_t mo_model_config_integer(const mo_model_t *model, const char *name);
 
+/* How many tokens a sequence may have: the rows of the position table that tokens can take (RoBERTa's behind the padding's
+ * row). -1: no table, so no end (rotary, relative). */
+MO_API int64_t mo_model_max_length(const mo_model_t *model);
+
 /* Tensors in the files that the architecture does not use, and (with allow_missing) those it missed. NULL out of range. How many
  * there are, and the first of them, are also a warning in the context's log. */
 MO_API const char *mo_model_unexpected_tensor(const mo_model_t *model, int64_t index);

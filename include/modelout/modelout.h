@@ -40,6 +40,7 @@
 
 #include "modelout/generate.h"
 #include "modelout/model.h"
+#include "modelout/sentence.h"
 #include "modelout/tokenizer.h"
 
 #include "modelout/backend.h"
