@@ -123,7 +123,7 @@ static mo_status_t extent_of(const mo_scope *scope, const char *symbol, int64_t 
   if (is(symbol, "width")) return given(scope, symbol, d->width, 0, extent);
   if (is(symbol, "logits_height")) return given(scope, symbol, d->logits_height, 0, extent);
   if (is(symbol, "logits_width")) return given(scope, symbol, d->logits_width, 0, extent);
-  return mo_fail(MO_STATUS_INTERNAL, "output: %s.%s has the extent \"%s\", which no dimension stands for",
+  return mo_fail(MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has the extent \"%s\", which no dimension stands for",
                  scope->output_class->name, scope->field->name, symbol);
 }
 
