@@ -7,7 +7,9 @@
 int cli_load_model(const char *command, const char *directory, const mo_context_options *context_options,
                    const mo_model_options *model_options, bool quiet, mo_context_t **context, mo_model_t **model,
                    double *seconds) {
-  mo_status_t status = mo_context_create(context_options, context);
+  mo_context_options own = *context_options;
+  own.own_stream = true; /* this program has no other work to be ordered with */
+  mo_status_t status = mo_context_create(&own, context);
   if (status != MO_STATUS_OK) return cli_library_error(command, status);
   cli_progress progress;
   cli_progress_start(&progress, "loading", !quiet);

@@ -64,6 +64,8 @@ static mo_pool_block remove_at(mo_pool_list *list, int64_t position) {
   return block;
 }
 
+static bool keeps_all(const mo_pool *pool) { return pool->keeps_all != NULL && pool->keeps_all(pool->context); }
+
 static void release_kept(mo_pool *pool) {
   for (int64_t i = 0; i < pool->kept.count; ++i) {
     pool->release(pool->context, pool->kept.blocks[i].memory, pool->kept.blocks[i].bytes);
@@ -109,8 +111,8 @@ void mo_pool_give(mo_pool *pool, void *memory) {
   const int64_t position = position_by_address(&pool->live, memory);
   if (position < pool->live.count && pool->live.blocks[position].memory == memory) {
     const mo_pool_block block = remove_at(&pool->live, position);
-    const bool keep = block.bytes <= pool->kept_bytes_limit && pool->kept_bytes <= pool->kept_bytes_limit - block.bytes;
-    if (keep && make_room(pool, &pool->kept)) {
+    const bool fits = block.bytes <= pool->kept_bytes_limit && pool->kept_bytes <= pool->kept_bytes_limit - block.bytes;
+    if ((fits || keeps_all(pool)) && make_room(pool, &pool->kept)) {
       insert_at(&pool->kept, position_by_size(&pool->kept, block.bytes), block);
       pool->kept_bytes += block.bytes;
     } else {
@@ -123,7 +125,7 @@ void mo_pool_give(mo_pool *pool, void *memory) {
 
 void mo_pool_trim(mo_pool *pool) {
   pthread_mutex_lock(&pool->mutex);
-  release_kept(pool);
+  if (!keeps_all(pool)) release_kept(pool);
   pthread_mutex_unlock(&pool->mutex);
 }
 

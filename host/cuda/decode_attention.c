@@ -100,6 +100,6 @@ mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_atte
   void *scratch;
   const size_t bytes = mo_plan_decode_attention(&args, state->multiprocessor_count, state->shared_bytes_limit);
   MO_TRY(mo_context_scratch(context, bytes, &scratch));
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   return mo_cuda_status(mo_launch_decode_attention(&args, scratch, mo_cuda_stream_of(context)), OP);
 }

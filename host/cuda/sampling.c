@@ -58,6 +58,6 @@ mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *para
   if (params->top_p > 0.0f && params->top_p < 1.0f) args.removed_fraction = (uint64_t)((1.0 - (double)params->top_p) * 0x1p64);
   MO_CHECK(args.rows <= INT32_MAX, MO_STATUS_UNSUPPORTED, "sampling: %lld rows, the CUDA kernel takes %d", (long long)args.rows,
            INT32_MAX);
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_sampling(&args, mo_cuda_stream_of(context)), "sampling");
 }
