@@ -54,3 +54,10 @@ cudaError_t mo_allow_shared_memory(const void *kernel) {
   pthread_mutex_unlock(&table_mutex);
   return error;
 }
+
+cudaError_t mo_blocks_per_multiprocessor(const void *kernel, int threads, size_t shared_bytes, int *blocks) {
+  cudaError_t error = shared_bytes > mo_default_shared_bytes ? mo_allow_shared_memory(kernel) : cudaSuccess;
+  if (error == cudaSuccess) error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, kernel, threads, shared_bytes);
+  if (error != cudaSuccess) (void)cudaGetLastError();
+  return error;
+}

@@ -24,9 +24,16 @@ __device__ __forceinline__ T *mo_shared_memory() {
 #endif
 }
 
+/* What a kernel may have without being allowed more. */
+constexpr size_t mo_default_shared_bytes = size_t{48} << 10;
+
 /* Lets `kernel` have as much shared memory as the current card gives a block, once per kernel and card (launch.cu). A limit that
  * is the card's own never has to be lowered, so contexts in other threads are not in the way. */
 cudaError_t mo_allow_shared_memory(const void *kernel);
+
+/* How many blocks of the kernel a multiprocessor of the current card holds at once, by its registers, threads and shared memory;
+ * 0 if not one. */
+cudaError_t mo_blocks_per_multiprocessor(const void *kernel, int threads, size_t shared_bytes, int *blocks);
 
 /* Launches `kernel` on `stream`. Shared memory above 48 KiB is asked for as the device requires. Returns the launch's own error,
  * not one that another library has left behind, and leaves none. MO_LAUNCH passes the kernel's name along for the simulated
@@ -35,7 +42,7 @@ template <typename... Parameters, typename... Arguments>
 cudaError_t mo_launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
                       cudaStream_t stream, Arguments... arguments) {
   const void *const address = reinterpret_cast<const void *>(kernel);
-  if (shared_bytes > (size_t{48} << 10)) {
+  if (shared_bytes > mo_default_shared_bytes) {
     const cudaError_t error = mo_allow_shared_memory(address);
     if (error != cudaSuccess) return error;
   }
