@@ -13,6 +13,7 @@ int cli_load_model(const char *command, const char *directory, const mo_context_
                    const mo_model_options *model_options, bool quiet, mo_context_t **context, mo_model_t **model,
                    double *seconds) {
   mo_context_options options = *context_options;
+  options.own_stream = true; /* this program has no other work to be ordered with */
   /* The command's name is a literal: it outlives the context. */
   if (!quiet) options.log = (mo_log_sink){.write = print_note, .user_data = (void *)command};
   mo_status_t status = mo_context_create(&options, context);

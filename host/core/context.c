@@ -97,11 +97,17 @@ void mo_context_release_on(mo_context_t *context, void *memory, size_t bytes, mo
 }
 
 static mo_status_t allocate_device(mo_context_t *context, size_t bytes, void **memory) {
+  MO_TRY(mo_context_check_not_captured(context, "device memory", bytes));
   return mo_context_allocate_on(context, bytes, context->stream, memory);
 }
 
 static void release_device(mo_context_t *context, void *memory, size_t bytes) {
   mo_context_release_on(context, memory, bytes, context->stream);
+}
+
+/* A release in the order of a stream that is captured would become part of the graph. */
+static bool keeps_device_memory(mo_context_t *context) {
+  return mo_context_stream_is_capturing(context, context->stream);
 }
 
 static mo_status_t allocate_pinned(mo_context_t *context, size_t bytes, void **memory) {
@@ -131,6 +137,8 @@ static mo_status_t check_options(const mo_context_options *options) {
            (int)options->device_index);
   MO_CHECK(options->thread_count >= 0, MO_STATUS_INVALID_ARGUMENT, "context: thread count %d is negative",
            (int)options->thread_count);
+  MO_CHECK(!options->own_stream || options->stream == NULL, MO_STATUS_INVALID_ARGUMENT,
+           "context: own_stream and a stream were given, it is one of them");
   MO_TRY(check_allocator("device_allocator", &options->device_allocator));
   MO_TRY(check_allocator("pinned_allocator", &options->pinned_allocator));
   return check_allocator("host_allocator", &options->host_allocator);
@@ -158,7 +166,8 @@ mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **re
   mo_context_options taken = MO_CONTEXT_OPTIONS_INIT;
   const mo_context_options *options = &taken;
   MO_CHECK(result != NULL, MO_STATUS_INVALID_ARGUMENT, "context: the destination is NULL");
-  if (given != NULL)
+  if (given == NULL) taken.own_stream = true;
+  else
     MO_TRY(MO_TAKE("context", MO_CONTEXT_OPTIONS_INIT, given, MO_SIZE_TO(mo_context_options, backend), &taken));
   MO_TRY(check_options(options));
   mo_context_t *context = allocate_host(&options->host_allocator, sizeof *context);
@@ -179,8 +188,9 @@ mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **re
     goto no_mutex;
   }
   MO_TRY_GOTO(mo_pool_init(&context->device_pool, allocate_device, release_device, context, limit), status, no_device_pool);
+  context->device_pool.keeps_all = keeps_device_memory;
   MO_TRY_GOTO(mo_pool_init(&context->pinned_pool, allocate_pinned, release_pinned, context, limit), status, no_pinned_pool);
-  if (context->stream == NULL && context->backend->stream_create != NULL) {
+  if (options->own_stream && context->backend->stream_create != NULL) {
     MO_TRY_GOTO(context->backend->stream_create(context->backend_state, &context->stream), status, no_stream);
     context->owns_stream = true;
   }
@@ -299,11 +309,15 @@ void mo_context_trim(mo_context_t *context) {
   if (context == NULL) return;
   mo_pool_trim(&context->device_pool);
   mo_pool_trim(&context->pinned_pool);
+  if (context->backend->trim != NULL && context->options.device_allocator.allocate == NULL)
+    context->backend->trim(context->backend_state);
 }
 
 mo_status_t mo_context_scratch(mo_context_t *context, size_t bytes, void **memory) {
   if (bytes > context->scratch_bytes || context->scratch == NULL) {
     const size_t wanted = mo_align_up(bytes > 0 ? bytes : 1, MO_SCRATCH_GRANULARITY);
+    /* Work that was recorded before refers to the old block, which other work may get next. */
+    MO_TRY(mo_context_check_not_captured(context, "scratch memory", wanted));
     /* The old block goes first, so that the two never stand side by side. */
     mo_pool_give(&context->device_pool, context->scratch);
     context->scratch = NULL;
@@ -359,6 +373,14 @@ mo_status_t mo_context_copy_stream(mo_context_t *context, mo_stream *stream) {
 
 bool mo_context_stream_is_capturing(const mo_context_t *context, mo_stream stream) {
   return context->backend->stream_is_capturing != NULL && context->backend->stream_is_capturing(context->backend_state, stream);
+}
+
+mo_status_t mo_context_check_not_captured(const mo_context_t *context, const char *what, size_t bytes) {
+  MO_CHECK(!mo_context_stream_is_capturing(context, context->stream), MO_STATUS_WRONG_STATE,
+           "context: %zu bytes of %s are needed while the stream is captured into a graph; reserve them before "
+           "(mo_context_reserve, mo_cache_reserve) or run once without capture",
+           bytes, what);
+  return MO_STATUS_OK;
 }
 
 mo_status_t mo_context_acquire_event(mo_context_t *context, mo_event *event) {

@@ -40,6 +40,10 @@ mo_status_t mo_context_copy_stream(mo_context_t *context, mo_stream *stream);
 /* True while work put on `stream` is recorded into a graph instead of run. */
 bool mo_context_stream_is_capturing(const mo_context_t *context, mo_stream stream);
 
+/* WRONG_STATE while the context's stream is captured: `what` names who needs memory, in a sentence that says how to have it
+ * before. Memory that is allocated in a capture belongs to the graph. */
+mo_status_t mo_context_check_not_captured(const mo_context_t *context, const char *what, size_t bytes);
+
 /* Events from the context's pool (creating one costs microseconds on a GPU). Backends without events: *event is NULL. */
 mo_status_t mo_context_acquire_event(mo_context_t *context, mo_event *event);
 void mo_context_return_event(mo_context_t *context, mo_event event);

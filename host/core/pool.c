@@ -103,6 +103,8 @@ static mo_pool_block remove_at(mo_pool_list *list, int64_t position) {
   return block;
 }
 
+static bool keeps_all(const mo_pool *pool) { return pool->keeps_all != NULL && pool->keeps_all(pool->context); }
+
 static void release_kept(mo_pool *pool) {
   for (int64_t i = 0; i < pool->kept.count; ++i) {
     pool->release(pool->context, pool->kept.blocks[i].memory, pool->kept.blocks[i].bytes);
@@ -148,9 +150,9 @@ void mo_pool_give(mo_pool *pool, void *memory) {
   const int64_t slot = pool->live.count > 0 ? slot_of(&pool->live, memory) : -1;
   if (slot >= 0 && pool->live.slots[slot].memory == memory) {
     const mo_pool_block block = take_live(&pool->live, slot);
-    const bool keep = pool->kept.count < KEPT_BLOCKS_LIMIT && block.bytes <= pool->kept_bytes_limit &&
+    const bool fits = pool->kept.count < KEPT_BLOCKS_LIMIT && block.bytes <= pool->kept_bytes_limit &&
                       pool->kept_bytes <= pool->kept_bytes_limit - block.bytes;
-    if (keep && make_room(pool, &pool->kept)) {
+    if ((fits || keeps_all(pool)) && make_room(pool, &pool->kept)) {
       insert_at(&pool->kept, position_by_size(&pool->kept, block.bytes), block);
       pool->kept_bytes += block.bytes;
     } else {
@@ -163,7 +165,7 @@ void mo_pool_give(mo_pool *pool, void *memory) {
 
 void mo_pool_trim(mo_pool *pool) {
   pthread_mutex_lock(&pool->mutex);
-  release_kept(pool);
+  if (!keeps_all(pool)) release_kept(pool);
   pthread_mutex_unlock(&pool->mutex);
 }
 

@@ -38,6 +38,7 @@ typedef struct mo_pool_table {
 typedef struct mo_pool {
   mo_status_t (*allocate)(mo_context_t *context, size_t bytes, void **memory);
   void (*release)(mo_context_t *context, void *memory, size_t bytes);
+  bool (*keeps_all)(mo_context_t *context); /* nothing can be given back at the moment; NULL: never */
   mo_context_t *context;
   size_t kept_bytes_limit;
   pthread_mutex_t mutex;

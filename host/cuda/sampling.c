@@ -62,6 +62,6 @@ mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *para
   }
   MO_CHECK(args.rows <= INT32_MAX, MO_STATUS_UNSUPPORTED, "sampling: %lld rows, the CUDA kernel takes %d", (long long)args.rows,
            INT32_MAX);
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_sampling(&args, mo_cuda_stream_of(context)), "sampling");
 }

@@ -260,7 +260,7 @@ void mo_model_destroy(mo_model_t *model) {
   mo_context_release(context, model->workspace);
   (void)wait_for_staging(model);
   if (model->staged != NULL) mo_context_return_event(context, model->staged);
-  if (model->staging != NULL) mo_host_free(context, model->staging, model->staging_bytes);
+  mo_context_release_pinned(context, model->staging);
   mo_checkpoint_destroy(model->checkpoint);
   mo_config_destroy(model->generation_config);
   mo_config_destroy(model->config);
@@ -465,6 +465,7 @@ static mo_status_t stage(mo_model_t *model, const mo_prepared_inputs *inputs) {
 /* Grows only: shapes seen before find their memory. The old block goes first, so that the two are never held together. */
 static mo_status_t reserve(mo_model_t *model, size_t bytes, size_t input_bytes) {
   if (bytes > model->workspace_bytes) {
+    MO_TRY(mo_context_check_not_captured(model->context, "the model's workspace", bytes));
     mo_context_release(model->context, model->workspace);
     model->workspace = NULL;
     model->workspace_bytes = 0;
@@ -474,9 +475,10 @@ static mo_status_t reserve(mo_model_t *model, size_t bytes, size_t input_bytes) 
   if (mo_context_backend(model->context)->memory_is_host || input_bytes == 0) return MO_STATUS_OK;
   MO_TRY(wait_for_staging(model));
   if (input_bytes <= model->staging_bytes) return MO_STATUS_OK;
-  void *staging = mo_host_allocate(model->context, input_bytes);
-  if (staging == NULL) return MO_STATUS_OUT_OF_MEMORY;
-  if (model->staging != NULL) mo_host_free(model->context, model->staging, model->staging_bytes);
+  /* Pinned: of ordinary memory a copy of more than 64 KiB waits for the stream. */
+  void *staging = NULL;
+  MO_TRY(mo_context_allocate_pinned(model->context, input_bytes, &staging));
+  mo_context_release_pinned(model->context, model->staging);
   model->staging = staging;
   model->staging_bytes = input_bytes;
   return MO_STATUS_OK;

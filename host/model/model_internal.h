@@ -37,7 +37,7 @@ struct mo_model {
   int64_t label_count;
   const char *problem_type; /* NULL: by the number of labels and their dtype */
   int64_t parameter_count;
-  /* Grown when a run needs more, so a repeated shape never allocates. `staging` is host memory for inputs on their way to a
+  /* Grown when a run needs more, so a repeated shape never allocates. `staging` is pinned memory for inputs on their way to a
    * device with memory of its own. */
   void *workspace;
   size_t workspace_bytes;

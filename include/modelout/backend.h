@@ -63,6 +63,7 @@ typedef struct mo_backend {
   const char *(*features)(void *state); /* what mo_context_cpu_features answers; NULL: "" */
   mo_status_t (*allocate)(void *state, size_t bytes, mo_stream stream, void **memory); /* 256-byte aligned */
   void (*release)(void *state, void *memory, size_t bytes, mo_stream stream);          /* stream-ordered */
+  void (*trim)(void *state); /* gives memory that was released, and kept, back to the device; NULL: none is kept */
   mo_status_t (*allocate_pinned)(void *state, size_t bytes, void **memory);            /* 256-byte aligned */
   void (*release_pinned)(void *state, void *memory, size_t bytes);
   mo_status_t (*copy)(void *state, void *destination, const void *source, size_t bytes, mo_copy_direction_t direction,

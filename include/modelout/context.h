@@ -16,7 +16,15 @@
  *
  * MEMORY. A context keeps a scratch arena for the temporaries of its ops. It grows on demand, so the first call of a shape
  * may allocate; a repeated call does not. mo_context_reserve() makes it large enough beforehand. Blocks freed by outputs are
- * kept for the next output (at most options.cached_bytes_limit).
+ * kept for the next output (at most options.cached_bytes_limit). On a CUDA device the memory comes from a stream-ordered pool of
+ * the library's own, one per card; the card's default pool is left alone.
+ *
+ * CUDA GRAPHS. While the context's stream is captured nothing is allocated: a call that needs memory answers WRONG_STATE and
+ * names the bytes. One run of the same shapes before the capture makes everything there is to make (memory, cuBLASLt), or
+ * mo_context_reserve() the scratch arena alone. Memory released meanwhile is kept until the capture is over.
+ *
+ * OTHER LIBRARIES IN THE PROCESS. Every call leaves the calling thread's current CUDA device, the default stream's settings and
+ * the runtime's last error as it found them.
  *
  * NOTES. The library prints nothing. What a caller may want to know of a call that succeeds reaches options.log: tensors of a
  * checkpoint that the model does not use, the CPU taken for want of a CUDA device.
@@ -33,7 +41,12 @@ extern "C" {
 
 typedef struct mo_context mo_context_t;
 
-/* A device stream as the device's own API knows it (CUDA: the cudaStream_t). NULL is the default stream; the CPU has none. */
+/* A device stream as the device's own API knows it; the CPU has none. CUDA: the cudaStream_t, where
+ *   - NULL and cudaStreamLegacy are the default stream, as in CUDA's own functions (and PyTorch's current_stream().cuda_stream is
+ *     0 where nothing else was chosen): it waits for all streams that were not made non-blocking, and they for it. It cannot be
+ *     captured into a graph;
+ *   - cudaStreamPerThread is a stream of the calling thread: each thread that calls with it means its own. A context on it is
+ *     for one thread, which also reads and destroys its outputs. */
 typedef void *mo_stream;
 
 typedef enum mo_device_choice_t {
@@ -72,13 +85,15 @@ typedef struct mo_context_options {
   mo_device_choice_t device;
   int32_t device_index;             /* which card */
   int32_t thread_count;             /* CPU threads of the ops, see below */
-  mo_stream stream;                 /* the stream all ops of this context are put on; NULL: the library makes one */
+  mo_stream stream;                 /* the stream all ops of this context are put on; NULL: the default stream */
   mo_allocator device_allocator;    /* unset (allocate == NULL): the backend's own */
   mo_allocator pinned_allocator;    /* for the host mirrors of fields */
   mo_allocator host_allocator;      /* for descriptors and objects */
   size_t cached_bytes_limit;        /* device memory kept for reuse; 0: 1 GiB; SIZE_MAX: unlimited */
   const struct mo_backend *backend; /* a backend of the caller's own instead of `device`; NULL otherwise */
   mo_log_sink log;                  /* who is told what a call noted; a struct_size that ends before here is welcome */
+  bool own_stream;                  /* the library makes a non-blocking stream for this context; `stream` must be NULL. Work
+                                       on other streams is ordered against it by events only */
 } mo_context_options;
 
 /* thread_count counts the calling thread. 0: the number in the environment variable MODELOUT_NUM_THREADS, else in
@@ -88,7 +103,8 @@ typedef struct mo_context_options {
 
 #define MO_CONTEXT_OPTIONS_INIT MO_STRUCT_INIT(mo_context_options)
 
-/* options NULL: all defaults. Allocates; may open the CUDA module. NO_DEVICE, OUT_OF_MEMORY, INVALID_ARGUMENT, DEVICE_ERROR. */
+/* options NULL: all defaults, and a stream of its own. Allocates; may open the CUDA module. NO_DEVICE, OUT_OF_MEMORY,
+ * INVALID_ARGUMENT, DEVICE_ERROR. */
 MO_API mo_status_t mo_context_create(const mo_context_options *options, mo_context_t **context);
 
 /* NULL is fine. Outputs and fields hold the context alive, so the order of destruction does not matter; after this call the
@@ -138,7 +154,8 @@ typedef struct mo_context_counters {
 
 MO_API mo_context_counters mo_context_get_counters(const mo_context_t *context);
 
-/* Gives all cached device and pinned blocks back to their allocators. */
+/* Gives all cached device and pinned blocks back to their allocators, and the memory pool's free memory to the driver. Does
+ * nothing to device memory while the stream is captured. */
 MO_API void mo_context_trim(mo_context_t *context);
 
 /* ADVANCED: memory and copies on the context's device, for callers without a device API at hand (tests, tools, models). */

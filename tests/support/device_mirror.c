@@ -121,6 +121,7 @@ static mo_context_t *probe_of(const mo_context_t *context) {
   backend.kind = mo_context_device(context).kind;
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
   options.backend = &backend;
+  options.own_stream = true;
   options.device_index = mo_context_device(context).index;
   if (mo_context_create(&options, &probe) != MO_STATUS_OK) abort();
   return probe; /* for the life of the program */
