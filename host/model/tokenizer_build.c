@@ -56,8 +56,9 @@ static mo_status_t read_flag(const char *source, const json_t *entry, const char
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_tokenizer_draft_added_json(mo_tokenizer_draft *draft, const char *source, const json_t *entry, bool special) {
-  mo_added_draft added = {0};
+mo_status_t mo_tokenizer_draft_added_json(mo_tokenizer_draft *draft, const char *source, const json_t *entry, bool special,
+                                          bool only_if_new) {
+  mo_added_draft added = {.only_if_new = only_if_new};
   const json_t *content = json_object_get(entry, "content");
   MO_CHECK(json_is_string(content), MO_STATUS_BAD_FILE, "%s: content is %s, must be a string", source,
            mo_json_show(content).text);
