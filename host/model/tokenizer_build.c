@@ -56,8 +56,9 @@ static mo_status_t read_flag(const char *source, const json_t *entry, const char
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_tokenizer_draft_added_json(mo_tokenizer_draft *draft, const char *source, const json_t *entry, bool special) {
-  mo_added_draft added = {0};
+mo_status_t mo_tokenizer_draft_added_json(mo_tokenizer_draft *draft, const char *source, const json_t *entry, bool special,
+                                          bool only_if_new) {
+  mo_added_draft added = {.only_if_new = only_if_new};
   const json_t *content = json_object_get(entry, "content");
   MO_CHECK(json_is_string(content), MO_STATUS_BAD_FILE, "%s: content is %s, must be a string", source,
            mo_json_show(content).text);
@@ -154,32 +155,50 @@ static mo_status_t add_pattern(const mo_added_draft *added, mo_normalizer_flags 
   return status;
 }
 
-/* For each text that is added, which entry of the draft says last how it is recognised. */
-static mo_status_t find_last_words(const mo_tokenizer_draft *draft, const mo_tokenizer_t *tokenizer, mo_string_map *last) {
-  MO_TRY(mo_string_map_init(last, draft->added_count));
+/* By the texts that are added: which entry of the draft says last how white space and words around it are taken, and which made
+ * it special first. */
+typedef struct added_index {
+  mo_string_map last, special;
+} added_index;
+
+static mo_status_t index_added(const mo_tokenizer_draft *draft, const mo_tokenizer_t *tokenizer, added_index *index) {
+  MO_TRY(mo_string_map_init(&index->last, draft->added_count));
+  MO_TRY(mo_string_map_init(&index->special, draft->added_count));
   for (size_t i = 0; i < draft->added_count; ++i) {
     const mo_token_draft *token = &draft->tokens[draft->added[i].token];
     const char *text = tokenizer->texts + token->offset;
-    if (draft->added[i].only_if_new && mo_string_map_find(last, text, token->bytes) >= 0) continue;
-    MO_TRY(mo_string_map_put(last, text, token->bytes, (int64_t)i, NULL));
+    if (draft->added[i].only_if_new && mo_string_map_find(&index->last, text, token->bytes) >= 0) continue;
+    MO_TRY(mo_string_map_put(&index->last, text, token->bytes, (int64_t)i, NULL));
+    if (draft->added[i].special && mo_string_map_find(&index->special, text, token->bytes) < 0)
+      MO_TRY(mo_string_map_put(&index->special, text, token->bytes, (int64_t)i, NULL));
   }
   return MO_STATUS_OK;
+}
+
+/* Adds what entry `i` says to be looked for. Once a token is special, later entries only change its flags. */
+static mo_status_t build_entry(const mo_tokenizer_draft *draft, const added_index *index, size_t i, mo_tokenizer_t *tokenizer) {
+  const mo_token_draft *token = &draft->tokens[draft->added[i].token];
+  const char *text = tokenizer->texts + token->offset;
+  const int64_t last = mo_string_map_find(&index->last, text, token->bytes);
+  const int64_t first_special = mo_string_map_find(&index->special, text, token->bytes);
+  const bool late = first_special >= 0 && (int64_t)i > first_special;
+  if (late || (draft->added[i].only_if_new && (int64_t)i > last)) return MO_STATUS_OK;
+  mo_added_draft said = draft->added[last];
+  said.normalized = draft->added[i].normalized;
+  return add_pattern(&said, draft->pattern_normalizer, tokenizer, text, token->bytes);
 }
 
 /* Of two tokens with one pattern the first counts, special ones before others. */
 static mo_status_t build_added(const mo_tokenizer_draft *draft, mo_tokenizer_t *tokenizer) {
   MO_TRY(mo_added_tokens_init(&tokenizer->raw_tokens, draft->added_count));
   MO_TRY(mo_added_tokens_init(&tokenizer->normalized_tokens, draft->added_count));
-  mo_string_map last = {0};
-  mo_status_t status = find_last_words(draft, tokenizer, &last);
+  added_index index = {0};
+  mo_status_t status = index_added(draft, tokenizer, &index);
   for (int special = draft->split_special_tokens ? 0 : 1; special >= 0; --special)
-    for (size_t i = 0; status == MO_STATUS_OK && i < draft->added_count; ++i) {
-      const mo_token_draft *token = &draft->tokens[draft->added[i].token];
-      const char *text = tokenizer->texts + token->offset;
-      const mo_added_draft *said = &draft->added[mo_string_map_find(&last, text, token->bytes)];
-      if (said->special == (special == 1)) status = add_pattern(said, draft->pattern_normalizer, tokenizer, text, token->bytes);
-    }
-  mo_string_map_free(&last);
+    for (size_t i = 0; status == MO_STATUS_OK && i < draft->added_count; ++i)
+      if (draft->added[i].special == (special == 1)) status = build_entry(draft, &index, i, tokenizer);
+  mo_string_map_free(&index.last);
+  mo_string_map_free(&index.special);
   return status;
 }
 

@@ -55,7 +55,8 @@ mo_status_t mo_tokenizer_draft_added(mo_tokenizer_draft *draft, const char *text
 
 /* The same from its JSON object (content, single_word, lstrip, rstrip, normalized, special); `special`: it is one whatever the
  * object says. BAD_FILE: a value of another type, in `source`. */
-mo_status_t mo_tokenizer_draft_added_json(mo_tokenizer_draft *draft, const char *source, const json_t *entry, bool special);
+mo_status_t mo_tokenizer_draft_added_json(mo_tokenizer_draft *draft, const char *source, const json_t *entry, bool special,
+                                          bool only_if_new);
 
 /* Makes the tokenizer, without templates. BAD_FILE: two tokens of one id, no unknown token. On a second token of the same text
  * the later id counts. */

@@ -28,22 +28,23 @@ static const known_class classes[] = {{"Bert", MO_TOKENIZER_RULE_BERT},
                                       {"MPNet", MO_TOKENIZER_RULE_NORMALIZER},
                                       {"PreTrained", MO_TOKENIZER_RULE_PLAIN},
                                       {"Albert", MO_TOKENIZER_RULE_PLAIN},
-                                      {"Bart", MO_TOKENIZER_RULE_PLAIN},
+                                      {"Bart", MO_TOKENIZER_RULE_ROBERTA},
                                       {"BigBird", MO_TOKENIZER_RULE_PLAIN},
                                       {"Camembert", MO_TOKENIZER_RULE_PLAIN},
                                       {"GPT2", MO_TOKENIZER_RULE_PLAIN},
-                                      {"Longformer", MO_TOKENIZER_RULE_PLAIN},
+                                      {"Longformer", MO_TOKENIZER_RULE_ROBERTA},
                                       {"Qwen2", MO_TOKENIZER_RULE_PLAIN},
-                                      {"Roberta", MO_TOKENIZER_RULE_PLAIN},
+                                      {"Roberta", MO_TOKENIZER_RULE_ROBERTA},
                                       {"T5", MO_TOKENIZER_RULE_PLAIN},
                                       {"XLMRoberta", MO_TOKENIZER_RULE_PLAIN}};
 
 /* Where no file names a class, `model_type` of config.json does. */
 static const known_class model_types[] = {
-    {"bert", MO_TOKENIZER_RULE_BERT},         {"distilbert", MO_TOKENIZER_RULE_BERT}, {"electra", MO_TOKENIZER_RULE_BERT},
-    {"mobilebert", MO_TOKENIZER_RULE_BERT},   {"convbert", MO_TOKENIZER_RULE_BERT},   {"squeezebert", MO_TOKENIZER_RULE_BERT},
-    {"layoutlm", MO_TOKENIZER_RULE_BERT},     {"lxmert", MO_TOKENIZER_RULE_BERT},     {"dpr", MO_TOKENIZER_RULE_BERT},
-    {"funnel", MO_TOKENIZER_RULE_NORMALIZER}, {"mpnet", MO_TOKENIZER_RULE_NORMALIZER}};
+    {"bert", MO_TOKENIZER_RULE_BERT},         {"distilbert", MO_TOKENIZER_RULE_BERT},   {"electra", MO_TOKENIZER_RULE_BERT},
+    {"mobilebert", MO_TOKENIZER_RULE_BERT},   {"convbert", MO_TOKENIZER_RULE_BERT},     {"squeezebert", MO_TOKENIZER_RULE_BERT},
+    {"layoutlm", MO_TOKENIZER_RULE_BERT},     {"lxmert", MO_TOKENIZER_RULE_BERT},       {"dpr", MO_TOKENIZER_RULE_BERT},
+    {"funnel", MO_TOKENIZER_RULE_NORMALIZER}, {"mpnet", MO_TOKENIZER_RULE_NORMALIZER},  {"roberta", MO_TOKENIZER_RULE_ROBERTA},
+    {"bart", MO_TOKENIZER_RULE_ROBERTA},      {"longformer", MO_TOKENIZER_RULE_ROBERTA}};
 
 static const char *const types_with_own_template[] = {"llama",    "mistral", "mixtral",   "gemma",
                                                       "gpt_neox", "cohere",  "code_llama"};

@@ -10,6 +10,7 @@ typedef enum mo_tokenizer_rule_t {
   MO_TOKENIZER_RULE_PLAIN = 0,      /* takes tokenizer.json as it is */
   MO_TOKENIZER_RULE_BERT = 1,       /* puts BERT's normalisation in place by its own settings, can be made of a vocab.txt */
   MO_TOKENIZER_RULE_NORMALIZER = 2, /* the same normalisation, but with a vocab.txt it would do other things than BERT */
+  MO_TOKENIZER_RULE_ROBERTA = 3,    /* takes tokenizer.json as it is, and adds "<s>" and the like as special tokens */
 } mo_tokenizer_rule_t;
 
 /* Of a class by its name ("BertTokenizer", with or without "Fast"). False: one that is not known, or does what is not done

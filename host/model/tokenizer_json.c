@@ -62,7 +62,7 @@ static mo_status_t read_normalizer(const json_t *root, const mo_tokenizer_settin
   const json_t *object = find(root, "normalizer");
   MO_CHECK(object == NULL || strcmp(type, "BertNormalizer") == 0, MO_STATUS_UNSUPPORTED,
            SOURCE ": the normalizer is a %s, BertNormalizer is supported", mo_name_show(type).text);
-  const bool overridden = settings->rule != MO_TOKENIZER_RULE_PLAIN;
+  const bool overridden = settings->rule == MO_TOKENIZER_RULE_BERT || settings->rule == MO_TOKENIZER_RULE_NORMALIZER;
   mo_normalizer_flags *flags = &draft->normalizer;
   *flags = (mo_normalizer_flags){.clean_text = overridden};
   if (object != NULL) {
@@ -123,7 +123,7 @@ static mo_status_t read_added_tokens(const json_t *root, mo_tokenizer_draft *dra
     if (!json_is_object(entry)) return BAD_VALUE("an entry of added_tokens", entry, "an object");
     const json_t *id = find(entry, "id");
     if (!json_is_integer(id)) return BAD_VALUE("id of an added token", id, "an integer");
-    MO_TRY(mo_tokenizer_draft_added_json(draft, SOURCE, entry, false));
+    MO_TRY(mo_tokenizer_draft_added_json(draft, SOURCE, entry, false, false));
   }
   return MO_STATUS_OK;
 }

@@ -45,7 +45,7 @@ static mo_status_t set_template(const mo_tokenizer_draft *draft, const mo_tokeni
     MO_CHECK(name != NULL, MO_STATUS_BAD_FILE, "%s: %s is null, a text begins and ends with special tokens", draft->source,
              mo_special_keys[i]);
     MO_CHECK(
-        mo_string_map_find(&tokenizer->wordpiece.words, name, strlen(name)) >= 0 || mo_tokenizer_settings_list(settings, name),
+        mo_string_map_find(&tokenizer->wordpiece.words, name, strlen(name)) >= 0 || mo_tokenizer_settings_name(settings, i),
         MO_STATUS_BAD_FILE, "%s: the special token \"%s\" is not in the vocabulary", draft->source, mo_name_show(name).text);
     ids[i] = mo_tokenizer_id(tokenizer, name);
   }

@@ -96,8 +96,10 @@ static mo_status_t read_specials(mo_tokenizer_settings *settings) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t add_special(mo_tokenizer_draft *draft, const char *source, const char *key, const json_t *value) {
-  if (json_is_object(value)) return mo_tokenizer_draft_added_json(draft, source, value, true);
+/* `only_if_new` of an object; a string says nothing of a token that is known. */
+static mo_status_t add_special(mo_tokenizer_draft *draft, const char *source, const char *key, const json_t *value,
+                               bool only_if_new) {
+  if (json_is_object(value)) return mo_tokenizer_draft_added_json(draft, source, value, true, only_if_new);
   const char *text;
   MO_TRY(special_text(source, key, value, &text));
   if (text == NULL) return MO_STATUS_OK;
@@ -110,9 +112,21 @@ static mo_status_t add_more_specials(mo_tokenizer_draft *draft, const char *sour
   if (!json_is_array(more) && !json_is_object(more)) return BAD_VALUE(source, key, more, "a list or an object");
   const char *name;
   json_t *value;
-  for (size_t i = 0; i < json_array_size(more); ++i) MO_TRY(add_special(draft, source, key, json_array_get(more, i)));
-  json_object_foreach((json_t *)more, name, value) MO_TRY(add_special(draft, source, key, value));
+  for (size_t i = 0; i < json_array_size(more); ++i) MO_TRY(add_special(draft, source, key, json_array_get(more, i), false));
+  json_object_foreach((json_t *)more, name, value) MO_TRY(add_special(draft, source, key, value, false));
   return MO_STATUS_OK;
+}
+
+/* Whether the list of added tokens, the older files' or the one of tokenizer_config.json, has the last word on a named token.
+ */
+static bool is_listed(const mo_tokenizer_settings *settings, const json_t *named) {
+  const char *key;
+  json_t *entry;
+  json_t *decoder = json_object_get(settings->config, "added_tokens_decoder");
+  json_object_foreach(decoder, key, entry) {
+    if (json_equal(json_object_get(entry, "content"), json_object_get(named, "content"))) return true;
+  }
+  return decoder == NULL;
 }
 
 static mo_status_t add_specials(const mo_tokenizer_settings *settings, mo_tokenizer_draft *draft) {
@@ -122,9 +136,11 @@ static mo_status_t add_specials(const mo_tokenizer_settings *settings, mo_tokeni
     const char *source;
     const json_t *found = find_special(settings, keys[i], &source);
     if (found != NULL) {
-      MO_TRY(add_special(draft, source, keys[i], found));
+      MO_TRY(add_special(draft, source, keys[i], found, is_listed(settings, found)));
       continue;
     }
+    if (i < 2 && settings->rule == MO_TOKENIZER_RULE_ROBERTA)
+      MO_TRY(mo_tokenizer_draft_added(draft, i == 0 ? "<s>" : "</s>", (mo_added_draft){.special = true, .only_if_new = true}));
     for (int k = 0; k < MO_SPECIAL_COUNT; ++k)
       if (strcmp(keys[i], mo_special_keys[k]) == 0 && settings->specials[k] != NULL)
         MO_TRY(mo_tokenizer_draft_added(draft, settings->specials[k], (mo_added_draft){.special = true, .only_if_new = true}));
@@ -184,7 +200,7 @@ static bool is_special(const mo_tokenizer_settings *settings, const char *text) 
 }
 
 static mo_status_t append_listed(const mo_tokenizer_settings *settings, mo_tokenizer_draft *draft, const listed_token *token) {
-  if (token->entry != NULL) return mo_tokenizer_draft_added_json(draft, CONFIG, token->entry, false);
+  if (token->entry != NULL) return mo_tokenizer_draft_added_json(draft, CONFIG, token->entry, false, false);
   const bool special = is_special(settings, token->text);
   return mo_tokenizer_draft_added(draft, token->text, (mo_added_draft){.special = special, .normalized = !special});
 }
@@ -212,7 +228,10 @@ static mo_status_t add_listed(const mo_tokenizer_settings *settings, mo_tokenize
   return status;
 }
 
-bool mo_tokenizer_settings_list(const mo_tokenizer_settings *settings, const char *text) {
+bool mo_tokenizer_settings_name(const mo_tokenizer_settings *settings, int special) {
+  const char *source;
+  if (find_special(settings, mo_special_keys[special], &source) != NULL) return true;
+  const char *text = settings->specials[special];
   const char *key;
   json_t *entry;
   json_object_foreach(json_object_get(settings->config, "added_tokens_decoder"), key, entry) {
@@ -254,7 +273,7 @@ static mo_status_t find_class(const char *directory, bool has_json, mo_tokenizer
     if (!mo_tokenizer_model_type_rule(text, &settings->rule))
       status = mo_fail(MO_STATUS_UNSUPPORTED, "%s: model_type is %s, whose tokenizer is not supported; BERT's WordPiece is",
                        source, mo_json_show(type).text);
-    if (!has_json && settings->rule == MO_TOKENIZER_RULE_PLAIN) settings->rule = MO_TOKENIZER_RULE_BERT;
+    if (!has_json && settings->rule != MO_TOKENIZER_RULE_NORMALIZER) settings->rule = MO_TOKENIZER_RULE_BERT;
   }
   json_decref(model);
   return status;
@@ -264,7 +283,7 @@ static mo_status_t find_class(const char *directory, bool has_json, mo_tokenizer
 
 static mo_status_t read_config(mo_tokenizer_settings *settings) {
   const json_t *root = settings->config;
-  if (settings->rule != MO_TOKENIZER_RULE_PLAIN) {
+  if (settings->rule == MO_TOKENIZER_RULE_BERT || settings->rule == MO_TOKENIZER_RULE_NORMALIZER) {
     MO_TRY(read_flag(root, "do_lower_case", false, true, &settings->lower_case));
     MO_TRY(read_flag(root, "strip_accents", true, settings->lower_case, &settings->strip_accents));
     MO_TRY(read_flag(root, "tokenize_chinese_chars", false, true, &settings->handle_chinese_chars));
@@ -294,14 +313,21 @@ static mo_status_t read_sentence_settings(const char *directory, mo_tokenizer_se
   return MO_STATUS_OK;
 }
 
+/* The names that a class gives by itself; those of BERT are there already. */
+static void take_usual_names(mo_tokenizer_settings *settings) {
+  static const char *const roberta[MO_SPECIAL_COUNT] = {"<unk>", "<s>", "</s>", "<pad>", "<mask>"};
+  if (settings->rule == MO_TOKENIZER_RULE_BERT || settings->rule == MO_TOKENIZER_RULE_NORMALIZER) return;
+  for (int i = 0; i < MO_SPECIAL_COUNT; ++i)
+    settings->specials[i] = settings->rule == MO_TOKENIZER_RULE_ROBERTA ? roberta[i] : NULL;
+}
+
 mo_status_t mo_tokenizer_settings_load(const char *directory, bool has_json, mo_tokenizer_settings *settings) {
   *settings = mo_tokenizer_settings_default();
   MO_TRY(mo_json_file_find_object(directory, CONFIG, SETTINGS_BYTES_LIMIT, &settings->config));
   MO_TRY(find_class(directory, has_json, settings));
   MO_TRY(read_config(settings));
   MO_TRY(load_older_files(directory, settings));
-  if (settings->rule == MO_TOKENIZER_RULE_PLAIN) /* the names that BERT's classes give by themselves */
-    for (int i = 0; i < MO_SPECIAL_COUNT; ++i) settings->specials[i] = NULL;
+  take_usual_names(settings);
   MO_TRY(read_specials(settings));
   return read_sentence_settings(directory, settings);
 }

@@ -32,8 +32,8 @@ void mo_tokenizer_settings_release(mo_tokenizer_settings *settings);
 /* Appends the tokens that the files add to those of the draft, in the order that decides about new ids. */
 mo_status_t mo_tokenizer_settings_add_tokens(const mo_tokenizer_settings *settings, mo_tokenizer_draft *draft);
 
-/* Whether the files list an added token of this text. */
-bool mo_tokenizer_settings_list(const mo_tokenizer_settings *settings, const char *text);
+/* Whether some file names this special token, or lists it as an added one. */
+bool mo_tokenizer_settings_name(const mo_tokenizer_settings *settings, int special);
 
 /* Puts what concerns whole texts into the tokenizer that was made: sides, longest text, names of special tokens. */
 void mo_tokenizer_settings_finish(const mo_tokenizer_settings *settings, mo_tokenizer_t *tokenizer);

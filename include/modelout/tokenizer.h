@@ -21,11 +21,10 @@ typedef struct mo_tokenizer mo_tokenizer_t;
 /* From a checkpoint folder, as AutoTokenizer of Transformers 4.57 makes its fast tokenizer. The words come from tokenizer.json
  * (normalizer, pre-tokenizer, WordPiece model, added tokens, template), or if there is none from vocab.txt. Beside them count:
  * - the tokenizer's class: `tokenizer_class` of tokenizer_config.json, else of config.json, else the one of its `model_type`;
- * - where that is BERT's or a class like it: do_lower_case, strip_accents and tokenize_chinese_chars of tokenizer_config.json,
- * and where that is silent BERT's true, null, true. They win over tokenizer.json's normalizer;
- * - added_tokens_decoder of tokenizer_config.json; only where that is missing special_tokens_map.json (which wins over the
- * names in tokenizer_config.json) and added_tokens.json. A token that is new gets the next free id, in the order of the ids
- * there;
+ * - where that is BERT's or one like it: do_lower_case, strip_accents and tokenize_chinese_chars of tokenizer_config.json
+ *   (where it is silent: true, null, true). They win over tokenizer.json's normalizer;
+ * - added_tokens_decoder of tokenizer_config.json; only where it is missing special_tokens_map.json (which wins over the
+ *   names in tokenizer_config.json) and added_tokens.json. New tokens get the next free ids, in the order of the ids there;
  * - named special tokens (cls_token, additional_special_tokens, ...), which are recognised in the text. Without tokenizer.json
  *   they also make up the template;
  * - split_special_tokens, padding_side, truncation_side (else the directions in tokenizer.json), model_max_length; and of a
