@@ -33,7 +33,7 @@ static const json_t *find(const mo_config_t *config, const char *key) {
   return json_is_null(value) ? NULL : value;
 }
 
-static bool as_integer(const json_t *value, int64_t *result) {
+bool mo_json_as_integer(const json_t *value, int64_t *result) {
   if (!json_is_integer(value)) return false;
   *result = json_integer_value(value);
   return true;
@@ -126,10 +126,6 @@ bool mo_config_is_null(const mo_config_t *config, const char *key) { return json
 
 const json_t *mo_config_value(const mo_config_t *config, const char *key) { return find(config, key); }
 
-bool mo_config_as_integer(const mo_config_t *config, const json_t *value, int64_t *result) {
-  return as_integer(config, value, result);
-}
-
 bool mo_config_is_truthy(const mo_config_t *config, const char *key) {
   const json_t *value = find(config, key);
   if (value == NULL || json_is_false(value)) return false;
@@ -139,11 +135,9 @@ bool mo_config_is_truthy(const mo_config_t *config, const char *key) {
   return !json_is_object(value) || json_object_size(value) > 0;
 }
 
-mo_config_shown mo_config_show(const mo_config_t *config, const char *key) {
+mo_shown mo_config_show(const mo_config_t *config, const char *key) {
   const json_t *value = find(config, key);
-  mo_config_shown shown;
-  snprintf(shown.text, sizeof shown.text, "%s", value != NULL ? mo_json_show(value).text : "null");
-  return shown;
+  return value != NULL ? mo_json_show(value) : (mo_shown){"null"};
 }
 
 mo_status_t mo_config_string_at(const mo_config_t *config, const char *key, int64_t index, const char **value) {
@@ -160,13 +154,13 @@ mo_status_t mo_config_string_at(const mo_config_t *config, const char *key, int6
 
 bool mo_config_find_integer(const mo_config_t *config, const char *key, int64_t *value) {
   const json_t *found = find(config, key);
-  return found != NULL && as_integer(found, value);
+  return found != NULL && mo_json_as_integer(found, value);
 }
 
 static mo_status_t integer_in_range(const mo_config_t *config, const char *key, const json_t *found, int64_t minimum,
                                     int64_t maximum, int64_t *value) {
   int64_t result;
-  if (!as_integer(found, &result) || result < minimum || result > maximum)
+  if (!mo_json_as_integer(found, &result) || result < minimum || result > maximum)
     return mo_fail(MO_STATUS_BAD_FILE, "%s: %s is %s, must be an integer in %lld..%lld", config->source, key,
                    mo_json_show(found).text, (long long)minimum, (long long)maximum);
   *value = result;
@@ -268,7 +262,7 @@ mo_status_t mo_config_integers(const mo_config_t *config, const char *key, int64
   if (size > capacity) return bad_value(config, key, value, "a shorter list");
   for (int64_t i = 0; i < size; i++) {
     const json_t *entry = list ? json_array_get(value, (size_t)i) : value;
-    if (!as_integer(entry, &values[i])) return bad_value(config, key, entry, "an integer or a list of integers");
+    if (!mo_json_as_integer(entry, &values[i])) return bad_value(config, key, entry, "an integer or a list of integers");
   }
   *count = size;
   return MO_STATUS_OK;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "host/core/error.h"
+#include "host/core/show.h"
 
 typedef struct mo_config mo_config_t;
 
@@ -49,10 +50,7 @@ bool mo_config_is_null(const mo_config_t *config, const char *key);
 bool mo_config_is_truthy(const mo_config_t *config, const char *key);
 
 /* The value as a sentence shows it. */
-typedef struct mo_config_shown {
-  char text[80];
-} mo_config_shown;
-mo_config_shown mo_config_show(const mo_config_t *config, const char *key);
+mo_shown mo_config_show(const mo_config_t *config, const char *key);
 
 /* An integer in minimum..maximum (a whole-numbered real such as 12.0 is no integer). `fallback` if absent or null. */
 mo_status_t mo_config_integer(const mo_config_t *config, const char *key, int64_t minimum, int64_t maximum, int64_t fallback,
@@ -100,7 +98,7 @@ mo_status_t mo_config_architectures(const mo_config_t *config, const char *const
 const json_t *mo_config_value(const mo_config_t *config, const char *key);
 
 /* An integer of such a value: false if it is none. */
-bool mo_config_as_integer(const mo_config_t *config, const json_t *value, int64_t *result);
+bool mo_json_as_integer(const json_t *value, int64_t *result);
 
 /* An integer key for whoever just asks: false if there is none of that name or it is no integer. */
 bool mo_config_find_integer(const mo_config_t *config, const char *key, int64_t *value);

@@ -97,8 +97,8 @@ static mo_status_t refused(const mo_config_t *config, const char *key, refused_t
 }
 
 /* " (quant_method \"fp8\")" of a quantization_config that says so. */
-static mo_json_shown method_of(const mo_config_t *config, const char *key) {
-  mo_json_shown shown = {""};
+static mo_shown method_of(const mo_config_t *config, const char *key) {
+  mo_shown shown = {""};
   mo_config_t *section = NULL;
   if (mo_config_section(config, key, &section) != MO_STATUS_OK || section == NULL) return shown;
   if (mo_config_has(section, "quant_method"))

@@ -103,19 +103,18 @@ static void put(row_edits *row, int stage, int64_t token, float value) {
   row->values[at] = value;
 }
 
-static int64_t id_at(const mo_score_rules *rules, const json_t *list, size_t index) {
+static int64_t id_at(const json_t *list, size_t index) {
   int64_t id = -1;
-  return mo_config_as_integer(rules->source, json_array_get(list, index), &id) ? id : -1;
+  return mo_json_as_integer(json_array_get(list, index), &id) ? id : -1;
 }
 
 /* Whether the row's last tokens are the word but for its end: then that end would complete it. */
 static bool may_complete(const row_edits *row, const json_t *word) {
-  const mo_score_rules *rules = &row->g->settings.rules;
   const int64_t length = (int64_t)json_array_size(word);
   if (length == 1) return true;
   if (length > row->length) return false;
   for (int64_t i = 0; i < length - 1; i++)
-    if (row->sequence[row->length - length + 1 + i] != id_at(rules, word, (size_t)i)) return false;
+    if (row->sequence[row->length - length + 1 + i] != id_at(word, (size_t)i)) return false;
   return true;
 }
 
@@ -125,7 +124,7 @@ static void add_biases(row_edits *row) {
   const mo_score_stage *stage = &row->g->edits.stages[STAGE_BIAS];
   for (size_t i = 0; i < json_array_size(rules->biases); i++) {
     const json_t *pair = json_array_get(rules->biases, i), *word = json_array_get(pair, 0);
-    const int64_t token = id_at(rules, word, json_array_size(word) - 1);
+    const int64_t token = id_at(word, json_array_size(word) - 1);
     const float value = (float)json_number_value(json_array_get(pair, 1));
     if (!may_complete(row, word)) continue;
     int64_t at = stage->first;
@@ -161,7 +160,7 @@ static void ban_words(row_edits *row) {
   for (size_t i = 0; i < json_array_size(rules->banned_words); i++) {
     const json_t *word = json_array_get(rules->banned_words, i);
     const size_t length = json_array_size(word);
-    const int64_t token = id_at(rules, word, length - 1);
+    const int64_t token = id_at(word, length - 1);
     const bool is_end = length == 1 && mo_generation_is_end(row->g, token); /* ends are not to be banned */
     if (!is_end && may_complete(row, word)) put(row, STAGE_BAN, token, -INFINITY);
   }
@@ -187,10 +186,10 @@ static mo_status_t force_tokens(row_edits *row, int64_t step) {
     return force(row, "forced_bos_token_id", rules->forced_first);
   }
   if (!json_is_array(last)) {
-    if (last != NULL) (void)mo_config_as_integer(rules->source, last, &id);
+    if (last != NULL) (void)mo_json_as_integer(last, &id);
     return force(row, "forced_eos_token_id", id);
   }
-  for (size_t i = 0; i < json_array_size(last); i++) MO_TRY(force(row, "forced_eos_token_id", id_at(rules, last, i)));
+  for (size_t i = 0; i < json_array_size(last); i++) MO_TRY(force(row, "forced_eos_token_id", id_at(last, i)));
   return MO_STATUS_OK;
 }
 
@@ -198,9 +197,9 @@ static void suppress(row_edits *row, int64_t step) {
   const mo_score_rules *rules = &row->g->settings.rules;
   const bool second = row->g->prompt_length == 1 && rules->forced_first != MO_NO_TOKEN; /* the first is forced */
   for (size_t i = 0; i < json_array_size(rules->suppressed); i++)
-    put(row, STAGE_SUPPRESS, id_at(rules, rules->suppressed, i), -INFINITY);
+    put(row, STAGE_SUPPRESS, id_at(rules->suppressed, i), -INFINITY);
   for (size_t i = 0; step == (second ? 1 : 0) && i < json_array_size(rules->suppressed_first); i++)
-    put(row, STAGE_SUPPRESS, id_at(rules, rules->suppressed_first, i), -INFINITY);
+    put(row, STAGE_SUPPRESS, id_at(rules->suppressed_first, i), -INFINITY);
 }
 
 static mo_status_t fill_row(row_edits *row, int64_t index, int64_t step) {

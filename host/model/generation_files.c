@@ -153,27 +153,27 @@ static mo_status_t read_outputs(const mo_config_t *source, mo_file_settings *s) 
 
 /* ---- What changes scores ------------------------------------------------------------------------------------------------- */
 
-static bool is_id_list(const mo_config_t *source, const json_t *list) {
+static bool is_id_list(const json_t *list) {
   int64_t id;
   if (!json_is_array(list)) return false;
   for (size_t i = 0; i < json_array_size(list); i++)
-    if (!mo_config_as_integer(source, json_array_get(list, i), &id)) return false;
+    if (!mo_json_as_integer(json_array_get(list, i), &id)) return false;
   return true;
 }
 
 static mo_status_t read_ids(const mo_model_t *model, const char *key, const json_t **ids) {
   const json_t *list = mo_config_value(source_of(model), key);
   *ids = list;
-  if (list == NULL || is_id_list(source_of(model), list)) return MO_STATUS_OK;
+  if (list == NULL || is_id_list(list)) return MO_STATUS_OK;
   return bad(model, key, list, "a list of token ids");
 }
 
 /* A word is a list of at least one id, all of them in the vocabulary. */
 static bool is_word(const mo_model_t *model, const json_t *word) {
   int64_t id;
-  if (!is_id_list(source_of(model), word) || json_array_size(word) == 0) return false;
+  if (!is_id_list(word) || json_array_size(word) == 0) return false;
   for (size_t i = 0; i < json_array_size(word); i++)
-    if (!mo_config_as_integer(source_of(model), json_array_get(word, i), &id) || id < 0 || id >= model->stack.config.vocab_size)
+    if (!mo_json_as_integer(json_array_get(word, i), &id) || id < 0 || id >= model->stack.config.vocab_size)
       return false;
   return true;
 }
@@ -211,14 +211,13 @@ static mo_status_t read_forced_last(const mo_model_t *model, mo_score_rules *rul
   int64_t id;
   rules->forced_last = last;
   if (last == NULL) rules->forced_last_id = family_id(model, "forced_eos_token_id");
-  else if (!is_id_list(source, last) && !mo_config_as_integer(source, last, &id))
+  else if (!is_id_list(last) && !mo_json_as_integer(last, &id))
     return bad(model, "forced_eos_token_id", last, "a token id or a list of them");
   return MO_STATUS_OK;
 }
 
 static mo_status_t read_rules(const mo_model_t *model, mo_score_rules *rules) {
   const mo_config_t *source = source_of(model);
-  rules->source = source;
   MO_TRY(read_real(source, "repetition_penalty", (double)FLT_MIN, FLT_MAX, &rules->repetition_penalty));
   MO_TRY(mo_config_integer(source, "no_repeat_ngram_size", INT64_MIN, INT64_MAX, 0, &rules->no_repeat_ngram_size));
   MO_TRY(

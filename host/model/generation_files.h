@@ -27,7 +27,6 @@ typedef struct mo_score_rules {
   const json_t *forced_last;                                           /* forced_eos_token_id: a number or a list; NULL */
   int64_t forced_last_id;                                              /* the same where the family says it; or MO_NO_TOKEN */
   const json_t *suppressed, *suppressed_first, *banned_words, *biases; /* lists; NULL */
-  const mo_config_t *source;                                           /* whose JSON that is */
 } mo_score_rules;
 
 /* -1: the files do not say. */

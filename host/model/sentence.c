@@ -91,7 +91,7 @@ mo_status_t mo_sentence_transformer_read(const char *directory, int64_t *max_len
 
 static void not_supported(mo_sentence_settings *settings, const char *what, const char *value) {
   if (settings->unsupported[0] == '\0')
-    snprintf(settings->unsupported, sizeof settings->unsupported, "%s is %s, which is not supported", what,
+    snprintf(settings->unsupported, sizeof settings->unsupported, "%.60s is %s, which is not supported", what,
              mo_name_show(value).text);
 }
 

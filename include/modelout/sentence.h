@@ -21,7 +21,7 @@ typedef struct mo_sentence_settings {
   mo_pooling_mode_t pooling; /* 0: no pooling is declared */
   bool normalize;            /* the vectors are L2-normalised */
   bool only_direction;   /* of length other than `pooling` gives (mean_sqrt_len_tokens): only the normalised vector is right */
-  char unsupported[160]; /* "" or what of the declarations is not done here, as a sentence: embeddings would be others */
+  char unsupported[256]; /* "" or what of the declarations is not done here, as a sentence: embeddings would be others */
 } mo_sentence_settings;
 
 #define MO_SENTENCE_SETTINGS_INIT MO_STRUCT_INIT(mo_sentence_settings)
