@@ -233,9 +233,7 @@ bool mo_cache_is_capturing(const mo_cache_t *cache) {
 }
 
 mo_context_t *mo_cache_context(const mo_cache_t *cache) { return cache != NULL ? cache->context : NULL; }
-mo_cache_kind_t mo_cache_kind(const mo_cache_t *cache) {
-  return cache != NULL ? answering(cache)->kind : (mo_cache_kind_t)0;
-}
+mo_cache_kind_t mo_cache_kind(const mo_cache_t *cache) { return cache != NULL ? answering(cache)->kind : (mo_cache_kind_t)0; }
 int64_t mo_cache_layer_count(const mo_cache_t *cache) { return cache != NULL ? answering(cache)->layer_count : 0; }
 int64_t mo_cache_batch_size(const mo_cache_t *cache) { return cache != NULL ? answering(cache)->batch : -1; }
 

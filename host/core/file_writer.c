@@ -18,9 +18,9 @@
 #include "host/core/error.h"
 
 #define TEMPORARY_ATTEMPTS 1000
-#define LINKS_LIMIT 40                       /* as in the kernel */
+#define LINKS_LIMIT 40                      /* as in the kernel */
 #define WRITE_BYTES_LIMIT ((size_t)1 << 30) /* one write() may take at most 2 GiB */
-#define NEW_FILE_MODE 0666                   /* less what the process' umask takes */
+#define NEW_FILE_MODE 0666                  /* less what the process' umask takes */
 
 static mo_status_t io_error(const mo_file_writer *writer, const char *action, int number) {
   char text[128];
@@ -62,8 +62,8 @@ static mo_status_t follow_links(mo_file_writer *writer) {
 
 static mo_status_t refuse_kind(const mo_file_writer *writer, mode_t mode) {
   const char *kind = S_ISDIR(mode) ? "folder" : S_ISFIFO(mode) ? "pipe" : S_ISSOCK(mode) ? "socket" : "device";
-  return mo_fail(MO_STATUS_IO_ERROR, "%s: %.200s: is a %s, only regular files are written or replaced", writer->op, writer->path,
-                 kind);
+  return mo_fail(MO_STATUS_IO_ERROR, "%s: %.200s: is a %s, only regular files are written or replaced", writer->op,
+                 writer->path, kind);
 }
 
 static mo_status_t open_device(mo_file_writer *writer) {
@@ -117,8 +117,7 @@ static void name_temporary(mo_file_writer *writer) {
 static mo_status_t open_named(mo_file_writer *writer) {
   for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; ++attempt) {
     name_temporary(writer);
-    writer->descriptor =
-        openat(writer->directory, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, NEW_FILE_MODE);
+    writer->descriptor = openat(writer->directory, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, NEW_FILE_MODE);
     if (writer->descriptor >= 0) return MO_STATUS_OK;
     if (errno != EEXIST) break;
   }
@@ -196,7 +195,8 @@ static mo_status_t put_in_place(mo_file_writer *writer, bool *cannot_link) {
   if (writer->is_device) return MO_STATUS_OK;
   if (writer->replaces) {
     /* Only a privileged process can give a file away; another one's file becomes its own, as before. */
-    if (fchown(writer->descriptor, writer->owner, writer->group) != 0 && errno != EPERM) return io_error(writer, "written", errno);
+    if (fchown(writer->descriptor, writer->owner, writer->group) != 0 && errno != EPERM)
+      return io_error(writer, "written", errno);
     if (fchmod(writer->descriptor, writer->mode) != 0 && errno != EPERM) return io_error(writer, "written", errno);
   }
   /* Without it a crash of the machine could leave the new name with half the data. */

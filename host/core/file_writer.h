@@ -22,18 +22,18 @@ extern "C" {
 #endif
 
 typedef struct mo_file_writer {
-  const char *op;      /* for sentences */
-  const char *path;    /* as given */
-  char *target;        /* owned: links followed */
-  const char *name;    /* last part of it */
-  int directory;       /* that it lies in; -1 */
-  int descriptor;      /* of the new content; -1 */
-  bool is_device;      /* written in place */
-  bool replaces;       /* there was a regular file */
-  mode_t mode;         /* of that one */
+  const char *op;   /* for sentences */
+  const char *path; /* as given */
+  char *target;     /* owned: links followed */
+  const char *name; /* last part of it */
+  int directory;    /* that it lies in; -1 */
+  int descriptor;   /* of the new content; -1 */
+  bool is_device;   /* written in place */
+  bool replaces;    /* there was a regular file */
+  mode_t mode;      /* of that one */
   uid_t owner;
   gid_t group;
-  char temporary[48];  /* name of the new content in the directory; "": it has none */
+  char temporary[48]; /* name of the new content in the directory; "": it has none */
 } mo_file_writer;
 
 /* IO_ERROR names the path and the reason. `op` and `path` must outlive the writer. `named`: with a temporary from the start. */

@@ -175,7 +175,8 @@ void mo_pool_destroy(mo_pool *pool) {
     const mo_pool_block *block = &pool->live.slots[i];
     if (block->memory != NULL) pool->release(pool->context, block->memory, block->bytes);
   }
-  if (pool->live.slots != NULL) mo_host_free(pool->context, pool->live.slots, (size_t)pool->live.capacity * sizeof(mo_pool_block));
+  if (pool->live.slots != NULL)
+    mo_host_free(pool->context, pool->live.slots, (size_t)pool->live.capacity * sizeof(mo_pool_block));
   free_list(pool, &pool->kept);
   pthread_mutex_destroy(&pool->mutex);
 }

@@ -148,7 +148,9 @@ mo_status_t mo_field_create_tensor(mo_context_t *context, const mo_tensor *tenso
   return mo_context_note(context, status);
 }
 
-static int64_t mo_field_value_count(const mo_field *field) { return field == NULL || field->depth == 0 ? 1 : field->value_count; }
+static int64_t mo_field_value_count(const mo_field *field) {
+  return field == NULL || field->depth == 0 ? 1 : field->value_count;
+}
 
 void mo_field_measure(mo_field *field) {
   if (!mo_field_has_items(field)) return;

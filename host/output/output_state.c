@@ -125,8 +125,7 @@ static mo_status_t mo_output_reserve_index(mo_output *output, mo_name_index *ind
 static mo_output_entry *mo_output_find_extra(const mo_output *output, const char *name) {
   const struct mo_output_state *state = output->state;
   if (state->extra_attribute_index.slots != NULL) {
-    const int64_t position =
-        mo_name_index_find(&state->extra_attribute_index, mo_output_names(state->extra_attributes), name);
+    const int64_t position = mo_name_index_find(&state->extra_attribute_index, mo_output_names(state->extra_attributes), name);
     return position < 0 ? NULL : &state->extra_attributes[position];
   }
   for (int32_t i = 0; i < state->extra_attribute_count; ++i) {

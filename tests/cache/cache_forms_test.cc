@@ -473,7 +473,7 @@ TEST_F(CacheForms, ReadingLeavesAPreparedEntryAsItIs) {
   const struct {
     mo_cache_kind_t kind;
     int64_t held;
-  } cases[] = {{MO_CACHE_DYNAMIC, 5},        {MO_CACHE_SLIDING, 9}, {MO_CACHE_STATIC, 5},
+  } cases[] = {{MO_CACHE_DYNAMIC, 5},        {MO_CACHE_SLIDING, 9},        {MO_CACHE_STATIC, 5},
                {MO_CACHE_STATIC_SLIDING, 8}, {MO_CACHE_STATIC_SLIDING, 7}, {MO_CACHE_QUANTIZED, 5}};
   for (const auto &one : cases) {
     SCOPED_TRACE(testing::Message() << "kind " << one.kind << " holding " << one.held);

@@ -296,16 +296,16 @@ TEST(NullArguments, Files) {
 }
 
 // Without a context, without parameters, and with parameters that say nothing.
-#define EXPECT_REFUSES(op, type)                                       \
-  do {                                                                 \
-    type params = {};                                                  \
-    params.struct_size = sizeof params;                                \
-    EXPECT_EQ(op(nullptr, nullptr), kInvalid);                         \
-    EXPECT_EQ(op(nullptr, &params), kInvalid);                         \
-    EXPECT_EQ(op(context, nullptr), kInvalid);                         \
-    EXPECT_NE(mo_status_name(op(context, &params)), nullptr) << #op;   \
-    params.struct_size = 0;                                            \
-    EXPECT_EQ(op(context, &params), kInvalid);                         \
+#define EXPECT_REFUSES(op, type)                                                                                               \
+  do {                                                                                                                         \
+    type params = {};                                                                                                          \
+    params.struct_size = sizeof params;                                                                                        \
+    EXPECT_EQ(op(nullptr, nullptr), kInvalid);                                                                                 \
+    EXPECT_EQ(op(nullptr, &params), kInvalid);                                                                                 \
+    EXPECT_EQ(op(context, nullptr), kInvalid);                                                                                 \
+    EXPECT_NE(mo_status_name(op(context, &params)), nullptr) << #op;                                                           \
+    params.struct_size = 0;                                                                                                    \
+    EXPECT_EQ(op(context, &params), kInvalid);                                                                                 \
   } while (0)
 
 TEST(NullArguments, Ops) {
@@ -353,13 +353,13 @@ TEST(NullArguments, BackendsWithoutAnEntry) {
     return mo_context_create(&options, context);
   };
   mo_context_t *context = nullptr;
-#define EXPECT_NEEDED(entry)                             \
-  do {                                                   \
-    mo_backend lacking = mo_delayed_backend;             \
-    ASSERT_NE(lacking.entry, nullptr);                   \
-    lacking.entry = nullptr;                             \
-    EXPECT_EQ(create(&lacking, &context), kInvalid);     \
-    EXPECT_EQ(context, nullptr);                         \
+#define EXPECT_NEEDED(entry)                                                                                                   \
+  do {                                                                                                                         \
+    mo_backend lacking = mo_delayed_backend;                                                                                   \
+    ASSERT_NE(lacking.entry, nullptr);                                                                                         \
+    lacking.entry = nullptr;                                                                                                   \
+    EXPECT_EQ(create(&lacking, &context), kInvalid);                                                                           \
+    EXPECT_EQ(context, nullptr);                                                                                               \
   } while (0)
   EXPECT_NEEDED(name);
   EXPECT_NEEDED(open);

@@ -535,10 +535,10 @@ TEST_F(DecodeAttention, RefusesWhatItCannotDo) {
     p.key = &inside;
   });
   refused("position_ids has rank 7", [](P &p, Problem &q) { /* also without the tables that it is for */
-    static mo_tensor odd;
-    odd = *&q.ids;
-    odd.rank = 7;
-    p.rotary = nullptr, p.position_ids = &odd;
+                                                            static mo_tensor odd;
+                                                            odd = *&q.ids;
+                                                            odd.rank = 7;
+                                                            p.rotary = nullptr, p.position_ids = &odd;
   });
   if (!test_device_is_cpu()) return;
   refused("after 39 (row 1)", [](P &p, Problem &q) {

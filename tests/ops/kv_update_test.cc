@@ -839,7 +839,8 @@ TEST_F(KvUpdate, HeadsWithoutElements) {
   const auto empty = Pages::Cpu(nullptr, MO_DTYPE_FLOAT32, {2, 3, 4, 0});
   float data[2 * 3 * 4 * 5] = {}, fresh[2 * 3 * 2 * 5];
   std::fill(std::begin(fresh), std::end(fresh), 2.0f);
-  const auto value = Pages::Cpu(data, MO_DTYPE_FLOAT32, {2, 3, 4, 5}), source = Pages::Cpu(fresh, MO_DTYPE_FLOAT32, {2, 3, 2, 5});
+  const auto value = Pages::Cpu(data, MO_DTYPE_FLOAT32, {2, 3, 4, 5}),
+             source = Pages::Cpu(fresh, MO_DTYPE_FLOAT32, {2, 3, 2, 5});
   const auto no_source = Pages::Cpu(nullptr, MO_DTYPE_FLOAT32, {2, 3, 2, 0});
   mo_kv_update_layer layer = {};
   layer.cache.key = &empty, layer.cache.value = &value, layer.key = &no_source, layer.value = &source;

@@ -16,8 +16,8 @@
 namespace {
 
 constexpr int kMany = 200000;
-constexpr int kLevels = 60;        // 2^60 places
-constexpr int kDepthLimit = 256;   // as field.h says
+constexpr int kLevels = 60;       // 2^60 places
+constexpr int kDepthLimit = 256;  // as field.h says
 
 class Growth : public ::testing::Test {
  protected:
@@ -54,9 +54,9 @@ class Growth : public ::testing::Test {
   mo_output *Output(std::vector<mo_item> items, const char *name = "ModelOutput") {
     mo_output_destroy(output_);
     output_ = nullptr;
-    EXPECT_EQ(mo_output_create_from_fields(context_, mo_class_find(name), items.data(), static_cast<int64_t>(items.size()),
-                                           &output_),
-              MO_STATUS_OK)
+    EXPECT_EQ(
+        mo_output_create_from_fields(context_, mo_class_find(name), items.data(), static_cast<int64_t>(items.size()), &output_),
+        MO_STATUS_OK)
         << mo_last_error();
     return output_;
   }
@@ -111,7 +111,8 @@ TEST_F(Growth, OrderOfNamesAfterAnyChange) {
       if (place == expected.end()) expected.push_back(name);
     } else if (what < 7) {
       const bool last = what == 6;
-      ASSERT_EQ(mo_output_move_to_end(output, name.c_str(), last), place == expected.end() ? MO_STATUS_KEY_ERROR : MO_STATUS_OK);
+      ASSERT_EQ(mo_output_move_to_end(output, name.c_str(), last),
+                place == expected.end() ? MO_STATUS_KEY_ERROR : MO_STATUS_OK);
       if (place == expected.end()) continue;
       expected.erase(place);
       expected.insert(last ? expected.end() : expected.begin(), name);
@@ -125,8 +126,7 @@ TEST_F(Growth, OrderOfNamesAfterAnyChange) {
     }
     ASSERT_EQ(mo_output_length(output), static_cast<int64_t>(expected.size()));
     for (size_t i = 0; i < expected.size(); ++i) ASSERT_EQ(mo_output_key_at(output, static_cast<int64_t>(i)), expected[i]);
-    ASSERT_EQ(mo_output_contains(output, name.c_str()),
-              std::find(expected.begin(), expected.end(), name) != expected.end());
+    ASSERT_EQ(mo_output_contains(output, name.c_str()), std::find(expected.begin(), expected.end(), name) != expected.end());
   }
 }
 
@@ -140,7 +140,8 @@ TEST_F(Growth, KeysOfADict) {
   std::fill(values.end() - 10, values.end(), late);
   ASSERT_EQ(mo_field_create_dict(context_, keys.data(), values.data(), kMany, &dict), MO_STATUS_OK) << mo_last_error();
   ASSERT_EQ(mo_field_length(dict), kMany - 10);
-  for (int i = 0; i < kMany; ++i) ASSERT_EQ(mo_field_item_by_key(dict, keys[static_cast<size_t>(i)]), i % (kMany - 10) < 10 ? late : early);
+  for (int i = 0; i < kMany; ++i)
+    ASSERT_EQ(mo_field_item_by_key(dict, keys[static_cast<size_t>(i)]), i % (kMany - 10) < 10 ? late : early);
   EXPECT_EQ(mo_field_item_by_key(dict, "key"), nullptr);
   EXPECT_STREQ(mo_field_key(dict, 3), "key 3");
   mo_field_release(dict);
@@ -209,7 +210,8 @@ TEST_F(Growth, SharedTensorsAreMarkedOnce) {
 TEST_F(Growth, SharedLayersAreCheckedOnce) {
   mo_field *layer = Tuple(std::vector<mo_field *>(30000, Tensor({1, 1, 1, 1})));
   mo_field *layers = Tuple(std::vector<mo_field *>(30000, layer));
-  EXPECT_EQ(mo_output_check_shapes(Output({{"past_key_values", layers}}, "FlaxBaseModelOutputWithPast"), nullptr), MO_STATUS_VALUE_ERROR);
+  EXPECT_EQ(mo_output_check_shapes(Output({{"past_key_values", layers}}, "FlaxBaseModelOutputWithPast"), nullptr),
+            MO_STATUS_VALUE_ERROR);
   EXPECT_EQ(mo_output_check_shapes(Output({{"past_key_values", layers}}, "FlaxCausalLMOutputWithCrossAttentions"), nullptr),
             MO_STATUS_OK)
       << mo_last_error();
