@@ -17,7 +17,6 @@
 #include "host/core/parallel.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>

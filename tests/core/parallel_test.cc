@@ -203,6 +203,17 @@ bool SoftmaxWorks(int32_t threads) {
   return works;
 }
 
+TEST(ThreadCount, FarTooManyAreFewer) {
+  for (int32_t wanted : {100000, INT32_MAX}) {
+    EXPECT_GE(ThreadsOf(wanted), 64);
+    EXPECT_LE(ThreadsOf(wanted), 16384);
+    EXPECT_LT(ThreadsOf(wanted), wanted);
+    EXPECT_TRUE(SoftmaxWorks(wanted));
+  }
+}
+
+#if !defined(__SANITIZE_THREAD__) /* that sanitizer allows no new threads in the child */
+
 /* Runs `child` in a forked process; its exit status, or -1 if a signal (of its alarm, for one) ended it. */
 int InChild(const std::function<bool()> &child) {
   const pid_t process = fork();
@@ -214,17 +225,6 @@ int InChild(const std::function<bool()> &child) {
   waitpid(process, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
-
-TEST(ThreadCount, FarTooManyAreFewer) {
-  for (int32_t wanted : {100000, INT32_MAX}) {
-    EXPECT_GE(ThreadsOf(wanted), 64);
-    EXPECT_LE(ThreadsOf(wanted), 16384);
-    EXPECT_LT(ThreadsOf(wanted), wanted);
-    EXPECT_TRUE(SoftmaxWorks(wanted));
-  }
-}
-
-#if !defined(__SANITIZE_THREAD__) /* that sanitizer allows no new threads in the child */
 
 TEST(ForkedChild, HasAPoolOfItsOwn) {
   ASSERT_TRUE(SoftmaxWorks(2));
