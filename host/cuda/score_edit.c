@@ -23,6 +23,6 @@ mo_status_t mo_cuda_edit_scores(mo_context_t *context, const mo_score_edit_param
   memcpy(args.stages, params->stages, sizeof args.stages);
   MO_CHECK(args.rows <= INT32_MAX, MO_STATUS_UNSUPPORTED, "score edit: %lld rows, the CUDA kernel takes %d",
            (long long)args.rows, INT32_MAX);
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_score_edit(&args, mo_cuda_stream_of(context)), "score edit");
 }

@@ -192,6 +192,50 @@ TEST(GenerationSettings, SituationsThatUsersReported) {
   }
 }
 
+// Where config.json has no such key, the ids are those of the family's configuration class.
+TEST(GenerationSettings, AbsentIdsAreTheFamilys) {
+  TEST_ON_CPU_ONLY("settings are the host's");
+  const struct {
+    const char *checkpoint;
+    Rows expected;
+  } cases[] = {{"bart_lm", {{2, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 2}, {2, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 2}}},
+               {"gpt_neox_lm", {{5, 17, 23, 31, 17, 23, 60, 96, 89, 88, 88, 74}, {8, 9, 44, 61, 8, 9, 2, 2, 2, 2, 2, 2}}},
+               {"qwen2_lm", {{5, 17, 23, 31, 17, 23, 53, 53, 53, 97, 38, 38}, {8, 9, 44, 61, 8, 9, 29, 42, 29, 42, 29, 29}}}};
+  for (const auto &c : cases) {
+    SCOPED_TRACE(c.checkpoint);
+    const Json settings = Parse(R"({"max_length": 12})");
+    const Folder folder(c.checkpoint, "config.json", settings.get());
+    const std::string path = folder.path() + "/config.json";
+    const Json config(json_load_file(path.c_str(), 0, nullptr));
+    for (const char *key : {"eos_token_id", "pad_token_id", "bos_token_id", "decoder_start_token_id", "forced_eos_token_id"})
+      json_object_del(config.get(), key);
+    ASSERT_EQ(json_dump_file(config.get(), path.c_str(), 0), 0);
+    const Generated made = Model(folder.path()).Generate(kPrompts);
+    ASSERT_EQ(made.status, MO_STATUS_OK) << made.error;
+    EXPECT_EQ(made.rows, c.expected);
+  }
+}
+
+TEST(GenerationSettings, SamplingOfFilesIsThatOfTheSameOptions) {
+  TEST_ON_CPU_ONLY("settings are the host's");
+  mo_generation_options seeded = MO_GENERATION_OPTIONS_INIT;
+  seeded.seed = 5;
+  mo_generation_options options = seeded;
+  options.temperature = 3.0f;
+  options.top_k = 50; /* what is said by silence */
+  const Generated expected = With(R"({"max_new_tokens": 9})", options);
+  EXPECT_EQ(With(R"({"max_new_tokens": 9, "do_sample": true, "temperature": 3.0})", seeded).rows, expected.rows);
+  options.top_k = 0;
+  EXPECT_EQ(With(R"({"max_new_tokens": 9, "do_sample": true, "temperature": 3.0, "top_k": null})", seeded).rows,
+            With(R"({"max_new_tokens": 9})", options).rows);
+  options.top_p = 0.7f;
+  options.min_p = 0.05f;
+  EXPECT_EQ(
+      With(R"({"max_new_tokens": 9, "do_sample": true, "temperature": 3.0, "top_k": 0, "top_p": 0.7, "min_p": 0.05})", seeded)
+          .rows,
+      With(R"({"max_new_tokens": 9})", options).rows);
+}
+
 TEST(GenerationSettings, OutputFlagsAndTheCacheFlag) {
   TEST_ON_CPU_ONLY("fields are chosen on the host");
   const Generated made = With(R"({"max_new_tokens": 3, "output_scores": true, "output_logits": true, "output_attentions": true,
