@@ -61,6 +61,7 @@ inline mo_context_t *BenchContext() {
   static mo_context_t *const context = [] {
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.device = TheOptions().cuda ? MO_DEVICE_CHOICE_CUDA : MO_DEVICE_CHOICE_CPU;
+    options.own_stream = true;
     mo_context_t *made = nullptr;
     Require(mo_context_create(&options, &made));
     return made;

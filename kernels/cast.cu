@@ -72,10 +72,16 @@ __device__ __forceinline__ T saturate(float x) {
   else return static_cast<T>(static_cast<int32_t>(x));
 }
 
+/* NaN stays. */
+__device__ __forceinline__ float limited(float x, float limit) {
+  if (limit == 0.0f) return x;
+  return x > limit ? limit : x < -limit ? -limit : x;
+}
+
 template <typename To, typename From>
-__device__ __forceinline__ To convert(From x) {
-  if constexpr (std::is_same_v<To, mo_e4m3_code>) return To{mo_cast_to_e4m3(as_float(x))};
-  else if constexpr (is_floating<To>) return mo_from_float<To>(as_float(x));
+__device__ __forceinline__ To convert(From x, float limit) {
+  if constexpr (std::is_same_v<To, mo_e4m3_code>) return To{mo_cast_to_e4m3(limited(as_float(x), limit))};
+  else if constexpr (is_floating<To>) return mo_from_float<To>(limited(as_float(x), limit));
   else if constexpr (std::is_same_v<To, Bool> && is_floating<From>) return To{as_float(x) != 0.0f};
   else if constexpr (std::is_same_v<To, Bool>) return To{to_bits(x) != 0};
   else if constexpr (is_floating<From>) return saturate<To>(as_float(x));
@@ -220,7 +226,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
         for (int i = 0; i < N; ++i) {
           const From x = from_bits<From>(get_bits<SourceBytes>(read[k], i));
-          put_bits<DestinationBytes>(written[k], i, to_bits(convert<To>(x)));
+          put_bits<DestinationBytes>(written[k], i, to_bits(convert<To>(x, args.limit)));
         }
       }
     });

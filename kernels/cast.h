@@ -17,6 +17,7 @@ typedef struct mo_cast_kernel_args {
   void *destination;
   const void *source;
   mo_dtype_t destination_dtype, source_dtype;
+  float limit; /* largest value of a floating destination; 0: none */
 } mo_cast_kernel_args;
 
 cudaError_t mo_launch_cast(const mo_cast_kernel_args *args, cudaStream_t stream);

@@ -238,40 +238,49 @@ size_t carve(mo_decode_kernel_args *args, void *memory) {
   return sums_bytes + states_bytes + align(score_rows * static_cast<size_t>(args->score_stride) * sizeof(float));
 }
 
-template <typename S>
-cudaError_t launch_vector(const mo_decode_kernel_args &args, cudaStream_t stream) {
-  switch (vector_rows(args)) {
-    case 1:
-      return mo_decode_vector::launch<S, 1>(args, stream);
-    case 2:
-      return mo_decode_vector::launch<S, 2>(args, stream);
-    case 4:
-      return mo_decode_vector::launch<S, 4>(args, stream);
+template <typename Use>
+cudaError_t use_vector_kernel(const mo_decode_kernel_args &args, const Use &use) {
+  switch (args.stored_dtype) {
+    case MO_DTYPE_FLOAT32:
+      return mo_decode_vector::use_kernel<float>(args, use);
+    case MO_DTYPE_FLOAT16:
+      return mo_decode_vector::use_kernel<mo_half>(args, use);
+    case MO_DTYPE_BFLOAT16:
+      return mo_decode_vector::use_kernel<mo_bfloat16>(args, use);
+    case MO_DTYPE_INT8:
+      return mo_decode_vector::use_kernel<mo_int8_code>(args, use);
+    case MO_DTYPE_FLOAT8_E4M3:
+      return mo_decode_vector::use_kernel<mo_e4m3_code>(args, use);
     default:
-      if constexpr (sizeof(S) > 1) return mo_decode_vector::launch<S, 8>(args, stream);
-      return cudaErrorInvalidValue; /* vector_rows gives no more than 4 for it */
+      return cudaErrorInvalidValue; /* the front door lets these five through */
   }
 }
 
 cudaError_t launch_parts(const mo_decode_kernel_args &args, cudaStream_t stream) {
-  if (args.tensor_cores) {
-    return args.dtype == MO_DTYPE_FLOAT16 ? mo_launch_decode_attention_mma_half(args, stream)
-                                          : mo_launch_decode_attention_mma_bfloat16(args, stream);
-  }
-  switch (args.stored_dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_vector<float>(args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_vector<mo_half>(args, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_vector<mo_bfloat16>(args, stream);
-    case MO_DTYPE_INT8:
-      return launch_vector<mo_int8_code>(args, stream);
-    case MO_DTYPE_FLOAT8_E4M3:
-      return launch_vector<mo_e4m3_code>(args, stream);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these five through */
-  }
+  if (!args.tensor_cores) return use_vector_kernel(args, mo_decode_launch{args, stream});
+  return args.dtype == MO_DTYPE_FLOAT16 ? mo_launch_decode_attention_mma_half(args, stream)
+                                        : mo_launch_decode_attention_mma_bfloat16(args, stream);
+}
+
+cudaError_t count_blocks(const mo_decode_kernel_args &args, int *blocks) {
+  if (!args.tensor_cores) return use_vector_kernel(args, mo_decode_count{args, blocks});
+  return args.dtype == MO_DTYPE_FLOAT16 ? mo_count_decode_attention_mma_half(args, blocks)
+                                        : mo_count_decode_attention_mma_bfloat16(args, blocks);
+}
+
+/* Wide heads, or a scale for every number, need more shared memory than small cards have: fewer keys at a time then, and fewer
+ * rows. False: not even that fits. */
+bool plan_vector(mo_decode_kernel_args *args, int element, size_t shared_bytes_limit) {
+  int rows = vector_rows(*args);
+  const auto bytes = [&] { return static_cast<size_t>(mo_decode_vector::Layout(*args, rows, element).total); };
+  args->tile_keys = mo_decode_vector::tile_keys_of(*args, element);
+  args->stages = mo_decode_vector::kStages;
+  while (bytes() > shared_bytes_limit && args->tile_keys > mo_decode_vector::kFewestKeys) args->tile_keys /= 2;
+  while (bytes() > shared_bytes_limit && rows > 1) rows /= 2;
+  args->block_rows = rows;
+  args->row_tiles = (args->row_count + rows - 1) / rows;
+  args->shared_bytes = bytes();
+  return args->shared_bytes <= shared_bytes_limit;
 }
 
 /* Where several blocks have rows of one key/value head, none may write what another reads. */
@@ -293,28 +302,24 @@ cudaError_t launch_append(const mo_decode_kernel_args &args, cudaStream_t stream
 
 }  // namespace
 
-size_t mo_plan_decode_attention(mo_decode_kernel_args *args, int32_t multiprocessor_count, size_t shared_bytes_limit) {
+cudaError_t mo_plan_decode_attention(mo_decode_kernel_args *args, int32_t multiprocessor_count, size_t shared_bytes_limit,
+                                     size_t *scratch_bytes) {
   const int element = element_bytes(args->stored_dtype);
   args->aligned = heads_are_aligned(args->key, element) && heads_are_aligned(args->value, element);
   args->tensor_cores = mo_plan_decode_attention_mma(args, shared_bytes_limit);
-  if (!args->tensor_cores) {
-    const int rows = vector_rows(*args);
-    args->tile_keys = mo_decode_vector::tile_keys_of(*args, element);
-    args->stages = mo_decode_vector::kStages;
-    args->blocks_per_multiprocessor = rows <= 2 ? 4 : 3;
-    args->row_tiles = (args->row_count + rows - 1) / rows;
-    args->shared_bytes = static_cast<size_t>(mo_decode_vector::Layout(*args, rows, element).total);
-  }
+  if (!args->tensor_cores && !plan_vector(args, element, shared_bytes_limit)) return cudaErrorLaunchOutOfResources;
+  int per_multiprocessor = 0;
+  const cudaError_t error = count_blocks(*args, &per_multiprocessor);
+  if (error != cudaSuccess) return error;
+  if (per_multiprocessor < 1) return cudaErrorLaunchOutOfResources;
   const int64_t heads = args->batch * args->key_value_heads;
-  int64_t per_multiprocessor = static_cast<int64_t>((shared_bytes_limit + 1024) / (args->shared_bytes + 1024));
-  if (per_multiprocessor < 1) per_multiprocessor = 1;
-  per_multiprocessor = mo_decode_min(per_multiprocessor, args->blocks_per_multiprocessor);
   int64_t most = (args->rules.key_limit + args->tile_keys - 1) / args->tile_keys;
   most = most < 1 ? 1 : most > kMostParts ? kMostParts : most;
-  args->part_count = choose_parts(heads * args->row_tiles, most, multiprocessor_count * per_multiprocessor);
-
+  args->part_count =
+      choose_parts(heads * args->row_tiles, most, static_cast<int64_t>(multiprocessor_count) * per_multiprocessor);
   args->score_stride = (args->rules.key_limit + 31) / 32 * 32;
-  return carve(args, nullptr);
+  *scratch_bytes = carve(args, nullptr);
+  return cudaSuccess;
 }
 
 cudaError_t mo_launch_decode_attention(mo_decode_kernel_args *args, void *scratch, cudaStream_t stream) {

@@ -60,8 +60,8 @@ typedef struct mo_decode_kernel_args {
   /* The plan (mo_plan_decode_attention), and scratch memory. */
   int32_t part_count; /* parts that the keys of a row are shared out in */
   int32_t row_tiles;  /* blocks that share the rows of a key/value head */
+  int32_t block_rows; /* of a block without tensor cores */
   int32_t tile_keys, stages;
-  int32_t blocks_per_multiprocessor; /* that registers allow */
   bool tensor_cores, aligned;        /* aligned: every head in the cache begins at a multiple of 16 bytes */
   size_t shared_bytes;
   int64_t score_stride;
@@ -70,8 +70,10 @@ typedef struct mo_decode_kernel_args {
   float *scores; /* (B, head slots, weight rows, score_stride), log2 units; only with weights */
 } mo_decode_kernel_args;
 
-/* Fills the plan; shapes, key_limit, cache and selection are set. Returns the bytes of scratch memory that the launch needs. */
-size_t mo_plan_decode_attention(mo_decode_kernel_args *args, int32_t multiprocessor_count, size_t shared_bytes_limit);
+/* Fills the plan for the current card; shapes, key_limit, cache and selection are set. `scratch_bytes` is what the launch needs.
+ * cudaErrorLaunchOutOfResources: a head is too large for the card's shared memory. */
+cudaError_t mo_plan_decode_attention(mo_decode_kernel_args *args, int32_t multiprocessor_count, size_t shared_bytes_limit,
+                                     size_t *scratch_bytes);
 
 /* Points sums, states and scores into the scratch memory and launches. */
 cudaError_t mo_launch_decode_attention(mo_decode_kernel_args *args, void *scratch, cudaStream_t stream);

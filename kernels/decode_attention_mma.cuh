@@ -23,14 +23,15 @@
 #ifndef MO_KERNELS_DECODE_ATTENTION_MMA_CUH
 #define MO_KERNELS_DECODE_ATTENTION_MMA_CUH
 
-#include "kernels/arch/launch.cuh"
 #include "kernels/attention_tile.cuh"
 #include "kernels/decode_attention_rows.cuh"
+#include "kernels/decode_attention_use.cuh"
 
 namespace mo_decode_mma {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
+static_assert(kThreads == mo_decode_threads, "launches and plans are for these");
 constexpr int kKeys = 64; /* of a tile */
 constexpr int kMostStages = 4;
 
@@ -427,34 +428,29 @@ __global__ void __launch_bounds__(kThreads, min_blocks<Dim, Tiles>)
   block.store();
 }
 
-template <typename T, typename S, int Dim, int Tiles>
-cudaError_t launch(const mo_decode_kernel_args &args, cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(args.batch * args.key_value_heads * args.row_tiles * args.part_count));
-  return MO_LAUNCH((decode_attention_mma_kernel<T, S, Dim, Tiles>), grid, dim3(kThreads), args.shared_bytes, stream, args);
-}
-
 /* Row tiles of a block if there are more than 16 rows: wide heads leave no registers for the scores of more. */
 template <int Dim>
 constexpr int most_tiles = Dim <= 128 ? 4 : 1;
 
-template <typename T, typename S, int Dim>
-cudaError_t launch_tiles(const mo_decode_kernel_args &args, cudaStream_t stream) {
-  return args.row_count <= 16 ? launch<T, S, Dim, 1>(args, stream) : launch<T, S, Dim, most_tiles<Dim>>(args, stream);
+template <typename T, typename S, int Dim, typename Use>
+cudaError_t use_tiles(const mo_decode_kernel_args &args, const Use &use) {
+  if (args.row_count <= 16) return MO_DECODE_USE(use, (decode_attention_mma_kernel<T, S, Dim, 1>));
+  return MO_DECODE_USE(use, (decode_attention_mma_kernel<T, S, Dim, most_tiles<Dim>>));
 }
 
-template <typename T, typename S>
-cudaError_t launch_dim(const mo_decode_kernel_args &args, cudaStream_t stream) {
+template <typename T, typename S, typename Use>
+cudaError_t use_dim(const mo_decode_kernel_args &args, const Use &use) {
   const int dim = args.key.size > args.value.size ? args.key.size : args.value.size;
-  if (dim <= 64) return launch_tiles<T, S, 64>(args, stream);
-  if (dim <= 128) return launch_tiles<T, S, 128>(args, stream);
-  return launch_tiles<T, S, 256>(args, stream);
+  if (dim <= 64) return use_tiles<T, S, 64>(args, use);
+  if (dim <= 128) return use_tiles<T, S, 128>(args, use);
+  return use_tiles<T, S, 256>(args, use);
 }
 
-template <typename T>
-cudaError_t launch_type(const mo_decode_kernel_args &args, cudaStream_t stream) {
-  if (args.stored_dtype == MO_DTYPE_INT8) return launch_dim<T, mo_int8_code>(args, stream);
-  if (args.stored_dtype == MO_DTYPE_FLOAT8_E4M3) return launch_dim<T, mo_e4m3_code>(args, stream);
-  return launch_dim<T, T>(args, stream);
+template <typename T, typename Use>
+cudaError_t use_kernel(const mo_decode_kernel_args &args, const Use &use) {
+  if (args.stored_dtype == MO_DTYPE_INT8) return use_dim<T, mo_int8_code>(args, use);
+  if (args.stored_dtype == MO_DTYPE_FLOAT8_E4M3) return use_dim<T, mo_e4m3_code>(args, use);
+  return use_dim<T, T>(args, use);
 }
 
 }  // namespace mo_decode_mma

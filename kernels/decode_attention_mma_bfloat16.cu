@@ -5,5 +5,9 @@
 #include "kernels/decode_attention_mma.h"
 
 cudaError_t mo_launch_decode_attention_mma_bfloat16(const mo_decode_kernel_args &args, cudaStream_t stream) {
-  return mo_decode_mma::launch_type<mo_bfloat16>(args, stream);
+  return mo_decode_mma::use_kernel<mo_bfloat16>(args, mo_decode_launch{args, stream});
+}
+
+cudaError_t mo_count_decode_attention_mma_bfloat16(const mo_decode_kernel_args &args, int *blocks) {
+  return mo_decode_mma::use_kernel<mo_bfloat16>(args, mo_decode_count{args, blocks});
 }

@@ -11,7 +11,7 @@ constexpr int kFewestRows = 3;
 
 /* What a call needs of one kernel. */
 struct Needs {
-  int rows, blocks; /* of a block, on a multiprocessor */
+  int rows, blocks; /* of a block; on a multiprocessor, wished for */
   int bytes;
 };
 
@@ -46,9 +46,8 @@ bool mo_plan_decode_attention_mma(mo_decode_kernel_args *args, size_t shared_byt
   const auto fits = [&](int stages, int blocks) {
     return static_cast<size_t>(needs(stages).bytes) <= shared_bytes_limit / static_cast<size_t>(blocks);
   };
-  /* As many stages as leave room for all the blocks that the registers allow on a multiprocessor, or for one less; else what
-   * fits.
-   */
+  /* As many stages as leave room for all the blocks that the kernel was compiled for on a multiprocessor, or for one less; else
+   * what fits. How many there will be mo_plan_decode_attention asks the card. */
   int stages = 0;
   for (int blocks = needs(2).blocks; blocks > 0 && stages == 0; --blocks) {
     for (int s = mo_decode_mma::kMostStages; s >= (blocks == 1 ? 2 : 3) && stages == 0; --s) {
@@ -59,12 +58,15 @@ bool mo_plan_decode_attention_mma(mo_decode_kernel_args *args, size_t shared_byt
   const Needs chosen = needs(stages);
   args->stages = stages;
   args->shared_bytes = static_cast<size_t>(chosen.bytes);
-  args->blocks_per_multiprocessor = chosen.blocks;
   args->tile_keys = mo_decode_mma::kKeys;
   args->row_tiles = (args->row_count + chosen.rows - 1) / chosen.rows;
   return true;
 }
 
 cudaError_t mo_launch_decode_attention_mma_half(const mo_decode_kernel_args &args, cudaStream_t stream) {
-  return mo_decode_mma::launch_type<mo_half>(args, stream);
+  return mo_decode_mma::use_kernel<mo_half>(args, mo_decode_launch{args, stream});
+}
+
+cudaError_t mo_count_decode_attention_mma_half(const mo_decode_kernel_args &args, int *blocks) {
+  return mo_decode_mma::use_kernel<mo_half>(args, mo_decode_count{args, blocks});
 }

@@ -19,14 +19,16 @@
 #ifndef MO_KERNELS_DECODE_ATTENTION_VECTOR_CUH
 #define MO_KERNELS_DECODE_ATTENTION_VECTOR_CUH
 
-#include "kernels/arch/launch.cuh"
 #include "kernels/decode_attention_rows.cuh"
+#include "kernels/decode_attention_use.cuh"
 
 namespace mo_decode_vector {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
+static_assert(kThreads == mo_decode_threads, "launches and plans are for these");
 constexpr int kMostKeys = 32; /* of a tile: a lane each in the softmax */
+constexpr int kFewestKeys = 8;
 constexpr int kStages = 3;
 constexpr size_t kTileBytes = 32 << 10; /* of K and V together, more only where 8 keys are larger */
 
@@ -308,14 +310,23 @@ __global__ void __launch_bounds__(kThreads, min_blocks<S, Rows>)
 inline int tile_keys_of(const mo_decode_kernel_args &args, int element) {
   const int row = row_bytes(chunks_of(args.key.size, element)) + row_bytes(chunks_of(args.value.size, element));
   int keys = kMostKeys;
-  while (keys > 8 && static_cast<size_t>(keys * row) > kTileBytes) keys /= 2;
+  while (keys > kFewestKeys && static_cast<size_t>(keys * row) > kTileBytes) keys /= 2;
   return keys;
 }
 
-template <typename S, int Rows>
-cudaError_t launch(const mo_decode_kernel_args &args, cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(args.batch * args.key_value_heads * args.row_tiles * args.part_count));
-  return MO_LAUNCH((decode_attention_vector_kernel<S, Rows>), grid, dim3(kThreads), args.shared_bytes, stream, args);
+template <typename S, typename Use>
+cudaError_t use_kernel(const mo_decode_kernel_args &args, const Use &use) {
+  switch (args.block_rows) {
+    case 1:
+      return MO_DECODE_USE(use, (decode_attention_vector_kernel<S, 1>));
+    case 2:
+      return MO_DECODE_USE(use, (decode_attention_vector_kernel<S, 2>));
+    case 4:
+      return MO_DECODE_USE(use, (decode_attention_vector_kernel<S, 4>));
+    default:
+      if constexpr (sizeof(S) > 1) return MO_DECODE_USE(use, (decode_attention_vector_kernel<S, 8>));
+      return cudaErrorInvalidValue; /* the plan gives no more than 4 for it */
+  }
 }
 
 }  // namespace mo_decode_vector

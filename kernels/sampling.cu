@@ -399,7 +399,9 @@ __device__ __forceinline__ mo_count largest_of_block(mo_count mine, mo_count *sl
   return mine;
 }
 __device__ __forceinline__ void advance(const mo_sampling_column &counters, int64_t row) {
-  if (counters.data != nullptr) ++static_cast<int32_t *>(counters.data)[row * counters.stride];
+  if (counters.data == nullptr) return;
+  int32_t &counter = static_cast<int32_t *>(counters.data)[row * counters.stride];
+  if (counter < INT32_MAX) ++counter;
 }
 
 /* What a row leaves behind; one thread. */
@@ -421,7 +423,10 @@ __device__ __forceinline__ void finish_row(const mo_sampling_kernel_args &args, 
   if (args.log_probabilities.data != nullptr) {
     static_cast<float *>(args.log_probabilities.data)[row * args.log_probabilities.stride] = log_probability;
   }
-  if (args.step_counts.data != nullptr) ++static_cast<int64_t *>(args.step_counts.data)[row * args.step_counts.stride];
+  if (args.step_counts.data != nullptr) {
+    int64_t &draws = static_cast<int64_t *>(args.step_counts.data)[row * args.step_counts.stride];
+    if (draws < INT64_MAX) ++draws;
+  }
   advance(args.lengths, row);
   advance(args.positions, row);
 }
@@ -498,8 +503,9 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(mo_sampling_kernel_
   border kept = {!greedy && mass.maximum == INFINITY ? largest_key : 0u, 0u};
   uint32_t token = 0;
   mo_count total = 0;
+  bool has_choice = true;
   if (largest_key == kLowestKey) {
-    token = 0;
+    has_choice = false;
   } else if (greedy) {
     token = ~static_cast<uint32_t>(largest);
     if (args.log_probabilities.data != nullptr && !args.log_softmax) {
@@ -537,7 +543,7 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(mo_sampling_kernel_
     float log_probability = -INFINITY;
     if (args.log_softmax) log_probability = normal(row.score_at(token));
     else if (total > 0) log_probability = normaliser{mass.maximum, log_of(total)}(row.score_at(token));
-    finish_row(args, index, was_done, token, log_probability);
+    finish_row(args, index, was_done, has_choice || !args.marks_no_choice ? int64_t{token} : int64_t{-1}, log_probability);
   }
   if (args.scores != nullptr) {
     __syncthreads(); /* the drawn logit is read before it may be overwritten */

@@ -33,6 +33,7 @@ typedef struct mo_sampling_kernel_args {
   mo_sampling_column suppressed_tokens; /* one element per token */
   mo_dtype_t suppressed_dtype;
   int64_t suppressed_count;
+  bool marks_no_choice;
   bool log_softmax; /* of the logits, then suppressed: only with greedy */
 
   float temperature;         /* 0: greedy */

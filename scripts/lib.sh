@@ -8,9 +8,11 @@ MO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # All of Debian main. The build needs no CUDA toolkit and never looks for one.
 MO_BUILD_PACKAGES=(build-essential cmake ninja-build pkg-config libgtest-dev libjansson-dev libutf8proc-dev)
-# Boost.Context is what the simulated CUDA device of the tests runs on; the benchmarks run on it once, as tests.
-MO_TEST_PACKAGES=(python3 libboost-context-dev libbenchmark-dev)
-MO_FUZZ_PACKAGES=(clang libclang-rt-dev libomp-dev)
+# The simulated CUDA device of the tests runs on Boost.Context and leaves products to any of Debian's builds of OpenBLAS; the
+# benchmarks run on it once, as tests.
+MO_TEST_PACKAGES=(python3 libboost-context-dev libbenchmark-dev
+                  "libopenblas-openmp-dev|libopenblas-pthread-dev|libopenblas-serial-dev")
+MO_FUZZ_PACKAGES=(clang libclang-rt-dev)
 MO_BENCH_PACKAGES=(libbenchmark-dev)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -20,20 +22,15 @@ mo_jobs() { nproc 2>/dev/null || echo 2; }
 
 mo_package_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
-# The packages among the arguments that are not installed. Any of Debian's builds of OpenBLAS serves.
+# The packages among the arguments that are not installed; of "a|b" one is enough, and the first one is what is missing.
 mo_missing_packages() {
-  local package
-  for package in "$@"; do
-    mo_package_installed "$package" || printf '%s\n' "$package"
+  local choice package
+  for choice in "$@"; do
+    for package in ${choice//|/ }; do
+      if mo_package_installed "$package"; then continue 2; fi
+    done
+    printf '%s\n' "${choice%%|*}"
   done
-}
-
-mo_missing_blas() {
-  local package
-  for package in libopenblas-openmp-dev libopenblas-pthread-dev libopenblas-serial-dev; do
-    if mo_package_installed "$package"; then return; fi
-  done
-  printf '%s\n' libopenblas-openmp-dev
 }
 
 # "" for root, "sudo" where it works without a password, else status 1.
@@ -63,12 +60,12 @@ mo_require_packages() {
   if ! command -v dpkg-query >/dev/null; then
     local tool
     for tool in cc c++ cmake ninja pkg-config; do
-      command -v "$tool" >/dev/null || die "$tool is needed; on Debian: apt-get install ${MO_BUILD_PACKAGES[*]} libopenblas-openmp-dev"
+      command -v "$tool" >/dev/null || die "$tool is needed; on Debian: apt-get install ${MO_BUILD_PACKAGES[*]}"
     done
     return 0
   fi
   local missing
-  mapfile -t missing < <(mo_missing_packages "${MO_BUILD_PACKAGES[@]}" "$@"; mo_missing_blas)
+  mapfile -t missing < <(mo_missing_packages "${MO_BUILD_PACKAGES[@]}" "$@")
   mo_apt_install "${missing[@]}" || die "cannot go on without: ${missing[*]}"
 }
 

@@ -27,10 +27,14 @@ class Allocator(ctypes.Structure):
     _fields_ = [("allocate", c_void_p), ("release", c_void_p), ("user_data", c_void_p)]
 
 
+class LogSink(ctypes.Structure):
+    _fields_ = [("write", c_void_p), ("user_data", c_void_p)]
+
+
 class ContextOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("device", c_int32), ("device_index", c_int32), ("thread_count", c_int32),
                 ("stream", c_void_p), ("device_allocator", Allocator), ("pinned_allocator", Allocator),
-                ("host_allocator", Allocator), ("cached_bytes_limit", c_size_t), ("backend", c_void_p)]
+                ("host_allocator", Allocator), ("cached_bytes_limit", c_size_t), ("backend", c_void_p), ("log", LogSink)]
 
 
 class IndexList(ctypes.Structure):

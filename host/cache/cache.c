@@ -5,6 +5,7 @@
 
 #include "host/cache/cache_internal.h"
 #include "host/cache/paged.h"
+#include "host/core/struct_size.h"
 
 /* ---- Options ---- */
 
@@ -55,9 +56,6 @@ static mo_status_t check_storage(mo_dtype_t storage, mo_cache_kind_t kind) {
 }
 
 static mo_status_t check_options(const mo_cache_options *options) {
-  MO_CHECK(options != NULL, MO_STATUS_INVALID_ARGUMENT, "cache: the options are NULL");
-  MO_CHECK(options->struct_size == sizeof *options, MO_STATUS_INVALID_ARGUMENT,
-           "cache: options.struct_size is %zu, not %zu (use MO_CACHE_OPTIONS_INIT)", options->struct_size, sizeof *options);
   const mo_cache_kind_t kind = options->kind;
   const bool is_static = mo_cache_kind_is_static(kind), paged = kind == MO_CACHE_PAGED;
   MO_CHECK(kind >= MO_CACHE_DYNAMIC && kind <= MO_CACHE_PAGED, MO_STATUS_INVALID_ARGUMENT, "cache: kind %d is unknown",
@@ -182,8 +180,11 @@ static mo_status_t set_layers(mo_cache_t *cache, const mo_cache_options *options
   return check_layer(defaults);
 }
 
-static mo_status_t create(mo_context_t *context, const mo_cache_options *options, mo_cache_t **result) {
+static mo_status_t create(mo_context_t *context, const mo_cache_options *given, mo_cache_t **result) {
   mo_cache_t *cache = NULL;
+  mo_cache_options taken = MO_CACHE_OPTIONS_INIT;
+  MO_TRY(MO_TAKE("cache", MO_CACHE_OPTIONS_INIT, given, MO_SIZE_TO(mo_cache_options, keeps_addresses), &taken));
+  const mo_cache_options *options = &taken;
   MO_TRY(check_options(options));
   MO_TRY(mo_cache_allocate(context, &cache));
   cache->kind = options->kind;
@@ -209,7 +210,10 @@ mo_status_t mo_cache_create(mo_context_t *context, const mo_cache_options *optio
 
 /* ---- Asking ---- */
 
-static const mo_cache_t *answering(const mo_cache_t *cache) { return cache->self != NULL ? cache->self : cache; }
+/* The self cache of a pair; NULL, which has no layers, for NULL. */
+static const mo_cache_t *answering(const mo_cache_t *cache) {
+  return cache != NULL && cache->self != NULL ? cache->self : cache;
+}
 
 mo_status_t mo_cache_check_single(const char *op, const mo_cache_t *cache) {
   MO_CHECK(cache != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the cache is NULL", op);
@@ -221,17 +225,19 @@ mo_status_t mo_cache_check_single(const char *op, const mo_cache_t *cache) {
 }
 
 mo_cache_layer *mo_cache_find_layer(const mo_cache_t *cache, int64_t layer) {
-  return layer >= 0 && layer < cache->layer_count ? cache->layers[layer] : NULL;
+  return cache != NULL && layer >= 0 && layer < cache->layer_count ? cache->layers[layer] : NULL;
 }
 
 bool mo_cache_is_capturing(const mo_cache_t *cache) {
   return mo_context_stream_is_capturing(cache->context, mo_context_stream(cache->context));
 }
 
-mo_context_t *mo_cache_context(const mo_cache_t *cache) { return cache->context; }
-mo_cache_kind_t mo_cache_kind(const mo_cache_t *cache) { return answering(cache)->kind; }
-int64_t mo_cache_layer_count(const mo_cache_t *cache) { return answering(cache)->layer_count; }
-int64_t mo_cache_batch_size(const mo_cache_t *cache) { return answering(cache)->batch; }
+mo_context_t *mo_cache_context(const mo_cache_t *cache) { return cache != NULL ? cache->context : NULL; }
+mo_cache_kind_t mo_cache_kind(const mo_cache_t *cache) {
+  return cache != NULL ? answering(cache)->kind : (mo_cache_kind_t)0;
+}
+int64_t mo_cache_layer_count(const mo_cache_t *cache) { return cache != NULL ? answering(cache)->layer_count : 0; }
+int64_t mo_cache_batch_size(const mo_cache_t *cache) { return cache != NULL ? answering(cache)->batch : -1; }
 
 int64_t mo_cache_length(const mo_cache_t *cache, int64_t layer) {
   const mo_cache_layer *found = mo_cache_find_layer(answering(cache), layer);
@@ -244,6 +250,7 @@ int64_t mo_cache_stored_length(const mo_cache_t *cache, int64_t layer) {
 }
 
 void mo_cache_mask_sizes(const mo_cache_t *cache, int64_t query_length, int64_t layer, int64_t *kv_length, int64_t *kv_offset) {
+  if (kv_length == NULL || kv_offset == NULL) return;
   const mo_cache_t *asked = answering(cache);
   const mo_cache_layer *found = mo_cache_find_layer(asked, layer);
   *kv_length = query_length;
@@ -281,6 +288,7 @@ int64_t mo_cache_max_length(const mo_cache_t *cache, int64_t layer) {
 
 bool mo_cache_is_initialized(const mo_cache_t *cache) {
   const mo_cache_t *asked = answering(cache);
+  if (asked == NULL) return false;
   if (asked->paged != NULL) return asked->batch >= 0;
   for (int64_t i = 0; i < asked->layer_count; i++) {
     if (asked->layers[i]->block == NULL) return false;
@@ -308,4 +316,4 @@ static uint64_t bytes_of(const mo_cache_t *cache, int64_t layer) {
   return bytes;
 }
 
-uint64_t mo_cache_bytes(const mo_cache_t *cache, int64_t layer) { return bytes_of(cache, layer); }
+uint64_t mo_cache_bytes(const mo_cache_t *cache, int64_t layer) { return cache != NULL ? bytes_of(cache, layer) : 0; }

@@ -58,7 +58,9 @@ typedef struct mo_cache_layer {
   int64_t staging_capacity;
   int64_t staged; /* tokens in it once the prepared ones are written; 0: the step fits into the block */
 
-  mo_tensor tensors[5]; /* behind the `view` of the last entry: key, value, their scales, block table */
+  /* Behind the `view` of entries: key, value, their scales, block table. A prepared entry has its own, as reading must not lead
+   * it elsewhere. */
+  mo_tensor prepared_tensors[5], read_tensors[5];
 } mo_cache_layer;
 
 typedef struct mo_paged_rows mo_paged_rows; /* host/cache/paged.h */
@@ -78,6 +80,7 @@ struct mo_cache {
   bool grows;       /* layers are made when they are first updated */
   int64_t batch;    /* -1: not known yet */
   bool batch_given; /* by the options */
+  bool batch_taken; /* by tokens since the cache was made or reset: they may be cropped away, the rows stay */
   int64_t max_length;
   int64_t reserve; /* tokens that layers not allocated yet are to have room for */
   void *zeros;     /* device: one head of one token, for empty slots */

@@ -58,12 +58,22 @@ mo_status_t mo_cache_crop(mo_cache_t *cache, int64_t count) {
 
 /* ---- Reset ---- */
 
+/* Crops everything; unlike after a crop the next tokens may be of another number of rows. */
+static mo_status_t reset_layers(mo_cache_t *cache) {
+  MO_TRY(crop_layers(cache, INT64_MAX));
+  cache->batch_taken = false;
+  return MO_STATUS_OK;
+}
+
 static mo_status_t reset(mo_cache_t *cache) {
-  if (cache->self == NULL) return crop(cache, INT64_MAX);
+  if (cache->self == NULL) {
+    MO_TRY(check_crop(cache, INT64_MAX));
+    return reset_layers(cache);
+  }
   MO_TRY(check_crop(cache->self, INT64_MAX));
   MO_TRY(check_crop(cache->cross, INT64_MAX));
-  MO_TRY(crop_layers(cache->self, INT64_MAX));
-  MO_TRY(crop_layers(cache->cross, INT64_MAX));
+  MO_TRY(reset_layers(cache->self));
+  MO_TRY(reset_layers(cache->cross));
   if (cache->updated != NULL) memset(cache->updated, 0, (size_t)cache->updated_count);
   return MO_STATUS_OK;
 }
@@ -116,6 +126,7 @@ static mo_status_t copy_single(const mo_cache_t *cache, mo_cache_t **result) {
   copy->keeps_addresses = cache->keeps_addresses;
   copy->batch = cache->batch;
   copy->batch_given = cache->batch_given;
+  copy->batch_taken = cache->batch_taken;
   copy->max_length = cache->max_length;
   copy->reserve = cache->reserve;
   mo_status_t status = mo_cache_grow_layers(copy, cache->layer_count);

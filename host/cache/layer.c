@@ -117,6 +117,7 @@ void mo_cache_abandon(mo_cache_t *cache) {
   for (int64_t i = 0; i < cache->layer_count; i++) mo_cache_layer_clear(cache->layers[i]);
   if (cache->paged != NULL) mo_paged_free(cache);
   if (!cache->batch_given) cache->batch = -1;
+  cache->batch_taken = false;
 }
 
 /* A block of `capacity` slots with the layer's tokens from slot 0 on takes the place of the present one. */
@@ -198,17 +199,18 @@ static void narrow(mo_tensor *tensor, const mo_tensor *whole, int64_t length) {
   else tensor->dtype = MO_DTYPE_NONE; /* codes mean nothing without their scales */
 }
 
-/* The entry for `count` tokens held in the layer's block. */
-static void fill_entry(const mo_cache_t *cache, mo_cache_layer *layer, int64_t count, mo_cache_entry *entry) {
-  mo_cache_layer_tensors(cache, layer, layer->start, layer->capacity - layer->start, layer->tensors);
-  *entry = (mo_cache_entry){.view = mo_cache_view_of(layer->tensors), .token_count = count};
+/* The entry for `count` tokens held in the layer's block, over `tensors` of the layer. */
+static void fill_entry(const mo_cache_t *cache, const mo_cache_layer *layer, int64_t count, mo_tensor tensors[5],
+                       mo_cache_entry *entry) {
+  mo_cache_layer_tensors(cache, layer, layer->start, layer->capacity - layer->start, tensors);
+  *entry = (mo_cache_entry){.view = mo_cache_view_of(tensors), .token_count = count};
   entry->length = mo_cache_kind_is_static(layer->kind) ? layer->capacity : count;
-  narrow(&entry->key, &layer->tensors[0], entry->length);
-  narrow(&entry->value, &layer->tensors[1], entry->length);
+  narrow(&entry->key, &tensors[0], entry->length);
+  narrow(&entry->value, &tensors[1], entry->length);
 }
 
 void mo_cache_layer_read(const mo_cache_t *cache, mo_cache_layer *layer, mo_cache_entry *entry) {
-  if (layer->block != NULL) fill_entry(cache, layer, layer->stored, entry);
+  if (layer->block != NULL) fill_entry(cache, layer, layer->stored, layer->read_tensors, entry);
   else *entry = (mo_cache_entry){.length = 0};
 }
 
@@ -225,7 +227,7 @@ mo_status_t mo_cache_layer_prepare(mo_cache_t *cache, mo_cache_layer *layer, int
   } else {
     MO_TRY(mo_cache_layer_make_room(cache, layer, count));
   }
-  fill_entry(cache, layer, layer->stored + count, entry);
+  fill_entry(cache, layer, layer->stored + count, layer->prepared_tensors, entry);
   *slot = layer->stored;
   layer->prepared = count;
   layer->staged = 0;

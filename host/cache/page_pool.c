@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "host/core/struct_size.h"
+
 #define POOL "page pool"
 #define PART_ALIGNMENT 16 /* bytes that a kernel moves at once */
 #define SMALLEST_PAGE 16
@@ -13,9 +15,6 @@
 /* ---- Making ---- */
 
 static mo_status_t check_options(const mo_page_pool_options *options) {
-  MO_CHECK(options != NULL, MO_STATUS_INVALID_ARGUMENT, POOL ": the options are NULL");
-  MO_CHECK(options->struct_size == sizeof *options, MO_STATUS_INVALID_ARGUMENT,
-           POOL ": options.struct_size is %zu, not %zu (use MO_PAGE_POOL_OPTIONS_INIT)", options->struct_size, sizeof *options);
   const int64_t size = options->page_size;
   MO_CHECK(size >= SMALLEST_PAGE && size <= LARGEST_PAGE && (size & (size - 1)) == 0, MO_STATUS_INVALID_ARGUMENT,
            POOL ": pages of %" PRId64 " tokens, a power of two from %d to %d is needed", size, SMALLEST_PAGE, LARGEST_PAGE);
@@ -100,7 +99,10 @@ static mo_status_t allocate_pool(mo_page_pool_t *pool, const mo_page_pool_option
   return MO_STATUS_OK;
 }
 
-static mo_status_t create(mo_context_t *context, const mo_page_pool_options *options, mo_page_pool_t **result) {
+static mo_status_t create(mo_context_t *context, const mo_page_pool_options *given, mo_page_pool_t **result) {
+  mo_page_pool_options taken = MO_PAGE_POOL_OPTIONS_INIT;
+  MO_TRY(MO_TAKE(POOL, MO_PAGE_POOL_OPTIONS_INIT, given, MO_SIZE_TO(mo_page_pool_options, tokens_first), &taken));
+  const mo_page_pool_options *options = &taken;
   MO_TRY(check_options(options));
   MO_TRY(mo_cache_check_not_captured(context, "a page pool is made"));
   mo_page_pool_t *pool = mo_host_allocate(context, sizeof *pool);
@@ -234,10 +236,10 @@ mo_status_t mo_page_pool_give_back(mo_page_pool_t *pool, const int32_t *pages, i
   return mo_context_note(pool->context, status);
 }
 
-int64_t mo_page_pool_free_pages(const mo_page_pool_t *pool) { return pool->free_count; }
+int64_t mo_page_pool_free_pages(const mo_page_pool_t *pool) { return pool != NULL ? pool->free_count : 0; }
 
 int64_t mo_page_pool_references(const mo_page_pool_t *pool, int32_t page) {
-  return page >= 0 && page < pool->page_count ? pool->page_references[page] : -1;
+  return pool != NULL && page >= 0 && page < pool->page_count ? pool->page_references[page] : -1;
 }
 
 mo_status_t mo_page_pool_view(mo_page_pool_t *pool, int64_t layer, mo_kv_view *view) {

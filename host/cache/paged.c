@@ -236,9 +236,10 @@ mo_status_t mo_paged_table(mo_cache_t *cache, mo_tensor *table) {
 /* `which` 0: the lengths before new tokens, 1: of all tokens, so that asking for one leaves the other as it is. */
 static mo_status_t fill_entry(mo_cache_t *cache, int64_t index, int which, int64_t count, mo_cache_entry *entry) {
   mo_cache_layer *layer = cache->layers[index];
-  memcpy(layer->tensors, cache->paged->pool->tensors[index], sizeof layer->tensors);
-  MO_TRY(mo_paged_table(cache, &layer->tensors[4]));
-  *entry = (mo_cache_entry){.view = mo_cache_view_of(layer->tensors), .length = layer->stored + count};
+  mo_tensor *tensors = which == 0 ? layer->prepared_tensors : layer->read_tensors;
+  memcpy(tensors, cache->paged->pool->tensors[index], sizeof layer->read_tensors);
+  MO_TRY(mo_paged_table(cache, &tensors[4]));
+  *entry = (mo_cache_entry){.view = mo_cache_view_of(tensors), .length = layer->stored + count};
   entry->token_count = entry->length;
   return send_lengths(cache, index, which, 0, &entry->lengths);
 }

@@ -39,10 +39,10 @@ mo_status_t mo_cache_staged_prepare(mo_cache_t *cache, mo_cache_layer *layer, in
   mo_cache_layer_tensors(cache, layer, layer->stored - kept, kept, from);
   staging_tensors(cache, layer, 0, kept, to);
   MO_TRY(mo_cache_move(cache, from, to, NULL));
-  staging_tensors(cache, layer, 0, layer->staging_capacity, layer->tensors);
-  *entry = (mo_cache_entry){.key = layer->tensors[0],
-                            .value = layer->tensors[1],
-                            .view = mo_cache_view_of(layer->tensors),
+  staging_tensors(cache, layer, 0, layer->staging_capacity, layer->prepared_tensors);
+  *entry = (mo_cache_entry){.key = layer->prepared_tensors[0],
+                            .value = layer->prepared_tensors[1],
+                            .view = mo_cache_view_of(layer->prepared_tensors),
                             .length = kept + count,
                             .token_count = kept + count};
   entry->key.shape[2] = entry->value.shape[2] = kept + count;

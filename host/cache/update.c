@@ -17,9 +17,9 @@ static mo_status_t check_extent(const char *name, int64_t given, int64_t known) 
   return MO_STATUS_OK;
 }
 
-/* A cache that grows and has no tokens takes another number of rows. */
+/* A cache that grows takes another number of rows before its first tokens and after a reset. */
 static bool may_change_batch(const mo_cache_t *cache) {
-  if (mo_cache_kind_is_static(cache->kind) || cache->batch_given) return false;
+  if (mo_cache_kind_is_static(cache->kind) || cache->batch_given || cache->batch_taken) return false;
   for (int64_t i = 0; i < cache->layer_count; i++) {
     if (cache->layers[i]->seen > 0) return false;
   }
@@ -166,6 +166,7 @@ static mo_status_t update(mo_cache_t *cache, int64_t index, const mo_tensor *key
   }
   const bool back_in_place = layer->staged == layer->capacity;
   MO_TRY(commit(cache, index, count));
+  cache->batch_taken = true;
   if (cache->paged == NULL && back_in_place) mo_cache_layer_read(cache, layer, &made);
   if (entry != NULL) *entry = made;
   return MO_STATUS_OK;
@@ -241,7 +242,9 @@ static mo_status_t commit_step(mo_cache_t *cache, int64_t layer, int64_t count) 
     else MO_TRY(mo_cache_layer_check_commit(cache, cache->layers[i], count));
   }
   for (int64_t i = first; i < end; i++) {
-    if (is_allocated(cache, i)) MO_TRY(commit(cache, i, count));
+    if (!is_allocated(cache, i)) continue;
+    MO_TRY(commit(cache, i, count));
+    cache->batch_taken = true;
   }
   return MO_STATUS_OK;
 }

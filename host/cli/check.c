@@ -48,10 +48,10 @@ static const char *case_name(const char *path, char *text, size_t bytes) {
 static void print_row(const char *name, const mo_replay *replay, const mo_replay_comparison *comparison) {
   char largest[32];
   snprintf(largest, sizeof largest, "%.2g", comparison->largest);
-  printf("%-28s %-44s %4lld %7lld %9s  %s\n", name, replay->calls[0].output_class, (long long)comparison->key_count,
-         (long long)comparison->tensor_count, largest, comparison->difference_count == 0 ? "agrees" : "DIFFERS");
+  cli_print("%-28s %-44s %4lld %7lld %9s  %s\n", name, replay->calls[0].output_class, (long long)comparison->key_count,
+            (long long)comparison->tensor_count, largest, comparison->difference_count == 0 ? "agrees" : "DIFFERS");
   if (comparison->difference_count > 0) {
-    printf("  %s (%lld differences in all)\n", comparison->message, (long long)comparison->difference_count);
+    cli_print("  %s (%lld differences in all)\n", comparison->message, (long long)comparison->difference_count);
   }
 }
 
@@ -102,9 +102,9 @@ int cli_check(int argc, char **argv) {
   const mo_status_t status = mo_context_create(NULL, &context);
   if (status != MO_STATUS_OK) return cli_library_error(COMMAND, status);
   check_counts counts = {0};
-  printf("%-28s %-44s %4s %7s %9s  %s\n", "case", "class", "keys", "tensors", "largest", "");
+  cli_print("%-28s %-44s %4s %7s %9s  %s\n", "case", "class", "keys", "tensors", "largest", "");
   for (int i = optind; i < argc; i++) check_case(context, argv[i], tolerance, &counts);
-  printf("%d agree, %d differ, %d could not be run (tolerance %g)\n", counts.agree, counts.differ, counts.failed, tolerance);
+  cli_print("%d agree, %d differ, %d could not be run (tolerance %g)\n", counts.agree, counts.differ, counts.failed, tolerance);
   mo_context_destroy(context);
   return counts.differ > 0 ? CLI_EXIT_FAILED : counts.exit_code;
 }

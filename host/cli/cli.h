@@ -5,6 +5,7 @@
 #define MO_CLI_CLI_H
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,8 +44,21 @@ int cli_library_error(const char *command, mo_status_t status);
 /* What getopt_long's '?' or ':' means, as a usage error. */
 int cli_option_error(const char *command, int result, char **argv);
 
+/* printf() for text that names of files may be part of: what a terminal would obey in them becomes "?" (host/core/show.h). Line
+ * ends stay. */
+void cli_print(const char *format, ...) MO_PRINTF_FORMAT(1, 2);
+
 /* Flushes stdout; a full disk or a closed pipe becomes an exit code of its own instead of being lost. */
 int cli_finish(const char *command, int exit_code);
+
+/* From here on the command knows whether memory for JSON was missing. Called once, before any JSON. */
+void cli_json_watch_memory(void);
+
+/* Whether all of a report is there: an exit code, and a message if not. */
+int cli_json_check(const char *command);
+
+/* The report on stdout, all of it in ASCII, or an exit code and a message. */
+int cli_json_print(const char *command, const json_t *report);
 
 /* Numbers in an option's value. False if any of the text is no number, or out of range. */
 bool cli_parse_int64(const char *text, int64_t *value);

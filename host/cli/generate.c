@@ -66,10 +66,11 @@ static int build_rows(const generate_state *state, const char *option, const cha
   for (const char *c = text; *c != '\0'; c++) row_count += *c == ';';
   cli_numbers *rows = calloc((size_t)row_count, sizeof *rows);
   if (rows == NULL) return cli_fail(GENERATE_COMMAND, CLI_EXIT_FAILED, "out of memory");
-  const int64_t pad_in_config = mo_model_config_integer(state->model, "pad_token_id");
+  const mo_generation_options *generation = &state->options.generation;
+  int64_t pad = generation->has_pad_token ? generation->pad_token_id : mo_model_config_integer(state->model, "pad_token_id");
+  if (pad < 0 || pad >= mo_model_config_integer(state->model, "vocab_size")) pad = 0; /* masked, so any id will do */
   int exit_code = parse_rows(option, text, rows, row_count);
-  if (exit_code == CLI_EXIT_OK)
-    exit_code = make_tensors(rows, row_count, pad_left, pad_in_config < 0 ? 0 : pad_in_config, made);
+  if (exit_code == CLI_EXIT_OK) exit_code = make_tensors(rows, row_count, pad_left, pad, made);
   for (int64_t i = 0; i < row_count; i++) free(rows[i].values);
   free(rows);
   return exit_code;
@@ -86,6 +87,7 @@ static int load(generate_state *state) {
   const generate_options *options = &state->options;
   mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
   model_options.dtype = options->dtype;
+  model_options.architecture = options->architecture;
   return cli_load_model(GENERATE_COMMAND, options->directory, &options->context, &model_options, options->quiet,
                         &state->context, &state->model, &state->load_seconds);
 }
@@ -98,9 +100,9 @@ static bool show_step(void *user_data, int64_t step, const int64_t *tokens, int6
   if (state->options.json || state->options.quiet) return true;
   for (int64_t row = 0; row < batch_size; row++) {
     const bool first = batch_size == 1 ? step == 0 : row == 0;
-    printf(first ? "%lld" : " %lld", (long long)tokens[row]);
+    cli_print(first ? "%lld" : " %lld", (long long)tokens[row]);
   }
-  if (batch_size > 1) printf("\n");
+  if (batch_size > 1) cli_print("\n");
   return fflush(stdout) == 0;
 }
 
@@ -127,7 +129,7 @@ static int generate(generate_state *state) {
   const mo_status_t status = mo_generate(state->model, &inputs, &generation, &state->output);
   state->generate_seconds = cli_seconds() - state->start;
   if (status != MO_STATUS_OK) return cli_library_error(GENERATE_COMMAND, status);
-  if (state->steps > 0 && state->prompts.ids_tensor.shape[0] == 1 && !options->json && !options->quiet) printf("\n");
+  if (state->steps > 0 && state->prompts.ids_tensor.shape[0] == 1 && !options->json && !options->quiet) cli_print("\n");
   return CLI_EXIT_OK;
 }
 
@@ -184,7 +186,7 @@ static int make_report(generate_state *state, json_t *report) {
 static void print_list(const json_t *list) {
   size_t index;
   json_t *value;
-  json_array_foreach((json_t *)list, index, value) printf(index == 0 ? "%lld" : ",%lld", json_integer_value(value));
+  json_array_foreach((json_t *)list, index, value) cli_print(index == 0 ? "%lld" : ",%lld", json_integer_value(value));
 }
 
 static void print_report(const json_t *report) {
@@ -192,23 +194,23 @@ static void print_report(const json_t *report) {
   char copied[32], held[32];
   size_t index;
   json_t *value;
-  printf("sequences\n");
+  cli_print("sequences\n");
   json_array_foreach(json_object_get(report, "sequences"), index, value) {
-    printf("  ");
+    cli_print("  ");
     print_list(value);
-    if (scores != NULL) printf("  score %.6g", json_number_value(json_array_get(scores, index)));
-    printf("\n");
+    if (scores != NULL) cli_print("  score %.6g", json_number_value(json_array_get(scores, index)));
+    cli_print("\n");
   }
-  printf("%s of %s on %s:", json_string_value(json_object_get(report, "class")),
-         json_string_value(json_object_get(report, "architecture")), json_string_value(json_object_get(report, "device")));
+  cli_print("%s of %s on %s:", json_string_value(json_object_get(report, "class")),
+            json_string_value(json_object_get(report, "architecture")), json_string_value(json_object_get(report, "device")));
   json_array_foreach(json_object_get(report, "fields"), index, value) {
-    if (json_is_true(json_object_get(value, "present"))) printf(" %s", json_string_value(json_object_get(value, "name")));
+    if (json_is_true(json_object_get(value, "present"))) cli_print(" %s", json_string_value(json_object_get(value, "name")));
   }
-  printf("\n%.3f s", json_number_value(json_object_get(report, "generate_seconds")));
-  if (speed != NULL) printf(", %.1f steps a second after the first token", json_number_value(speed));
-  printf("; %s bytes on the device, %s copied to the host\n",
-         cli_group_digits((uint64_t)json_integer_value(json_object_get(report, "output_bytes")), held, sizeof held),
-         cli_group_digits((uint64_t)json_integer_value(json_object_get(report, "copied_bytes")), copied, sizeof copied));
+  cli_print("\n%.3f s", json_number_value(json_object_get(report, "generate_seconds")));
+  if (speed != NULL) cli_print(", %.1f steps a second after the first token", json_number_value(speed));
+  cli_print("; %s bytes on the device, %s copied to the host\n",
+            cli_group_digits((uint64_t)json_integer_value(json_object_get(report, "output_bytes")), held, sizeof held),
+            cli_group_digits((uint64_t)json_integer_value(json_object_get(report, "copied_bytes")), copied, sizeof copied));
 }
 
 static int show(generate_state *state, json_t *report) {
@@ -220,13 +222,11 @@ static int show(generate_state *state, json_t *report) {
     json_object_set_new(report, "saved", json_string(options->save_path));
   }
   if (exit_code != CLI_EXIT_OK) return exit_code;
-  if (options->json) {
-    json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    printf("\n");
-  } else if (!options->quiet) {
-    print_report(report);
-  }
-  return CLI_EXIT_OK;
+  if (options->json) return cli_json_print(GENERATE_COMMAND, report);
+  if (options->quiet) return CLI_EXIT_OK;
+  exit_code = cli_json_check(GENERATE_COMMAND);
+  if (exit_code == CLI_EXIT_OK) print_report(report);
+  return exit_code;
 }
 
 int cli_generate(int argc, char **argv) {

@@ -13,6 +13,7 @@ typedef struct generate_options {
   const char *ids;
   const char *decoder_ids;
   const char *save_path;
+  const char *architecture; /* NULL: config.json's */
   mo_context_options context;
   mo_dtype_t dtype;
   mo_generation_options generation; /* points to `ends` and `request` */

@@ -22,16 +22,21 @@ static void print_help(void) {
       "                        encoder on the right)\n"
       "  --decoder-ids ROWS    what the decoder of an encoder-decoder model begins with; default: decoder_start_token_id\n"
       "\n"
-      "how long (unset: generation_config.json, then config.json, then 20 new tokens)\n"
+      "Options that are unset take what generation_config.json says, or where there is none config.json.\n"
+      "  --ignore-file-settings\n"
+      "                        of those files take only the token ids\n"
+      "\n"
+      "how long (unset by the files too: 20 new tokens)\n"
       "  --max-new-tokens N, --min-new-tokens N\n"
       "  --eos-token-ids IDS   ids that end a row: \"2,7\"; \"none\": nothing ends one\n"
       "  --pad-token-id ID     what finished rows go on with\n"
       "\n"
-      "how to choose (unset: the likeliest token)\n"
+      "how to choose (unset by the files too: the likeliest token)\n"
       "  --temperature T       draw from softmax(logits / T)\n"
       "  --top-k K, --top-p P, --min-p P\n"
       "                        of the K likeliest, of the likeliest that reach P together, of those with P times the best's\n"
       "                        probability\n"
+      "  --no-sampling         draw nothing, whatever the files say of do_sample\n"
       "  --seed S              of the random numbers; default 0\n"
       "  --num-beams N         beam search\n"
       "  --num-return-sequences N, --length-penalty P, --early-stopping true|false|never\n"
@@ -40,6 +45,7 @@ static void print_help(void) {
       "what to compute and show\n"
       "  --output-scores, --output-logits, --output-attentions, --output-hidden-states\n"
       "                        optional fields, per new token; they stay on the device until they are read\n"
+      "  --architecture NAME   GPT2LMHeadModel, ...: instead of what config.json says\n"
       "  --device D            auto (default), cpu, cuda or cuda:N\n"
       "  --dtype T             f32 (default), f16 or bf16: weights and activations\n"
       "  --no-graph            do not record and replay the step, where the device could\n"
@@ -74,11 +80,14 @@ enum {
   OPTION_LOGITS,
   OPTION_ATTENTIONS,
   OPTION_HIDDEN_STATES,
+  OPTION_ARCHITECTURE,
   OPTION_DEVICE,
   OPTION_DTYPE,
   OPTION_NO_GRAPH,
   OPTION_SAVE,
   OPTION_JSON,
+  OPTION_IGNORE_FILES,
+  OPTION_NO_SAMPLING,
 };
 
 static const struct option long_options[] = {{"ids", required_argument, NULL, OPTION_IDS},
@@ -100,11 +109,14 @@ static const struct option long_options[] = {{"ids", required_argument, NULL, OP
                                              {"output-logits", no_argument, NULL, OPTION_LOGITS},
                                              {"output-attentions", no_argument, NULL, OPTION_ATTENTIONS},
                                              {"output-hidden-states", no_argument, NULL, OPTION_HIDDEN_STATES},
+                                             {"architecture", required_argument, NULL, OPTION_ARCHITECTURE},
                                              {"device", required_argument, NULL, OPTION_DEVICE},
                                              {"dtype", required_argument, NULL, OPTION_DTYPE},
                                              {"no-graph", no_argument, NULL, OPTION_NO_GRAPH},
                                              {"save", required_argument, NULL, OPTION_SAVE},
                                              {"json", no_argument, NULL, OPTION_JSON},
+                                             {"ignore-file-settings", no_argument, NULL, OPTION_IGNORE_FILES},
+                                             {"no-sampling", no_argument, NULL, OPTION_NO_SAMPLING},
                                              {"quiet", no_argument, NULL, 'q'},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
@@ -134,6 +146,7 @@ static int take_ends(generate_options *options) {
 }
 
 static int take_early_stopping(mo_generation_options *generation) {
+  generation->has_early_stopping = true;
   static const char *const names[] = {"false", "true", "never"}; /* in the order of the enumeration */
   for (int i = 0; i < 3; i++) {
     if (strcmp(optarg, names[i]) != 0) continue;
@@ -215,8 +228,17 @@ static int take_option(int option, generate_options *options) {
     case OPTION_JSON:
       options->json = true;
       break;
+    case OPTION_IGNORE_FILES:
+      generation->ignore_file_settings = true;
+      break;
+    case OPTION_NO_SAMPLING:
+      generation->no_sampling = true;
+      break;
     case 'q':
       options->quiet = true;
+      break;
+    case OPTION_ARCHITECTURE:
+      options->architecture = optarg;
       break;
     case OPTION_DEVICE:
       return cli_take_device(GENERATE_COMMAND, optarg, &options->context);
@@ -239,9 +261,14 @@ static int check_options(int argc, char **argv, generate_options *options) {
     return cli_usage_error(GENERATE_COMMAND, "--top-k, --top-p and --min-p restrict what is drawn: give --temperature too");
   if (beams && generation->temperature > 0)
     return cli_usage_error(GENERATE_COMMAND, "--num-beams and --temperature exclude each other");
-  if (!beams && (generation->num_return_sequences > 1 || generation->has_length_penalty || generation->early_stopping != 0))
-    return cli_usage_error(GENERATE_COMMAND,
-                           "--num-return-sequences, --length-penalty and --early-stopping belong to --num-beams");
+  if (generation->no_sampling && generation->temperature > 0)
+    return cli_usage_error(GENERATE_COMMAND, "--no-sampling and --temperature exclude each other");
+  const bool returns_more = generation->num_return_sequences > 1 && generation->temperature == 0;
+  if (!beams && (returns_more || generation->has_length_penalty || generation->early_stopping != 0))
+    return cli_usage_error(
+        GENERATE_COMMAND,
+        "--num-return-sequences, --length-penalty and --early-stopping belong to --num-beams (the first also to "
+        "--temperature)");
   return CLI_EXIT_OK;
 }
 

@@ -2,6 +2,7 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/cli/cli.h"
@@ -47,7 +48,17 @@ static void print_help(void) {
       "  4  valid, but not supported by this build or this machine (an unknown architecture, no such device)\n");
 }
 
+/* Reports are built of hundreds of small JSON values. Without memory for one of them there is no report, rather than a shorter
+ * one. */
+static void *allocate(size_t bytes) {
+  void *memory = malloc(bytes);
+  if (memory != NULL) return memory;
+  fputs("modelout: out of memory\n", stderr);
+  exit(CLI_EXIT_FAILED);
+}
+
 int main(int argc, char **argv) {
+  json_set_alloc_funcs(allocate, free);
   if (argc < 2) {
     print_help();
     return cli_finish("", CLI_EXIT_USAGE);
@@ -61,6 +72,7 @@ int main(int argc, char **argv) {
     printf("modelout %s\n", mo_version_string());
     return cli_finish("", CLI_EXIT_OK);
   }
+  cli_json_watch_memory();
   opterr = 0; /* messages are the command's own */
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     if (strcmp(name, commands[i].name) == 0) return cli_finish(name, commands[i].function(argc - 1, argv + 1));

@@ -4,16 +4,44 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/cli/cli.h"
+#include "host/core/show.h"
 
+static void print_shown(FILE *stream, bool line_ends, const char *format, va_list arguments) MO_PRINTF_FORMAT(3, 0);
 static void print_line(const char *command, const char *format, va_list arguments) MO_PRINTF_FORMAT(2, 0);
+
+/* `line_ends`: those in the text stay. */
+static void print_shown(FILE *stream, bool line_ends, const char *format, va_list arguments) {
+  char *text;
+  if (vasprintf(&text, format, arguments) < 0) {
+    fputs("out of memory", stream);
+    return;
+  }
+  for (const char *next = text; *next != '\0';) {
+    char shown[4];
+    size_t bytes;
+    const char *character = next;
+    next += mo_show_character(next, shown, &bytes);
+    if (line_ends && *character == '\n') shown[0] = '\n';
+    fwrite(shown, 1, bytes, stream);
+  }
+  free(text);
+}
 
 static void print_line(const char *command, const char *format, va_list arguments) {
   fflush(stdout);
   fprintf(stderr, "modelout%s%s: ", command[0] != '\0' ? " " : "", command);
-  vfprintf(stderr, format, arguments);
+  print_shown(stderr, false, format, arguments);
+}
+
+void cli_print(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  print_shown(stdout, true, format, arguments);
+  va_end(arguments);
 }
 
 int cli_usage_error(const char *command, const char *format, ...) {

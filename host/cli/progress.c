@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/core/show.h"
+
 static void *show(void *argument) {
   cli_progress *progress = argument;
   struct timespec wake = {0};
@@ -20,7 +22,7 @@ static void *show(void *argument) {
     while (!progress->finished && result != ETIMEDOUT) {
       result = pthread_cond_timedwait(&progress->condition, &progress->mutex, &wake);
     }
-    if (!progress->finished) fprintf(stderr, "\r%s ... %ld s", progress->what, ++seconds);
+    if (!progress->finished) fprintf(stderr, "\r%s ... %ld s", mo_name_show(progress->what).text, ++seconds);
   }
   pthread_mutex_unlock(&progress->mutex);
   if (seconds > 0) fprintf(stderr, "\r\033[K");

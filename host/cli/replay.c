@@ -98,7 +98,7 @@ typedef struct replay_run {
   mo_replay *replay;
 } replay_run;
 
-/* The tensors of the file that belong to the step. `tensors` has CLI_INPUT_COUNT elements. */
+/* The tensors of the file that belong to the step. `tensors` has CLI_INPUT_COUNT elements, whose data are to be freed. */
 static mo_status_t bind_inputs(const replay_run *run, const char *prefix, mo_model_inputs *inputs, mo_tensor *tensors) {
   char *message = run->replay->message;
   const size_t prefix_length = strlen(prefix);
@@ -107,7 +107,8 @@ static mo_status_t bind_inputs(const replay_run *run, const char *prefix, mo_mod
     if (strncmp(name, prefix, prefix_length) != 0) continue;
     const int input = cli_input_find(name + prefix_length);
     if (input < 0) return mo_replay_tell(message, MO_STATUS_UNSUPPORTED, "models take no input of this name", name);
-    const mo_status_t status = mo_replay_told(message, mo_safetensors_tensor(run->file, name, &tensors[input]), name);
+    if (tensors[input].data != NULL) return mo_replay_tell(message, MO_STATUS_BAD_FILE, "an input is given twice", name);
+    const mo_status_t status = mo_replay_read(run->file, name, &tensors[input], message);
     if (status != MO_STATUS_OK) return status;
     cli_input_set(inputs, input, &tensors[input]);
   }
@@ -174,17 +175,29 @@ static mo_status_t bind_earlier(const replay_run *run, int64_t index, mo_model_i
   return status;
 }
 
+/* A call that did not say takes config.use_cache: its keys show what that was. */
+static bool used_cache(const json_t *step) {
+  const json_t *flag = json_object_get(json_object_get(step, "flags"), "use_cache");
+  size_t index;
+  json_t *key;
+  if (flag != NULL) return json_is_true(flag);
+  json_array_foreach(json_object_get(step, "output_fields_in_order"), index, key) {
+    if (strcmp(json_string_value(key) != NULL ? json_string_value(key) : "", "past_key_values") == 0) return true;
+  }
+  return false;
+}
+
 static mo_status_t run_call(replay_run *run, int64_t index) {
   mo_replay *replay = run->replay;
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
   mo_request request = MO_REQUEST_INIT;
-  mo_tensor tensors[CLI_INPUT_COUNT];
+  mo_tensor tensors[CLI_INPUT_COUNT] = {{.data = NULL}};
   mo_cache_t *past = NULL;
   char prefix[32];
   const json_t *flags = json_object_get(mo_replay_step(run->description, index), "flags");
   request.output_hidden_states = json_is_true(json_object_get(flags, "output_hidden_states"));
   request.output_attentions = json_is_true(json_object_get(flags, "output_attentions"));
-  request.use_cache = json_is_true(json_object_get(flags, "use_cache"));
+  request.use_cache = used_cache(mo_replay_step(run->description, index));
   mo_replay_step_prefix(run->description, index, prefix);
 
   mo_status_t status = bind_inputs(run, prefix, &inputs, tensors);
@@ -195,6 +208,7 @@ static mo_status_t run_call(replay_run *run, int64_t index) {
   if (status == MO_STATUS_OK) status = mo_replay_told(replay->message, mo_output_synchronize(run->outputs[index]), "run");
   replay->run_seconds += now_seconds() - start;
   mo_cache_release(past); /* the output holds it */
+  for (int i = 0; i < CLI_INPUT_COUNT; i++) free(tensors[i].data);
   return status == MO_STATUS_OK ? keep(replay, &replay->calls[index], prefix, run->outputs[index]) : status;
 }
 

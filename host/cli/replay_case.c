@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/file.h"
+#include "host/core/json.h"
+
 #define PATH_BYTES 4096
+#define DESCRIPTION_BYTES_LIMIT ((size_t)64 << 20)
 
 mo_status_t mo_replay_tell(char *message, mo_status_t status, const char *what, const char *detail) {
   if (message[0] == '\0') snprintf(message, MO_REPLAY_MESSAGE_BYTES, "%s%s%s", what, detail[0] != '\0' ? ": " : "", detail);
@@ -30,6 +34,21 @@ mo_status_t mo_replay_open(const char *directory, const char *name, mo_safetenso
   return status != MO_STATUS_OK ? status : mo_replay_told(message, mo_safetensors_open(path, file), name);
 }
 
+mo_status_t mo_replay_read(const mo_safetensors_t *file, const char *name, mo_tensor *tensor, char *message) {
+  mo_tensor described;
+  mo_status_t status = mo_replay_told(message, mo_safetensors_describe(file, name, &described), name);
+  if (status != MO_STATUS_OK) return status;
+  described.data = malloc((size_t)mo_tensor_bytes(&described) + 1);
+  if (described.data == NULL) return mo_replay_tell(message, MO_STATUS_OUT_OF_MEMORY, "no memory for", name);
+  status = mo_replay_told(message, mo_safetensors_read(file, name, 0, mo_tensor_count(&described), described.data), name);
+  if (status == MO_STATUS_OK) {
+    *tensor = described;
+  } else {
+    free(described.data);
+  }
+  return status;
+}
+
 static bool is_string_or_absent(const json_t *value) { return value == NULL || json_is_string(value); }
 
 static mo_status_t check_description(const json_t *description, char *message) {
@@ -50,15 +69,14 @@ static mo_status_t check_description(const json_t *description, char *message) {
 
 mo_status_t mo_replay_load_description(const char *directory, json_t **description, char *message) {
   char path[PATH_BYTES];
-  json_error_t error;
-  const mo_status_t status = join(path, directory, "case.json", message);
+  char *text = NULL;
+  size_t bytes;
+  mo_status_t status = join(path, directory, "case.json", message);
   if (status != MO_STATUS_OK) return status;
-  *description = json_load_file(path, 0, &error);
-  if (*description == NULL) {
-    const bool unreadable = json_error_code(&error) == json_error_cannot_open_file;
-    return mo_replay_tell(message, unreadable ? MO_STATUS_IO_ERROR : MO_STATUS_BAD_FILE, "case.json", error.text);
-  }
-  return check_description(*description, message);
+  status = mo_file_read_all(path, DESCRIPTION_BYTES_LIMIT, &text, &bytes);
+  if (status == MO_STATUS_OK) status = mo_json_read_object("case.json", text, bytes, MO_JSON_PYTHON, description);
+  free(text);
+  return status == MO_STATUS_OK ? check_description(*description, message) : mo_replay_told(message, status, "case.json");
 }
 
 int64_t mo_replay_step_count(const json_t *description) {

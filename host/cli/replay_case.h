@@ -21,6 +21,9 @@ mo_status_t mo_replay_load_description(const char *directory, json_t **descripti
 /* inputs.safetensors or outputs.safetensors. */
 mo_status_t mo_replay_open(const char *directory, const char *name, mo_safetensors_t **file, char *message);
 
+/* A tensor of the file with its data in memory of its own, to be released with free(). */
+mo_status_t mo_replay_read(const mo_safetensors_t *file, const char *name, mo_tensor *tensor, char *message);
+
 /* The calls of a case: its `steps`, or itself. A step's keys are `flags`, `output_class`, `output_fields_in_order` (a list),
  * and what mo_replay_case() makes of earlier steps. */
 int64_t mo_replay_step_count(const json_t *description);

@@ -44,8 +44,8 @@ static int replay_and_save(const char *directory, const char *path) {
     } else {
       int64_t key_count = 0;
       for (int64_t i = 0; i < replay->call_count; i++) key_count += replay->calls[i].key_count;
-      printf("%s: %lld tensors of %lld keys, saved to %s\n", replay->calls[0].output_class, (long long)replay->tensor_count,
-             (long long)key_count, path);
+      cli_print("%s: %lld tensors of %lld keys, saved to %s\n", replay->calls[0].output_class, (long long)replay->tensor_count,
+                (long long)key_count, path);
     }
   }
   mo_replay_destroy(replay);

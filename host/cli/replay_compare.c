@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/cli/replay_case.h"
@@ -71,10 +72,12 @@ static mo_status_t compare_tensors(const mo_replay *replay, const mo_safetensors
     const char *name = mo_safetensors_name(file, i);
     const mo_replay_tensor *found = find(replay, name);
     mo_tensor expected;
-    const mo_status_t status = mo_replay_told(comparison->message, mo_safetensors_tensor(file, name, &expected), name);
+    const mo_status_t status = mo_replay_read(file, name, &expected, comparison->message);
     if (status != MO_STATUS_OK) return status;
-    if (expected.dtype != MO_DTYPE_FLOAT32)
+    if (expected.dtype != MO_DTYPE_FLOAT32) {
+      free(expected.data);
       return mo_replay_tell(comparison->message, MO_STATUS_UNSUPPORTED, name, "not float32");
+    }
     comparison->tensor_count++;
     if (found == NULL) {
       differs(comparison, name, "recorded, but not in the output");
@@ -84,10 +87,11 @@ static mo_status_t compare_tensors(const mo_replay *replay, const mo_safetensors
     } else {
       compare_values(found, &expected, tolerance, nan_is_unspecified, comparison);
     }
+    free(expected.data);
   }
   for (int64_t i = 0; i < replay->tensor_count; i++) {
     mo_tensor unused;
-    if (mo_safetensors_tensor(file, replay->tensors[i].name, &unused) != MO_STATUS_OK)
+    if (mo_safetensors_describe(file, replay->tensors[i].name, &unused) != MO_STATUS_OK)
       differs(comparison, replay->tensors[i].name, "in the output, but not recorded");
   }
   return MO_STATUS_OK;

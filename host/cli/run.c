@@ -58,6 +58,7 @@ static int load(run_state *state) {
   mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
   model_options.dtype = options->dtype;
   model_options.framework = options->framework;
+  model_options.architecture = options->architecture;
   return cli_load_model(RUN_COMMAND, options->directory, &options->context, &model_options, options->quiet, &state->context,
                         &state->model, &state->load_seconds);
 }
@@ -146,20 +147,18 @@ static int show(run_state *state, json_t *report) {
   }
   if (exit_code != CLI_EXIT_OK || !wanted) return exit_code;
   add_costs(report, state);
-  if (options->json) {
-    json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    printf("\n");
-  } else {
-    run_print_report(report);
-  }
-  return CLI_EXIT_OK;
+  if (options->json) return cli_json_print(RUN_COMMAND, report);
+  exit_code = cli_json_check(RUN_COMMAND);
+  if (exit_code == CLI_EXIT_OK) run_print_report(report);
+  return exit_code;
 }
 
 int cli_run(int argc, char **argv) {
   run_state state = {0};
   int exit_code = CLI_EXIT_OK;
   if (run_options_parse(argc, argv, &state.options, &exit_code)) {
-    exit_code = load(&state);
+    exit_code = run_sentence_resolve(&state.options);
+    if (exit_code == CLI_EXIT_OK) exit_code = load(&state);
     if (exit_code == CLI_EXIT_OK) exit_code = run_inputs_build(&state.options, state.model, &state.inputs);
     if (exit_code == CLI_EXIT_OK) exit_code = forward(&state);
     if (exit_code == CLI_EXIT_OK) {

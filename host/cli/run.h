@@ -14,13 +14,15 @@
 #define RUN_COMMAND "run"
 
 typedef struct run_options {
-  const char *directory;
-  const char **texts; /* in order; released by run_options_release */
+  const char *directory; /* where the model and its tokenizer lie */
+  char *sub_directory;   /* memory of it, where that is a folder below the one given */
+  const char **texts;    /* in order; released by run_options_release */
   int64_t text_count;
   const char *ids;
   const char *inputs_path;
   const char *save_path;
   mo_context_options context;
+  const char *architecture; /* NULL: config.json's */
   mo_framework_t framework;
   mo_dtype_t dtype;
   bool output_hidden_states;
@@ -31,6 +33,7 @@ typedef struct run_options {
   int32_t *heads;
   int32_t head_count;
   mo_pooling_mode_t pool; /* 0: none */
+  bool pool_auto;         /* the one the folder declares; run_sentence_resolve puts it into `pool` */
   bool json;
   bool quiet;
 } run_options;
@@ -39,6 +42,10 @@ typedef struct run_options {
  * run_options_release() is to be called. */
 bool run_options_parse(int argc, char **argv, run_options *options, int *exit_code);
 void run_options_release(run_options *options);
+
+/* Takes what a sentence-transformers folder declares into the options: where the model lies, how texts are pooled. Where
+ * pooling is asked for, a declaration that would give other vectors is refused. Returns an exit code. */
+int run_sentence_resolve(run_options *options);
 
 /* "mean" and so on. */
 const char *run_pool_name(mo_pooling_mode_t pool);

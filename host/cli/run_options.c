@@ -10,7 +10,7 @@
 static const struct {
   const char *name;
   mo_pooling_mode_t mode;
-} pools[] = {{"cls", MO_POOLING_FIRST}, {"mean", MO_POOLING_MEAN}, {"max", MO_POOLING_MAX}};
+} pools[] = {{"cls", MO_POOLING_FIRST}, {"mean", MO_POOLING_MEAN}, {"max", MO_POOLING_MAX}, {"last", MO_POOLING_LAST}};
 
 const char *run_pool_name(mo_pooling_mode_t pool) {
   for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) {
@@ -36,13 +36,18 @@ static void print_help(void) {
       "  --inputs FILE         tensors of a safetensors file, named as the arguments of forward(): input_ids, attention_mask, "
       "...\n"
       "                        Texts and rows of different length are padded, with an attention mask.\n"
+      "                        A text is cut to what the model's position table, max_seq_length of a sentence-transformers\n"
+      "                        folder or else model_max_length of the tokenizer allow; a line on stderr says so\n"
       "\n"
       "what to compute\n"
       "  --output-hidden-states, --output-attentions, --use-cache\n"
       "                        optional fields; without them their bytes are never written\n"
       "  --layers L            only these positions of hidden_states (0 is the embedding output) and of attentions: \"0,-1\"\n"
       "  --heads H             only these attention heads: \"0,3\"\n"
-      "  --pool cls|mean|max   one L2-normalised vector per text from the last hidden state, and their cosine similarities\n"
+      "  --pool cls|mean|max|last|auto\n"
+      "                        one L2-normalised vector per text from the last hidden state, and their cosine similarities;\n"
+      "                        auto: as the sentence-transformers folder declares. Another way than it declares is refused\n"
+      "  --architecture NAME   BertForMaskedLM, ...: instead of what config.json says\n"
       "  --framework F         pt (default), tf or flax: whose output class\n"
       "  --device D            auto (default), cpu, cuda or cuda:N\n"
       "  --dtype T             f32 (default), f16 or bf16: weights and activations\n"
@@ -50,7 +55,7 @@ static void print_help(void) {
       "what to show\n"
       "  --save FILE           all fields as safetensors, under flat names: logits, hidden_states.0, ...\n"
       "  --json                one JSON object instead of text\n"
-      "  --quiet               no text (errors still come)\n"
+      "  --quiet               no text (errors, and the line about a text that is cut, still come)\n"
       "  --help                this text\n"
       "\n"
       "examples\n"
@@ -89,6 +94,7 @@ enum {
   OPTION_TEXT = 256,
   OPTION_IDS,
   OPTION_INPUTS,
+  OPTION_ARCHITECTURE,
   OPTION_FRAMEWORK,
   OPTION_DEVICE,
   OPTION_DTYPE,
@@ -105,6 +111,7 @@ enum {
 static const struct option long_options[] = {{"text", required_argument, NULL, OPTION_TEXT},
                                              {"ids", required_argument, NULL, OPTION_IDS},
                                              {"inputs", required_argument, NULL, OPTION_INPUTS},
+                                             {"architecture", required_argument, NULL, OPTION_ARCHITECTURE},
                                              {"framework", required_argument, NULL, OPTION_FRAMEWORK},
                                              {"device", required_argument, NULL, OPTION_DEVICE},
                                              {"dtype", required_argument, NULL, OPTION_DTYPE},
@@ -150,6 +157,9 @@ static int take_option(int option, run_options *options) {
     case 'q':
       options->quiet = true;
       break;
+    case OPTION_ARCHITECTURE:
+      options->architecture = optarg;
+      break;
     case OPTION_FRAMEWORK:
       if (cli_parse_framework(optarg, &options->framework)) break;
       return cli_usage_error(RUN_COMMAND, "--framework %s: must be pt, tf or flax", optarg);
@@ -164,8 +174,9 @@ static int take_option(int option, run_options *options) {
       if (parse_index_list(optarg, &options->heads, &options->head_count)) break;
       return cli_usage_error(RUN_COMMAND, "--heads %s: must be numbers separated by commas", optarg);
     case OPTION_POOL:
-      if (parse_pool(optarg, &options->pool)) break;
-      return cli_usage_error(RUN_COMMAND, "--pool %s: must be cls, mean or max", optarg);
+      options->pool_auto = strcmp(optarg, "auto") == 0;
+      if (options->pool_auto || parse_pool(optarg, &options->pool)) break;
+      return cli_usage_error(RUN_COMMAND, "--pool %s: must be cls, mean, max, last or auto", optarg);
     default:
       return CLI_EXIT_USAGE;
   }
@@ -209,6 +220,7 @@ bool run_options_parse(int argc, char **argv, run_options *options, int *exit_co
 }
 
 void run_options_release(run_options *options) {
+  free(options->sub_directory);
   free(options->texts);
   free(options->layers);
   free(options->heads);

@@ -70,6 +70,13 @@ static mo_status_t pool(mo_context_t *context, const mo_tensor *input, const mo_
   return status;
 }
 
+/* Whether some row begins with padding, which "cls" would take for its first token. */
+static bool begins_with_padding(const mo_tensor *mask) {
+  for (int64_t row = 0; row < mask->shape[0]; row++)
+    if (((const int64_t *)mask->data)[row * mask->shape[1]] == 0) return true;
+  return false;
+}
+
 int run_report_pooled(json_t *report, const run_options *options, mo_context_t *context, const run_inputs *inputs,
                       const mo_output *output) {
   const mo_tensor *input = last_hidden_state(output);
@@ -79,6 +86,10 @@ int run_report_pooled(json_t *report, const run_options *options, mo_context_t *
   const mo_tensor *mask = run_inputs_find(inputs, "attention_mask");
   if (mask != NULL && mo_tensor_count(mask) != input->shape[0] * input->shape[1]) {
     return cli_fail(RUN_COMMAND, CLI_EXIT_UNSUPPORTED, "--pool: the attention mask is not one number per token");
+  }
+  if (options->text_count > 0 && options->pool == MO_POOLING_FIRST && mask != NULL && mask->rank == 2 &&
+      begins_with_padding(mask)) {
+    return cli_fail(RUN_COMMAND, CLI_EXIT_UNSUPPORTED, "--pool cls: the texts are padded on the left, by padding_side");
   }
   const size_t count = (size_t)(input->shape[0] * input->shape[2]);
   float *embeddings = malloc(count * sizeof *embeddings + 1);

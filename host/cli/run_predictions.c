@@ -3,13 +3,17 @@
  * Only the k largest are read (mo_field_read_top_k), so a vocabulary of logits never crosses to the host.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/cli/run.h"
+#include "host/core/file.h"
+#include "host/core/json.h"
 
 #define TOP_COUNT 5
+#define CONFIG_BYTES_LIMIT ((size_t)64 << 20)
 
 /* What the positions of the last dimension stand for. */
 typedef enum label_kind_t {
@@ -108,7 +112,7 @@ static json_t *top_list(const label_source *source, int64_t row, const float *va
 static void add_positions(json_t *list, const char *key, const label_source *source, const float *values,
                           const int64_t *indices, const int64_t *shape, int64_t k) {
   const run_inputs *inputs = source->inputs;
-  const int64_t mask_id = inputs->tokenizer == NULL ? -1 : mo_tokenizer_id(inputs->tokenizer, "[MASK]");
+  const int64_t mask_id = mo_tokenizer_special_id(inputs->tokenizer, "mask_token");
   bool only_masked = false;
   for (int64_t i = 0; source->kind == LABELS_VOCABULARY && mask_id >= 0 && i < shape[0] * shape[1]; i++) {
     only_masked = only_masked || id_at(inputs, 0, i) == mask_id;
@@ -141,6 +145,15 @@ static void add_rows(json_t *list, const char *key, const label_source *source, 
   }
 }
 
+/* NaN counts as the largest, so the first of each line says it. It is no prediction. */
+static void warn_of_nan(const char *key, const float *values, int64_t lines, int64_t k) {
+  int64_t broken = 0;
+  for (int64_t i = 0; i < lines; i++) broken += isnan(values[i * k]) != 0;
+  if (broken > 0)
+    (void)cli_fail(RUN_COMMAND, CLI_EXIT_OK, "warning: %s holds NaN in %lld of %lld rows, which predict nothing", key,
+                   (long long)broken, (long long)lines);
+}
+
 static int add_field(json_t *list, const char *key, mo_field *field, const label_source *source) {
   const mo_tensor *tensor = mo_field_tensor(field);
   if (tensor == NULL || tensor->rank < 2 || tensor->rank > 3 || mo_tensor_count(tensor) == 0) return CLI_EXIT_OK;
@@ -155,6 +168,7 @@ static int add_field(json_t *list, const char *key, mo_field *field, const label
   if (values == NULL) return cli_fail(RUN_COMMAND, CLI_EXIT_FAILED, "out of memory for the predictions");
   status = mo_dtype_convert(values, MO_DTYPE_FLOAT32, values_view.data, values_view.dtype, count);
   if (status == MO_STATUS_OK) {
+    warn_of_nan(key, values, count / k, k);
     if (tensor->rank == 3) {
       add_positions(list, key, source, values, indices_view.data, tensor->shape, k);
     } else {
@@ -165,10 +179,22 @@ static int add_field(json_t *list, const char *key, mo_field *field, const label
   return status == MO_STATUS_OK ? CLI_EXIT_OK : cli_library_error(RUN_COMMAND, status);
 }
 
-int run_report_predictions(json_t *report, const run_options *options, const run_inputs *inputs, const mo_output *output) {
+/* NULL if it cannot be read: the labels have no names then. */
+static json_t *read_config(const char *directory) {
   char path[4096];
-  const int length = snprintf(path, sizeof path, "%s/config.json", options->directory);
-  json_t *config = length > 0 && (size_t)length < sizeof path ? json_load_file(path, 0, NULL) : NULL;
+  char *text = NULL;
+  size_t bytes;
+  json_t *config = NULL;
+  const int length = snprintf(path, sizeof path, "%s/config.json", directory);
+  if (length <= 0 || (size_t)length >= sizeof path) return NULL;
+  if (mo_file_read_all(path, CONFIG_BYTES_LIMIT, &text, &bytes) == MO_STATUS_OK)
+    (void)mo_json_read_object("config.json", text, bytes, MO_JSON_PYTHON, &config);
+  free(text);
+  return config;
+}
+
+int run_report_predictions(json_t *report, const run_options *options, const run_inputs *inputs, const mo_output *output) {
+  json_t *config = read_config(options->directory);
   json_t *list = json_array();
   int exit_code = CLI_EXIT_OK;
   for (int64_t i = 0; exit_code == CLI_EXIT_OK && i < mo_output_length(output); i++) {

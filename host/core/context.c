@@ -1,7 +1,6 @@
 /* host/core/context.c - contexts: life, memory, scratch, events, the error of its own.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <omp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,9 +9,13 @@
 
 #include "host/core/checked_math.h"
 #include "host/core/context_internal.h"
+#include "host/core/image.h"
+#include "host/core/log.h"
 #include "host/core/module.h"
+#include "host/core/parallel.h"
 #include "host/core/pool.h"
 #include "host/core/range.h"
+#include "host/core/struct_size.h"
 
 #define MO_DEFAULT_CACHED_BYTES ((size_t)1 << 30)
 #define MO_SCRATCH_GRANULARITY ((size_t)64 << 10)
@@ -94,11 +97,17 @@ void mo_context_release_on(mo_context_t *context, void *memory, size_t bytes, mo
 }
 
 static mo_status_t allocate_device(mo_context_t *context, size_t bytes, void **memory) {
+  MO_TRY(mo_context_check_not_captured(context, "device memory", bytes));
   return mo_context_allocate_on(context, bytes, context->stream, memory);
 }
 
 static void release_device(mo_context_t *context, void *memory, size_t bytes) {
   mo_context_release_on(context, memory, bytes, context->stream);
+}
+
+/* A release in the order of a stream that is captured would become part of the graph. */
+static bool keeps_device_memory(mo_context_t *context) {
+  return mo_context_stream_is_capturing(context, context->stream);
 }
 
 static mo_status_t allocate_pinned(mo_context_t *context, size_t bytes, void **memory) {
@@ -124,12 +133,12 @@ static mo_status_t check_allocator(const char *name, const mo_allocator *allocat
 }
 
 static mo_status_t check_options(const mo_context_options *options) {
-  MO_CHECK(options->struct_size == sizeof *options, MO_STATUS_INVALID_ARGUMENT,
-           "context: options.struct_size is %zu, not %zu (use MO_CONTEXT_OPTIONS_INIT)", options->struct_size, sizeof *options);
   MO_CHECK(options->device_index >= 0, MO_STATUS_INVALID_ARGUMENT, "context: device index %d is negative",
            (int)options->device_index);
   MO_CHECK(options->thread_count >= 0, MO_STATUS_INVALID_ARGUMENT, "context: thread count %d is negative",
            (int)options->thread_count);
+  MO_CHECK(!options->own_stream || options->stream == NULL, MO_STATUS_INVALID_ARGUMENT,
+           "context: own_stream and a stream were given, it is one of them");
   MO_TRY(check_allocator("device_allocator", &options->device_allocator));
   MO_TRY(check_allocator("pinned_allocator", &options->pinned_allocator));
   return check_allocator("host_allocator", &options->host_allocator);
@@ -154,18 +163,22 @@ static void free_context(mo_context_t *context) {
 }
 
 mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **result) {
-  static const mo_context_options defaults = MO_CONTEXT_OPTIONS_INIT;
-  const mo_context_options *options = given != NULL ? given : &defaults;
+  mo_context_options taken = MO_CONTEXT_OPTIONS_INIT;
+  const mo_context_options *options = &taken;
   MO_CHECK(result != NULL, MO_STATUS_INVALID_ARGUMENT, "context: the destination is NULL");
+  if (given == NULL) taken.own_stream = true;
+  else
+    MO_TRY(MO_TAKE("context", MO_CONTEXT_OPTIONS_INIT, given, MO_SIZE_TO(mo_context_options, backend), &taken));
   MO_TRY(check_options(options));
   mo_context_t *context = allocate_host(&options->host_allocator, sizeof *context);
   if (context == NULL) return MO_STATUS_OUT_OF_MEMORY;
   context->options = *options;
   atomic_init(&context->references, 1);
   context->stream = options->stream;
-  context->thread_count = options->thread_count > 0 ? options->thread_count : omp_get_max_threads();
+  context->thread_count = mo_parallel_thread_count(options->thread_count);
   const size_t limit = options->cached_bytes_limit != 0 ? options->cached_bytes_limit : MO_DEFAULT_CACHED_BYTES;
 
+  mo_image_pin();
   mo_status_t status =
       mo_backend_choose(options, &context->backend, &context->backend_state, context->reason, sizeof context->reason);
   if (status != MO_STATUS_OK) goto no_backend;
@@ -175,14 +188,17 @@ mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **re
     goto no_mutex;
   }
   MO_TRY_GOTO(mo_pool_init(&context->device_pool, allocate_device, release_device, context, limit), status, no_device_pool);
+  context->device_pool.keeps_all = keeps_device_memory;
   MO_TRY_GOTO(mo_pool_init(&context->pinned_pool, allocate_pinned, release_pinned, context, limit), status, no_pinned_pool);
-  if (context->stream == NULL && context->backend->stream_create != NULL) {
+  if (options->own_stream && context->backend->stream_create != NULL) {
     MO_TRY_GOTO(context->backend->stream_create(context->backend_state, &context->stream), status, no_stream);
     context->owns_stream = true;
   }
 #ifndef MO_NO_RANGES
   context->has_ranges = mo_range_listen(context->backend, context->backend_state);
 #endif
+  if (options->device == MO_DEVICE_CHOICE_AUTO && options->backend == NULL)
+    mo_log(context, MO_LOG_LEVEL_INFO, "%s", context->reason);
   *result = context;
   return MO_STATUS_OK;
 
@@ -213,22 +229,24 @@ void mo_context_destroy(mo_context_t *context) { mo_context_release_reference(co
 
 /* ---- Questions ---- */
 
-mo_device mo_context_device(const mo_context_t *context) { return context->device; }
-const char *mo_context_backend_name(const mo_context_t *context) { return context->backend->name; }
-const char *mo_context_choice_reason(const mo_context_t *context) { return context->reason; }
-mo_stream mo_context_stream(const mo_context_t *context) { return context->stream; }
-int32_t mo_context_thread_count(const mo_context_t *context) { return context->thread_count; }
+mo_device mo_context_device(const mo_context_t *context) { return context != NULL ? context->device : (mo_device){0}; }
+const char *mo_context_backend_name(const mo_context_t *context) { return context != NULL ? context->backend->name : ""; }
+const char *mo_context_choice_reason(const mo_context_t *context) { return context != NULL ? context->reason : ""; }
+mo_stream mo_context_stream(const mo_context_t *context) { return context != NULL ? context->stream : NULL; }
+int32_t mo_context_thread_count(const mo_context_t *context) { return context != NULL ? context->thread_count : 0; }
 void *mo_context_backend_state(const mo_context_t *context) { return context->backend_state; }
 const mo_backend *mo_context_backend(const mo_context_t *context) { return context->backend; }
 bool mo_context_has_ranges(const mo_context_t *context) { return context->has_ranges; }
+mo_log_sink mo_context_log_sink(const mo_context_t *context) { return context->options.log; }
 
 const char *mo_context_cpu_features(const mo_context_t *context) {
-  return context->backend->features != NULL ? context->backend->features(context->backend_state) : "";
+  return context != NULL && context->backend->features != NULL ? context->backend->features(context->backend_state) : "";
 }
 
 mo_context_counters mo_context_get_counters(const mo_context_t *context) {
   mo_context_t *writable = (mo_context_t *)context; /* only the pools' locks are touched */
   mo_context_counters counters = {0};
+  if (context == NULL) return counters;
   pthread_mutex_lock(&writable->device_pool.mutex);
   counters.device_allocations = context->device_pool.allocation_count;
   counters.device_bytes = context->device_pool.held_bytes;
@@ -261,6 +279,8 @@ mo_status_t mo_context_note(mo_context_t *context, mo_status_t status) {
 
 mo_status_t mo_context_error(const mo_context_t *context, char *text, size_t text_bytes) {
   mo_context_t *writable = (mo_context_t *)context;
+  if (text != NULL && text_bytes > 0) text[0] = '\0';
+  if (context == NULL) return MO_STATUS_OK;
   pthread_mutex_lock(&writable->mutex);
   const mo_status_t status = context->error_status;
   if (text != NULL && text_bytes > 0) snprintf(text, text_bytes, "%s", context->error_text);
@@ -286,13 +306,18 @@ mo_status_t mo_context_allocate_pinned(mo_context_t *context, size_t bytes, void
 void mo_context_release_pinned(mo_context_t *context, void *memory) { mo_pool_give(&context->pinned_pool, memory); }
 
 void mo_context_trim(mo_context_t *context) {
+  if (context == NULL) return;
   mo_pool_trim(&context->device_pool);
   mo_pool_trim(&context->pinned_pool);
+  if (context->backend->trim != NULL && context->options.device_allocator.allocate == NULL)
+    context->backend->trim(context->backend_state);
 }
 
 mo_status_t mo_context_scratch(mo_context_t *context, size_t bytes, void **memory) {
   if (bytes > context->scratch_bytes || context->scratch == NULL) {
     const size_t wanted = mo_align_up(bytes > 0 ? bytes : 1, MO_SCRATCH_GRANULARITY);
+    /* Work that was recorded before refers to the old block, which other work may get next. */
+    MO_TRY(mo_context_check_not_captured(context, "scratch memory", wanted));
     /* The old block goes first, so that the two never stand side by side. */
     mo_pool_give(&context->device_pool, context->scratch);
     context->scratch = NULL;
@@ -348,6 +373,14 @@ mo_status_t mo_context_copy_stream(mo_context_t *context, mo_stream *stream) {
 
 bool mo_context_stream_is_capturing(const mo_context_t *context, mo_stream stream) {
   return context->backend->stream_is_capturing != NULL && context->backend->stream_is_capturing(context->backend_state, stream);
+}
+
+mo_status_t mo_context_check_not_captured(const mo_context_t *context, const char *what, size_t bytes) {
+  MO_CHECK(!mo_context_stream_is_capturing(context, context->stream), MO_STATUS_WRONG_STATE,
+           "context: %zu bytes of %s are needed while the stream is captured into a graph; reserve them before "
+           "(mo_context_reserve, mo_cache_reserve) or run once without capture",
+           bytes, what);
+  return MO_STATUS_OK;
 }
 
 mo_status_t mo_context_acquire_event(mo_context_t *context, mo_event *event) {

@@ -19,6 +19,9 @@ void mo_context_release_reference(mo_context_t *context);
  * take a context end with it: return mo_context_note(context, status). OK changes nothing. */
 mo_status_t mo_context_note(mo_context_t *context, mo_status_t status);
 
+/* Who takes the notes of this context (host/core/log.h writes them). */
+mo_log_sink mo_context_log_sink(const mo_context_t *context);
+
 /* Whether a profiler listens to the public calls of this context (host/core/range.h). */
 bool mo_context_has_ranges(const mo_context_t *context);
 
@@ -36,6 +39,10 @@ mo_status_t mo_context_copy_stream(mo_context_t *context, mo_stream *stream);
 
 /* True while work put on `stream` is recorded into a graph instead of run. */
 bool mo_context_stream_is_capturing(const mo_context_t *context, mo_stream stream);
+
+/* WRONG_STATE while the context's stream is captured: `what` names who needs memory, in a sentence that says how to have it
+ * before. Memory that is allocated in a capture belongs to the graph. */
+mo_status_t mo_context_check_not_captured(const mo_context_t *context, const char *what, size_t bytes);
 
 /* Events from the context's pool (creating one costs microseconds on a GPU). Backends without events: *event is NULL. */
 mo_status_t mo_context_acquire_event(mo_context_t *context, mo_event *event);

@@ -10,12 +10,9 @@
 extern "C" {
 #endif
 
-/* Stores the sentence for the calling thread. Use mo_fail. Exported for backends. */
-MO_API void mo_set_error(const char *format, ...) MO_PRINTF_FORMAT(1, 2);
-
 /* Stores the sentence (a format and its arguments) and gives `status`. Sentence form: "op: value, rule" ("attention: 12 query
- * heads are not a multiple of 5 key/value heads"), no final full stop, at most 511 bytes. A macro, so that the compiler sees
- * which status comes back and knows that a caller of MO_TRY does not go on. */
+ * heads are not a multiple of 5 key/value heads"), no final full stop, at most 511 bytes; control characters of its arguments
+ * become "?". A macro, so that the compiler sees which status comes back and knows that a caller of MO_TRY does not go on. */
 #define mo_fail(status, ...) mo_after_error((mo_set_error(__VA_ARGS__), 0), (status))
 static inline mo_status_t mo_after_error(int stored, mo_status_t status) {
   (void)stored;

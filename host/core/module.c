@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/core/struct_size.h"
+
 #define MO_CUDA_MODULE "libmodelout_cuda.so"
 #define MO_REASON_BYTES 256
 
@@ -67,13 +69,46 @@ static mo_status_t choose_cpu(const mo_backend **backend, void **state) {
   return mo_cpu_backend.open(0, state);
 }
 
+/* What is called without asking whether it is there, and what comes together or not at all. */
+static mo_status_t check_entries(const mo_backend *backend) {
+  const bool events = backend->event_create != NULL, streams = backend->stream_create != NULL;
+  const bool graphs = backend->graph_begin != NULL;
+  MO_CHECK(backend->name != NULL && backend->open != NULL && backend->close != NULL && backend->allocate != NULL &&
+               backend->release != NULL && backend->allocate_pinned != NULL && backend->release_pinned != NULL &&
+               backend->copy != NULL,
+           MO_STATUS_INVALID_ARGUMENT,
+           "context: the backend lacks its name, or one of open, close, allocate, release, their pinned forms and copy");
+  MO_CHECK((backend->event_destroy != NULL) == events && (backend->event_record != NULL) == events &&
+               (backend->event_synchronize != NULL) == events,
+           MO_STATUS_INVALID_ARGUMENT, "context: the backend has only some of event_create, destroy, record and synchronize");
+  MO_CHECK((backend->stream_destroy != NULL) == streams, MO_STATUS_INVALID_ARGUMENT,
+           "context: the backend has only one of stream_create and stream_destroy");
+  MO_CHECK((backend->graph_end != NULL) == graphs && (backend->graph_launch != NULL) == graphs &&
+               (backend->graph_destroy != NULL) == graphs,
+           MO_STATUS_INVALID_ARGUMENT, "context: the backend has only some of graph_begin, end, launch and destroy");
+  MO_CHECK((backend->range_push != NULL) == (backend->range_pop != NULL), MO_STATUS_INVALID_ARGUMENT,
+           "context: the backend has only one of range_push and range_pop");
+  MO_CHECK((backend->linear_pack != NULL) == (backend->packed_weight_release != NULL), MO_STATUS_INVALID_ARGUMENT,
+           "context: the backend has only one of linear_pack and packed_weight_release");
+  return MO_STATUS_OK;
+}
+
+/* A table is used where it lies: contexts of one backend know each other by its address. So it has every entry of this ABI
+ * version; one of a later release may go on behind them, with nothing set. */
+static mo_status_t check_table(const mo_backend *table) {
+  mo_backend taken;
+  MO_CHECK(table->abi_version == MO_BACKEND_ABI_VERSION, MO_STATUS_INVALID_ARGUMENT,
+           "context: backend ABI %u, this library has %d", (unsigned)table->abi_version, MO_BACKEND_ABI_VERSION);
+  return mo_struct_take_bytes("context: backend", "sizeof(mo_backend)", table, table->struct_size, sizeof taken, sizeof taken,
+                              &taken);
+}
+
 mo_status_t mo_backend_choose(const mo_context_options *options, const mo_backend **backend, void **state, char *reason,
                               size_t reason_bytes) {
   if (options->backend != NULL) {
     const mo_backend *custom = options->backend;
-    MO_CHECK(custom->abi_version == MO_BACKEND_ABI_VERSION && custom->struct_size == sizeof(mo_backend),
-             MO_STATUS_INVALID_ARGUMENT, "context: backend ABI %u of %zu bytes, this library has %d of %zu",
-             (unsigned)custom->abi_version, custom->struct_size, MO_BACKEND_ABI_VERSION, sizeof(mo_backend));
+    MO_TRY(check_table(custom));
+    MO_TRY(check_entries(custom));
     *backend = custom;
     snprintf(reason, reason_bytes, "%s: given by the caller", custom->name);
     return custom->open(options->device_index, state);

@@ -1,9 +1,12 @@
-/* host/core/pool.c - the block pool: two sorted arrays, binary search.
+/* host/core/pool.c - the block pool: a hash table of the blocks handed out, a sorted array of those kept.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/core/pool.h"
 
 #include <string.h>
+
+#define KEPT_BLOCKS_LIMIT 4096
+#define FIRST_SLOTS 64
 
 mo_status_t mo_pool_init(mo_pool *pool, mo_status_t (*allocate)(mo_context_t *, size_t, void **),
                          void (*release)(mo_context_t *, void *, size_t), mo_context_t *context, size_t kept_bytes_limit) {
@@ -23,22 +26,58 @@ static int64_t position_by_size(const mo_pool_list *list, size_t bytes) {
   return low;
 }
 
-/* First position whose address is at least `memory`. */
-static int64_t position_by_address(const mo_pool_list *list, const void *memory) {
-  int64_t low = 0, high = list->count;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if ((uintptr_t)list->blocks[middle].memory < (uintptr_t)memory) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+/* ---- The blocks handed out ---- */
 
-static void free_list(mo_pool *pool, mo_pool_list *list) {
-  mo_host_free(pool->context, list->blocks, (size_t)list->capacity * sizeof *list->blocks);
+/* Where the block at an address is, or the empty slot where it belongs. */
+static int64_t slot_of(const mo_pool_table *table, const void *memory) {
+  const uint64_t bits = (uint64_t)(uintptr_t)memory * UINT64_C(0x9E3779B97F4A7C15);
+  int64_t at = (int64_t)(bits >> 32) & (table->capacity - 1);
+  while (table->slots[at].memory != NULL && table->slots[at].memory != memory) at = (at + 1) & (table->capacity - 1);
+  return at;
 }
 
 /* Room for one more, so that the insertion that follows cannot fail. */
+static bool make_slot(mo_pool *pool) {
+  mo_pool_table *live = &pool->live, grown = {.count = live->count};
+  if (2 * (live->count + 1) <= live->capacity) return true;
+  grown.capacity = live->capacity == 0 ? FIRST_SLOTS : 2 * live->capacity;
+  grown.slots = mo_host_allocate(pool->context, (size_t)grown.capacity * sizeof *grown.slots);
+  if (grown.slots == NULL) return false;
+  for (int64_t i = 0; i < live->capacity; ++i) {
+    if (live->slots[i].memory != NULL) grown.slots[slot_of(&grown, live->slots[i].memory)] = live->slots[i];
+  }
+  if (live->slots != NULL) mo_host_free(pool->context, live->slots, (size_t)live->capacity * sizeof *live->slots);
+  *live = grown;
+  return true;
+}
+
+static void put_live(mo_pool_table *live, mo_pool_block block) {
+  live->slots[slot_of(live, block.memory)] = block;
+  ++live->count;
+}
+
+/* Empties a slot; blocks behind it that belong nearer to where their search begins move up. */
+static mo_pool_block take_live(mo_pool_table *live, int64_t hole) {
+  const mo_pool_block taken = live->slots[hole];
+  const int64_t mask = live->capacity - 1;
+  live->slots[hole].memory = NULL;
+  --live->count;
+  for (int64_t at = (hole + 1) & mask; live->slots[at].memory != NULL; at = (at + 1) & mask) {
+    const mo_pool_block moving = live->slots[at];
+    live->slots[at].memory = NULL;
+    live->slots[slot_of(live, moving.memory)] = moving;
+  }
+  return taken;
+}
+
+/* ---- The blocks kept ---- */
+
+static void free_list(mo_pool *pool, mo_pool_list *list) {
+  if (list->blocks == NULL) return;
+  mo_host_free(pool->context, list->blocks, (size_t)list->capacity * sizeof *list->blocks);
+}
+
+/* The same for the kept ones. */
 static bool make_room(mo_pool *pool, mo_pool_list *list) {
   if (list->count < list->capacity) return true;
   const int64_t capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
@@ -64,6 +103,8 @@ static mo_pool_block remove_at(mo_pool_list *list, int64_t position) {
   return block;
 }
 
+static bool keeps_all(const mo_pool *pool) { return pool->keeps_all != NULL && pool->keeps_all(pool->context); }
+
 static void release_kept(mo_pool *pool) {
   for (int64_t i = 0; i < pool->kept.count; ++i) {
     pool->release(pool->context, pool->kept.blocks[i].memory, pool->kept.blocks[i].bytes);
@@ -74,7 +115,7 @@ static void release_kept(mo_pool *pool) {
 }
 
 static mo_status_t take_locked(mo_pool *pool, size_t bytes, void **memory) {
-  if (!make_room(pool, &pool->live)) return MO_STATUS_OUT_OF_MEMORY;
+  if (!make_slot(pool)) return MO_STATUS_OUT_OF_MEMORY;
   mo_pool_block block = {.bytes = bytes};
   const int64_t fit = position_by_size(&pool->kept, bytes);
   if (fit < pool->kept.count && pool->kept.blocks[fit].bytes - bytes <= bytes / 4) {
@@ -91,7 +132,7 @@ static mo_status_t take_locked(mo_pool *pool, size_t bytes, void **memory) {
     pool->held_bytes += bytes;
     if (pool->held_bytes > pool->held_bytes_peak) pool->held_bytes_peak = pool->held_bytes;
   }
-  insert_at(&pool->live, position_by_address(&pool->live, block.memory), block);
+  put_live(&pool->live, block);
   *memory = block.memory;
   return MO_STATUS_OK;
 }
@@ -106,11 +147,12 @@ mo_status_t mo_pool_take(mo_pool *pool, size_t bytes, void **memory) {
 void mo_pool_give(mo_pool *pool, void *memory) {
   if (memory == NULL) return;
   pthread_mutex_lock(&pool->mutex);
-  const int64_t position = position_by_address(&pool->live, memory);
-  if (position < pool->live.count && pool->live.blocks[position].memory == memory) {
-    const mo_pool_block block = remove_at(&pool->live, position);
-    const bool keep = block.bytes <= pool->kept_bytes_limit && pool->kept_bytes <= pool->kept_bytes_limit - block.bytes;
-    if (keep && make_room(pool, &pool->kept)) {
+  const int64_t slot = pool->live.count > 0 ? slot_of(&pool->live, memory) : -1;
+  if (slot >= 0 && pool->live.slots[slot].memory == memory) {
+    const mo_pool_block block = take_live(&pool->live, slot);
+    const bool fits = pool->kept.count < KEPT_BLOCKS_LIMIT && block.bytes <= pool->kept_bytes_limit &&
+                      pool->kept_bytes <= pool->kept_bytes_limit - block.bytes;
+    if ((fits || keeps_all(pool)) && make_room(pool, &pool->kept)) {
       insert_at(&pool->kept, position_by_size(&pool->kept, block.bytes), block);
       pool->kept_bytes += block.bytes;
     } else {
@@ -123,16 +165,17 @@ void mo_pool_give(mo_pool *pool, void *memory) {
 
 void mo_pool_trim(mo_pool *pool) {
   pthread_mutex_lock(&pool->mutex);
-  release_kept(pool);
+  if (!keeps_all(pool)) release_kept(pool);
   pthread_mutex_unlock(&pool->mutex);
 }
 
 void mo_pool_destroy(mo_pool *pool) {
   release_kept(pool);
-  for (int64_t i = 0; i < pool->live.count; ++i) {
-    pool->release(pool->context, pool->live.blocks[i].memory, pool->live.blocks[i].bytes);
+  for (int64_t i = 0; i < pool->live.capacity; ++i) {
+    const mo_pool_block *block = &pool->live.slots[i];
+    if (block->memory != NULL) pool->release(pool->context, block->memory, block->bytes);
   }
-  free_list(pool, &pool->live);
+  if (pool->live.slots != NULL) mo_host_free(pool->context, pool->live.slots, (size_t)pool->live.capacity * sizeof(mo_pool_block));
   free_list(pool, &pool->kept);
   pthread_mutex_destroy(&pool->mutex);
 }

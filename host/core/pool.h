@@ -1,6 +1,7 @@
 /* host/core/pool.h - a pool of memory blocks over an allocator: a released block is kept for the next request of its size.
  *
- * A request takes the smallest kept block that is large enough and wastes at most a quarter. When the allocator has no memory
+ * A request takes the smallest kept block that is large enough and wastes at most a quarter. A few thousand blocks are kept at
+ * most, so that finding one's place among them takes no time that counts. When the allocator has no memory
  * left, all kept blocks are given back and it is asked once more. Thread-safe.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
@@ -27,14 +28,22 @@ typedef struct mo_pool_list {
   int64_t capacity;
 } mo_pool_list;
 
+/* A hash table by address, at most half full: a release takes the same time however many blocks are handed out. */
+typedef struct mo_pool_table {
+  mo_pool_block *slots; /* memory NULL: empty */
+  int64_t count;
+  int64_t capacity; /* a power of two */
+} mo_pool_table;
+
 typedef struct mo_pool {
   mo_status_t (*allocate)(mo_context_t *context, size_t bytes, void **memory);
   void (*release)(mo_context_t *context, void *memory, size_t bytes);
+  bool (*keeps_all)(mo_context_t *context); /* nothing can be given back at the moment; NULL: never */
   mo_context_t *context;
   size_t kept_bytes_limit;
   pthread_mutex_t mutex;
-  mo_pool_list live; /* handed out, by address */
-  mo_pool_list kept; /* waiting for reuse, by size */
+  mo_pool_table live; /* handed out */
+  mo_pool_list kept;  /* waiting for reuse, by size */
   size_t kept_bytes;
   size_t held_bytes; /* live and kept */
   size_t held_bytes_peak;

@@ -1,24 +1,20 @@
-/* host/core/safetensors_write.c - writes a safetensors file in one go: a temporary beside the target, then a rename.
+/* host/core/safetensors_write.c - writes a safetensors file in one go.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/core/checked_math.h"
 #include "host/core/error.h"
+#include "host/core/file_writer.h"
+#include "host/core/json.h"
+#include "host/core/utf8.h"
 #include "modelout/safetensors.h"
 
 #define HEADER_BYTES_LIMIT 100000000
 #define DATA_ALIGNMENT 8
 #define METADATA_KEY "__metadata__"
-#define TEMPORARY_ATTEMPTS 1000
-#define WRITE_BYTES_LIMIT ((size_t)1 << 30) /* one write() may take at most 2 GiB */
 
 typedef struct item {
   const char *name;
@@ -38,17 +34,17 @@ static mo_status_t check_tensor(const char *name, const mo_tensor *tensor) {
   MO_CHECK(strcmp(name, METADATA_KEY) != 0, MO_STATUS_INVALID_ARGUMENT,
            "safetensors_write: \"%s\" is the format's own key, no tensor may have it", name);
   MO_CHECK(tensor->device.kind == MO_DEVICE_KIND_CPU, MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_write: tensor \"%.80s\" does not lie on the host", name);
+           "safetensors_write: tensor \"%s\" does not lie on the host", mo_name_show(name).text);
   mo_tensor again; /* the same checks as a new descriptor: dtype, rank, extents, overflow, data */
   const mo_status_t status =
       mo_tensor_init_strided(&again, tensor->data, tensor->dtype, tensor->device, tensor->rank, tensor->shape, tensor->strides);
   if (status != MO_STATUS_OK) {
     char reason[256];
     snprintf(reason, sizeof reason, "%s", mo_last_error());
-    return mo_fail(status, "safetensors_write: tensor \"%.80s\": %s", name, reason);
+    return mo_fail(status, "safetensors_write: tensor \"%s\": %s", mo_name_show(name).text, reason);
   }
-  MO_CHECK(mo_tensor_is_contiguous(tensor), MO_STATUS_INVALID_ARGUMENT, "safetensors_write: tensor \"%.80s\" is not contiguous",
-           name);
+  MO_CHECK(mo_tensor_is_contiguous(tensor), MO_STATUS_INVALID_ARGUMENT, "safetensors_write: tensor \"%s\" is not contiguous",
+           mo_name_show(name).text);
   return MO_STATUS_OK;
 }
 
@@ -56,15 +52,17 @@ static mo_status_t out_of_memory(void) {
   return mo_fail(MO_STATUS_OUT_OF_MEMORY, "safetensors_write: no memory for the header");
 }
 
-/* Takes `value`. A string that jansson refuses is not UTF-8. */
+/* Takes `value`. */
 static mo_status_t add(json_t *object, const char *key, json_t *value) {
   if (value == NULL) return out_of_memory();
-  if (json_object_set_new(object, key, value) == 0) return MO_STATUS_OK;
-  json_t *probe = json_string(key);
-  const bool is_text = probe != NULL;
-  json_decref(probe);
-  if (is_text) return out_of_memory();
-  return mo_fail(MO_STATUS_INVALID_ARGUMENT, "safetensors_write: \"%.80s\" is not valid UTF-8", key);
+  return json_object_set_new_nocheck(object, key, value) == 0 ? MO_STATUS_OK : out_of_memory();
+}
+
+/* jansson answers both to text that is none and to a lack of memory with NULL, so text is looked at before. */
+static mo_status_t check_text(const char *text) {
+  MO_CHECK(mo_utf8_is_valid(text), MO_STATUS_INVALID_ARGUMENT, "safetensors_write: \"%s\" is not valid UTF-8",
+           mo_name_show(text).text);
+  return MO_STATUS_OK;
 }
 
 static mo_status_t add_metadata(json_t *header, const char *const *keys, const char *const *values, int64_t count) {
@@ -75,21 +73,22 @@ static mo_status_t add_metadata(json_t *header, const char *const *keys, const c
     MO_CHECK(keys[i] != NULL && values[i] != NULL, MO_STATUS_INVALID_ARGUMENT,
              "safetensors_write: metadata entry %lld has a NULL key or value", (long long)i);
     MO_CHECK(json_object_get(metadata, keys[i]) == NULL, MO_STATUS_INVALID_ARGUMENT,
-             "safetensors_write: metadata key \"%.80s\" occurs twice", keys[i]);
-    json_t *value = json_string(values[i]);
-    MO_CHECK(value != NULL, MO_STATUS_INVALID_ARGUMENT, "safetensors_write: metadata \"%.80s\": value is not valid UTF-8",
-             keys[i]);
-    MO_TRY(add(metadata, keys[i], value));
+             "safetensors_write: metadata key \"%s\" occurs twice", mo_name_show(keys[i]).text);
+    MO_TRY(check_text(keys[i]));
+    MO_CHECK(mo_utf8_is_valid(values[i]), MO_STATUS_INVALID_ARGUMENT,
+             "safetensors_write: metadata \"%s\": value is not valid UTF-8", mo_name_show(keys[i]).text);
+    MO_TRY(add(metadata, keys[i], json_string_nocheck(values[i])));
   }
   return MO_STATUS_OK;
 }
 
 static mo_status_t add_tensor(json_t *header, const item *entry, int64_t *offset) {
   int64_t end;
+  MO_TRY(check_text(entry->name));
   MO_CHECK(json_object_get(header, entry->name) == NULL, MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_write: the name \"%.80s\" occurs twice", entry->name);
+           "safetensors_write: the name \"%s\" occurs twice", mo_name_show(entry->name).text);
   MO_CHECK(mo_checked_add(*offset, mo_tensor_bytes(entry->tensor), &end), MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_write: tensor \"%.80s\": the data overflow 64 bits", entry->name);
+           "safetensors_write: tensor \"%s\": the data overflow 64 bits", mo_name_show(entry->name).text);
   json_t *shape = json_array();
   for (int32_t i = 0; i < entry->tensor->rank; ++i) {
     if (json_array_append_new(shape, json_integer(entry->tensor->shape[i])) != 0) {
@@ -114,11 +113,7 @@ static mo_status_t make_header(const item *items, int64_t count, const char *con
   MO_TRY_GOTO(add_metadata(header, metadata_keys, metadata_values, metadata_count), status, done);
   int64_t offset = 0;
   for (int64_t i = 0; i < count; ++i) MO_TRY_GOTO(add_tensor(header, &items[i], &offset), status, done);
-  text = json_dumps(header, JSON_COMPACT);
-  if (text == NULL) {
-    status = out_of_memory();
-    goto done;
-  }
+  MO_TRY_GOTO(mo_json_write(header, JSON_COMPACT, &text), status, done);
   const size_t length = strlen(text);
   const size_t padded = mo_align_up(length, DATA_ALIGNMENT); /* the 8 bytes before it keep the multiple */
   if (padded > HEADER_BYTES_LIMIT) {
@@ -141,57 +136,24 @@ done:
   return status;
 }
 
-static mo_status_t io_error(const char *path, const char *action, int number) {
-  char text[128];
-  return mo_fail(MO_STATUS_IO_ERROR, "safetensors_write: %.200s: cannot be %s: %s", path, action,
-                 strerror_r(number, text, sizeof text));
-}
-
-static mo_status_t write_all(int descriptor, const char *path, const void *data, size_t bytes) {
-  const char *next = data;
-  while (bytes > 0) {
-    const ssize_t written = write(descriptor, next, bytes < WRITE_BYTES_LIMIT ? bytes : WRITE_BYTES_LIMIT);
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return io_error(path, "written", errno);
-    }
-    next += written;
-    bytes -= (size_t)written;
-  }
+static mo_status_t write_content(mo_file_writer *writer, const char *header, size_t header_bytes, const item *items,
+                                 int64_t count) {
+  MO_TRY(mo_file_writer_write(writer, header, header_bytes));
+  for (int64_t i = 0; i < count; ++i)
+    MO_TRY(mo_file_writer_write(writer, items[i].tensor->data, (size_t)mo_tensor_bytes(items[i].tensor)));
   return MO_STATUS_OK;
 }
 
-/* A new file beside `path`, with the rights the process gives its files (mkstemp would make it private). */
-static mo_status_t open_temporary(const char *path, char *temporary, size_t temporary_bytes, int *descriptor) {
-  static atomic_uint serial;
-  for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; ++attempt) {
-    snprintf(temporary, temporary_bytes, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&serial, 1));
-    *descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (*descriptor >= 0) return MO_STATUS_OK;
-    if (errno != EEXIST) break;
-  }
-  return io_error(path, "created", errno);
-}
-
 static mo_status_t write_file(const char *path, const char *header, size_t header_bytes, const item *items, int64_t count) {
-  const size_t temporary_bytes = strlen(path) + 48;
-  char *temporary = malloc(temporary_bytes);
-  if (temporary == NULL) return out_of_memory();
-  int descriptor = -1;
-  mo_status_t status = open_temporary(path, temporary, temporary_bytes, &descriptor);
-  if (status != MO_STATUS_OK) {
-    free(temporary);
-    return status;
+  bool cannot_link = false;
+  mo_status_t status = MO_STATUS_OK;
+  for (int attempt = 0; attempt == 0 || (attempt == 1 && cannot_link); ++attempt) {
+    mo_file_writer writer;
+    MO_TRY(mo_file_writer_open(&writer, "safetensors_write", path, cannot_link));
+    status = write_content(&writer, header, header_bytes, items, count);
+    if (status == MO_STATUS_OK) status = mo_file_writer_finish(&writer, &cannot_link);
+    else mo_file_writer_abandon(&writer);
   }
-  status = write_all(descriptor, path, header, header_bytes);
-  for (int64_t i = 0; i < count && status == MO_STATUS_OK; ++i)
-    status = write_all(descriptor, path, items[i].tensor->data, (size_t)mo_tensor_bytes(items[i].tensor));
-  /* Without it a crash of the machine could leave the new name with half the data. */
-  if (status == MO_STATUS_OK && fsync(descriptor) != 0 && errno != EINVAL) status = io_error(path, "written", errno);
-  if (close(descriptor) != 0 && status == MO_STATUS_OK) status = io_error(path, "written", errno);
-  if (status == MO_STATUS_OK && rename(temporary, path) != 0) status = io_error(path, "put in place", errno);
-  if (status != MO_STATUS_OK) unlink(temporary);
-  free(temporary);
   return status;
 }
 

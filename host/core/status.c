@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
+#include "host/core/show.h"
 #include "modelout/version.h"
 
 #define MO_ERROR_SENTENCE_BYTES 512
@@ -15,13 +16,22 @@
 static _Thread_local char error_sentence[MO_ERROR_SENTENCE_BYTES];
 
 void mo_set_error(const char *format, ...) {
-  /* Through a second buffer: the arguments may point into the old sentence (a caller that adds its own name to it). */
+  /* Through a second buffer: the arguments may point into the old sentence (a caller that adds its own name to it). Whatever
+   * names of files and callers are in it, the sentence has nothing that a terminal obeys, and is never cut within a character.
+   */
   char sentence[MO_ERROR_SENTENCE_BYTES];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(sentence, sizeof sentence, format, arguments);
   va_end(arguments);
-  memcpy(error_sentence, sentence, sizeof sentence);
+  const char *next = sentence;
+  size_t used = 0;
+  while (*next != '\0') {
+    size_t bytes;
+    next += mo_show_character(next, error_sentence + used, &bytes); /* never longer than what it takes */
+    used += bytes;
+  }
+  error_sentence[used] = '\0';
 }
 
 const char *mo_last_error(void) { return error_sentence; }

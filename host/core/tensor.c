@@ -79,17 +79,25 @@ mo_tensor mo_tensor_cpu(void *data, mo_dtype_t dtype, int32_t rank, const int64_
 
 int64_t mo_tensor_count(const mo_tensor *tensor) {
   int64_t count = 1;
+  if (tensor == NULL) return 0;
+  /* Beside an extent of 0 the others may be of any size, so their product is not formed. */
+  for (int32_t i = 0; i < tensor->rank; ++i) {
+    if (tensor->shape[i] == 0) return 0;
+  }
   for (int32_t i = 0; i < tensor->rank; ++i) count *= tensor->shape[i];
   return count;
 }
 
-int64_t mo_tensor_bytes(const mo_tensor *tensor) { return mo_tensor_count(tensor) * (int64_t)mo_dtype_bytes(tensor->dtype); }
+int64_t mo_tensor_bytes(const mo_tensor *tensor) {
+  return tensor == NULL ? 0 : mo_tensor_count(tensor) * (int64_t)mo_dtype_bytes(tensor->dtype);
+}
 
 bool mo_tensor_is_contiguous(const mo_tensor *tensor) {
   int64_t stride = 1;
   bool contiguous = true;
+  if (tensor == NULL) return false;
+  if (mo_tensor_count(tensor) == 0) return true;
   for (int32_t i = tensor->rank - 1; i >= 0; --i) {
-    if (tensor->shape[i] == 0) return true;
     if (tensor->shape[i] != 1 && tensor->strides[i] != stride) contiguous = false;
     stride *= tensor->shape[i];
   }
@@ -97,6 +105,7 @@ bool mo_tensor_is_contiguous(const mo_tensor *tensor) {
 }
 
 mo_status_t mo_slice_resolve(mo_slice slice, int64_t length, int64_t *first, int64_t *step, int64_t *count) {
+  MO_CHECK(first != NULL && step != NULL && count != NULL, MO_STATUS_INVALID_ARGUMENT, "slice: a destination is NULL");
   MO_CHECK(slice.step != 0, MO_STATUS_VALUE_ERROR, "slice: step is 0");
   MO_CHECK(length >= 0, MO_STATUS_INVALID_ARGUMENT, "slice: length %lld is negative", (long long)length);
   const bool forward = slice.step > 0;

@@ -7,12 +7,12 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "host/core/arena.h"
 #include "host/core/attention_shape.h"
 #include "host/core/checked_math.h"
+#include "host/core/parallel.h"
 #include "host/cpu/attention_kernels.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/kv_place.h"
@@ -225,25 +225,30 @@ static void run_task(const mo_attention_plan *plan, const mo_attention_tasks *ta
   }
 }
 
+typedef struct tasks_job {
+  const mo_attention_plan *plan;
+  const mo_attention_tasks *tasks;
+  mo_attention_thread *threads;
+} tasks_job;
+
+static void run_some(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const tasks_job *job = argument;
+  for (int64_t task = first; task < last; ++task) run_task(job->plan, job->tasks, &job->threads[slot], task);
+}
+
 static void run_tasks(const mo_attention_plan *plan, const mo_attention_tasks *tasks, mo_attention_thread *threads) {
-  if (tasks->thread_count == 1) {
-    for (int64_t task = 0; task < tasks->count; ++task) run_task(plan, tasks, &threads[0], task);
-    return;
-  }
   /* Handed out in runs, a whole head if there are heads enough, so that packed keys serve many blocks. */
-  const int64_t heads = tasks->count / tasks->row_blocks;
+  const int64_t heads = tasks->row_blocks > 0 ? tasks->count / tasks->row_blocks : 0;
   const int64_t chunk = heads >= 4 * tasks->thread_count ? tasks->row_blocks : 1;
-#pragma omp parallel for num_threads(tasks->thread_count) schedule(dynamic, chunk)
-  for (int64_t task = 0; task < tasks->count; ++task) run_task(plan, tasks, &threads[omp_get_thread_num()], task);
+  mo_parallel_for(tasks->thread_count, tasks->count, chunk, run_some,
+                  &(tasks_job){.plan = plan, .tasks = tasks, .threads = threads});
 }
 
 /* Rows of the weights that no row of their sequence belongs to become zeros: the tasks write the others. */
-static void clear_missing_rows(const mo_attention_params *params, const mo_attention_plan *plan, int32_t thread_count) {
-  const mo_tensor *weights = params->weights;
+static void clear_missing_rows(const mo_attention_plan *plan, const mo_tensor *weights, int64_t first, int64_t last) {
   const int64_t slots = weights->shape[1], rows = weights->shape[2];
   const size_t element = mo_dtype_bytes(weights->dtype), row_bytes = (size_t)weights->shape[3] * element;
-#pragma omp parallel for num_threads(thread_count) schedule(dynamic)
-  for (int64_t batch = 0; batch < plan->batch_count; ++batch) {
+  for (int64_t batch = first; batch < last; ++batch) {
     const int64_t count = plan->sequences[batch].query_count;
     const bool column_sum = plan->reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM;
     for (int64_t slot = 0; slot < slots; ++slot) {
@@ -255,6 +260,17 @@ static void clear_missing_rows(const mo_attention_params *params, const mo_atten
       }
     }
   }
+}
+
+typedef struct clearing_job {
+  const mo_attention_plan *plan;
+  const mo_tensor *weights;
+} clearing_job;
+
+static void clear_some(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const clearing_job *job = argument;
+  (void)slot;
+  clear_missing_rows(job->plan, job->weights, first, last);
 }
 
 mo_status_t mo_cpu_attention(mo_context_t *context, const mo_attention_params *params) {
@@ -291,7 +307,8 @@ mo_status_t mo_cpu_attention(mo_context_t *context, const mo_attention_params *p
   if (params->weights != NULL) {
     fill_slots(params, &plan, slots);
     plan.weight_slots = slots;
-    clear_missing_rows(params, &plan, tasks.thread_count);
+    mo_parallel_for(tasks.thread_count, plan.batch_count, 1, clear_some,
+                    &(clearing_job){.plan = &plan, .weights = params->weights});
   }
   run_tasks(&plan, &tasks, threads);
   return MO_STATUS_OK;

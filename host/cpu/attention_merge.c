@@ -3,10 +3,13 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <math.h>
-#include <omp.h>
+#include <stdatomic.h>
 
 #include "host/core/checked_math.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
+
+#define PARALLEL_ELEMENTS 16384 /* below it a second thread costs more than it gives */
 
 /* Element offset of row (b, h, s), numbered in that order. */
 static int64_t row_offset(const mo_tensor *tensor, int64_t row) {
@@ -55,22 +58,33 @@ static mo_status_t merge_row(const mo_attention_merge_params *params, int64_t ro
   return MO_STATUS_OK;
 }
 
+typedef struct merge_job {
+  const mo_attention_merge_params *params;
+  float *scratch; /* per thread: two rows; NULL for float32 */
+  atomic_bool *failed;
+} merge_job;
+
+static void merge_rows(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const merge_job *job = argument;
+  float *wide = job->scratch == NULL ? NULL : job->scratch + slot * 2 * job->params->output->shape[3];
+  for (int64_t row = first; row < last; row++) {
+    if (merge_row(job->params, row, wide) != MO_STATUS_OK) atomic_store(job->failed, true);
+  }
+}
+
 mo_status_t mo_cpu_attention_merge(mo_context_t *context, const mo_attention_merge_params *params) {
   const mo_tensor *output = params->output;
   const int64_t rows = output->shape[0] * output->shape[1] * output->shape[2], size = output->shape[3];
-  const int32_t threads = mo_context_thread_count(context);
+  const int32_t threads = rows > PARALLEL_ELEMENTS / (size + 1) ? mo_context_thread_count(context) : 1;
   void *scratch = NULL;
-  int failed = 0;
+  atomic_bool failed = false;
   if (output->dtype != MO_DTYPE_FLOAT32) {
     int64_t bytes;
     MO_CHECK(mo_checked_mul(size, 2 * (int64_t)sizeof(float) * threads, &bytes), MO_STATUS_OUT_OF_MEMORY,
              "attention merge: rows of %" PRId64 " elements need more scratch memory than can be addressed", size);
     MO_TRY(mo_context_scratch(context, (size_t)bytes, &scratch));
   }
-#pragma omp parallel for num_threads(threads) schedule(static) reduction(| : failed)
-  for (int64_t row = 0; row < rows; row++)
-    failed |=
-        merge_row(params, row, scratch == NULL ? NULL : (float *)scratch + omp_get_thread_num() * 2 * size) != MO_STATUS_OK;
+  mo_parallel_for(threads, rows, 0, merge_rows, &(merge_job){.params = params, .scratch = scratch, .failed = &failed});
   MO_CHECK(!failed, MO_STATUS_INTERNAL, "attention merge: a row of %s could not be converted", mo_dtype_name(output->dtype));
   return MO_STATUS_OK;
 }

@@ -92,6 +92,7 @@ const mo_backend mo_cpu_backend = {
     .kv_update = mo_cpu_kv_update,
     .kv_gather = mo_cpu_kv_gather,
     .sample = mo_cpu_sample,
+    .edit_scores = mo_cpu_edit_scores,
     .decode_attention = mo_cpu_decode_attention,
     .cast = mo_cpu_cast,
 };

@@ -1,8 +1,8 @@
 /* host/cpu/cast.c - the cast on the CPU: elements shared out among the threads in the order of the output's memory.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <omp.h>
-
+#include "host/core/cast_limit.h"
+#include "host/core/parallel.h"
 #include "host/core/strided_shape.h"
 #include "host/cpu/cast_kernels.h"
 #include "host/cpu/cpu_ops.h"
@@ -16,7 +16,8 @@ static void cast_range(const mo_cast_params *p, const mo_strided_shape *shape, i
   const mo_cast_job job = {.destination_dtype = p->output->dtype,
                            .source_dtype = p->input->dtype,
                            .destination_stride = shape->destination[0],
-                           .source_stride = shape->source[0]};
+                           .source_stride = shape->source[0],
+                           .limit = mo_cast_limit(p)};
   int64_t position[MO_MAX_DIMS + 1], to = 0, from = 0, rest = first;
   for (int32_t d = 0; d < shape->rank; ++d) {
     position[d] = rest % shape->extents[d];
@@ -44,15 +45,22 @@ static void cast_range(const mo_cast_params *p, const mo_strided_shape *shape, i
   }
 }
 
+typedef struct cast_job {
+  const mo_cast_params *params;
+  mo_strided_shape shape;
+  int64_t count;
+} cast_job;
+
+static void cast_grains(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const cast_job *job = argument;
+  const int64_t end = last * GRAIN;
+  (void)slot;
+  cast_range(job->params, &job->shape, first * GRAIN, end < job->count ? end : job->count);
+}
+
 mo_status_t mo_cpu_cast(mo_context_t *context, const mo_cast_params *p) {
-  const mo_strided_shape shape = mo_strided_shape_of(p->output, p->input);
-  const int64_t count = mo_tensor_count(p->output), grains = (count + GRAIN - 1) / GRAIN;
-  const int threads = count > PARALLEL_ELEMENTS ? (int)mo_context_thread_count(context) : 1;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-  {
-    const int64_t team = omp_get_num_threads(), thread = omp_get_thread_num();
-    const int64_t end = grains * (thread + 1) / team * GRAIN;
-    cast_range(p, &shape, grains * thread / team * GRAIN, end < count ? end : count);
-  }
+  const cast_job job = {.params = p, .shape = mo_strided_shape_of(p->output, p->input), .count = mo_tensor_count(p->output)};
+  const int32_t threads = job.count > PARALLEL_ELEMENTS ? mo_context_thread_count(context) : 1;
+  mo_parallel_for(threads, (job.count + GRAIN - 1) / GRAIN, 0, cast_grains, &job);
   return MO_STATUS_OK;
 }

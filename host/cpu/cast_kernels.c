@@ -134,6 +134,11 @@ static void cast_block(const mo_cast_job *job, void *destination, const void *so
       load_floats(room, source, from, count);
       values = room;
     }
+    if (job->limit > 0.0f) {
+      for (int64_t i = 0; i < count; ++i) /* NaN is neither */
+        room[i] = values[i] > job->limit ? job->limit : values[i] < -job->limit ? -job->limit : values[i];
+      values = room;
+    }
     store_floats(destination, to, values, count);
   } else {
     int64_t room[BLOCK];

@@ -10,6 +10,7 @@
 typedef struct mo_cast_job {
   mo_dtype_t destination_dtype, source_dtype;
   int64_t destination_stride, source_stride; /* of the run, in elements */
+  float limit;                               /* largest value of a floating destination; 0: none */
 } mo_cast_job;
 
 /* `count` elements from these addresses on. */

@@ -34,6 +34,7 @@ mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *p
 mo_status_t mo_cpu_sample(mo_context_t *context, const mo_sampling_params *params);
 mo_status_t mo_cpu_decode_attention(mo_context_t *context, const mo_decode_attention_params *params);
 mo_status_t mo_cpu_cast(mo_context_t *context, const mo_cast_params *params);
+mo_status_t mo_cpu_edit_scores(mo_context_t *context, const mo_score_edit_params *params);
 mo_status_t mo_cpu_topk(mo_context_t *context, const mo_topk_params *params);
 
 #ifdef __cplusplus

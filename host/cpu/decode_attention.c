@@ -8,13 +8,13 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <math.h>
-#include <omp.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "host/core/arena.h"
 #include "host/core/checked_math.h"
 #include "host/core/decode_call.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/decode_attention_kernels.h"
 #include "host/cpu/kv_head.h"
@@ -39,6 +39,13 @@ static int64_t length_of(const mo_decode_attention_params *params, int64_t row) 
 static int64_t position_of(const mo_decode_attention_params *params, int64_t row, int64_t token) {
   const mo_tensor *ids = params->position_ids;
   return ids == NULL ? length_of(params, row) + token : mo_position_id(ids, row, token);
+}
+
+static mo_kv_row_use use_of_row(const void *given, int64_t row) {
+  const mo_decode_attention_params *params = given;
+  const mo_decode_rules rules = mo_decode_rules_of(params);
+  const int64_t length = length_of(params, row);
+  return (mo_kv_row_use){.first = length, .end = length + rules.appended, .read = mo_decode_total(rules, length)};
 }
 
 static mo_status_t check_rows(const mo_decode_attention_params *params) {
@@ -257,6 +264,43 @@ static void finish_head(const mo_decode_plan *plan, mo_decode_thread *thread, in
   }
 }
 
+typedef struct decode_job {
+  const mo_decode_attention_params *params;
+  const mo_decode_plan *plan;
+  const decode_memory *memory;
+  bool emits; /* a head's weights are written when its last part is there */
+} decode_job;
+
+static void run_parts(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const decode_job *job = argument;
+  const mo_decode_plan *plan = job->plan;
+  const int64_t kv_heads = plan->kv_head_count;
+  mo_decode_thread *const thread = &job->memory->threads[slot];
+  for (int64_t i = first; i < last; ++i) {
+    const int64_t part = i % plan->part_count, kv_head = i / plan->part_count % kv_heads;
+    const int64_t batch = i / plan->part_count / kv_heads;
+    if (job->params->key != NULL) append_own(job->params, plan, thread, batch, kv_head, part);
+    for (int64_t r = 0; r < plan->row_count; ++r) {
+      take_query(job->params, plan, thread, batch, kv_head * plan->group + r / plan->token_count, r % plan->token_count);
+    }
+    MO_CPU_SELECT(mo_decode_part_run)(plan, thread, batch, kv_head, part);
+    /* Releases what this thread wrote and acquires what those before it did. */
+    const int32_t before = atomic_fetch_add_explicit(&job->memory->parts_done[i / plan->part_count], 1, memory_order_acq_rel);
+    if (before + 1 == plan->part_count) finish_head(plan, thread, batch, kv_head, job->emits);
+  }
+}
+
+/* Pieces of rows of the weights that no head could write alone. */
+static void emit_pieces(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const decode_job *job = argument;
+  const mo_decode_plan *plan = job->plan;
+  for (int64_t i = first; i < last; ++i) {
+    MO_CPU_SELECT(mo_decode_emit_weights)
+    (plan, &job->memory->threads[slot], i / plan->weight_chunks / plan->weight_rows,
+     i / plan->weight_chunks % plan->weight_rows, i % plan->weight_chunks);
+  }
+}
+
 static void run(const mo_decode_attention_params *params, const mo_decode_plan *plan, const decode_memory *memory,
                 int32_t thread_count) {
   const int64_t kv_heads = plan->kv_head_count, heads = plan->batch_count * kv_heads, parts = heads * plan->part_count;
@@ -264,36 +308,14 @@ static void run(const mo_decode_attention_params *params, const mo_decode_plan *
   /* Scores are warm when their head is finished; but few heads are too few tasks for many threads. */
   const bool emits = weights && plan->reduction != MO_WEIGHTS_REDUCTION_HEAD_MEAN && heads >= thread_count;
   const int64_t pieces = weights && !emits ? plan->batch_count * plan->weight_rows * plan->weight_chunks : 0;
-#pragma omp parallel num_threads(thread_count)
-  {
-    mo_decode_thread *const thread = &memory->threads[omp_get_thread_num()];
-#pragma omp for schedule(dynamic, 1) nowait
-    for (int64_t i = 0; i < parts; ++i) {
-      const int64_t part = i % plan->part_count, kv_head = i / plan->part_count % kv_heads;
-      const int64_t batch = i / plan->part_count / kv_heads;
-      if (params->key != NULL) append_own(params, plan, thread, batch, kv_head, part);
-      for (int64_t r = 0; r < plan->row_count; ++r) {
-        take_query(params, plan, thread, batch, kv_head * plan->group + r / plan->token_count, r % plan->token_count);
-      }
-      MO_CPU_SELECT(mo_decode_part_run)(plan, thread, batch, kv_head, part);
-      /* Releases what this thread wrote and acquires what those before it did. */
-      const int32_t before = atomic_fetch_add_explicit(&memory->parts_done[i / plan->part_count], 1, memory_order_acq_rel);
-      if (before + 1 == plan->part_count) finish_head(plan, thread, batch, kv_head, emits);
-    }
-    if (pieces > 0) {
-#pragma omp barrier
-#pragma omp for schedule(static)
-      for (int64_t i = 0; i < pieces; ++i) {
-        MO_CPU_SELECT(mo_decode_emit_weights)
-        (plan, thread, i / plan->weight_chunks / plan->weight_rows, i / plan->weight_chunks % plan->weight_rows,
-         i % plan->weight_chunks);
-      }
-    }
-  }
+  const decode_job job = {.params = params, .plan = plan, .memory = memory, .emits = emits};
+  mo_parallel_for(thread_count, parts, 1, run_parts, &job);
+  mo_parallel_for(thread_count, pieces, 0, emit_pieces, &job);
 }
 
 mo_status_t mo_cpu_decode_attention(mo_context_t *context, const mo_decode_attention_params *params) {
   MO_TRY(check_rows(params));
+  if (params->key != NULL) MO_TRY(mo_kv_check_written_once("decode attention", &params->cache, use_of_row, params));
   mo_decode_plan plan;
   plan_call(params, &plan);
   if (plan.batch_count == 0 || plan.head_count == 0 || plan.token_count == 0) return MO_STATUS_OK;

@@ -2,10 +2,9 @@
  * threads.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <omp.h>
-
 #include "host/core/arena.h"
 #include "host/core/broadcast.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/norm_kernels.h"
 
@@ -73,6 +72,17 @@ static void set_table(mo_embedding_table *table, const mo_tensor *tensor) {
   table->stride = tensor->strides[0];
 }
 
+typedef struct rows_job {
+  const mo_embedding_job *embedding;
+  char *scratch; /* a row per thread */
+  size_t row_bytes;
+} rows_job;
+
+static void embed_rows(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const rows_job *job = argument;
+  MO_CPU_SELECT(mo_embedding_rows)(job->embedding, first, last, (float *)(job->scratch + job->row_bytes * (size_t)slot));
+}
+
 mo_status_t mo_cpu_embedding(mo_context_t *context, const mo_embedding_params *p) {
   const mo_tensor *output = p->output;
   const int64_t count = output->shape[2];
@@ -100,16 +110,16 @@ mo_status_t mo_cpu_embedding(mo_context_t *context, const mo_embedding_params *p
 
   const int64_t rows = job.batch * job.length;
   const bool counts = p->position != NULL && p->position_ids == NULL && p->position_skips_padding;
-  int threads = rows > 1 && rows > PARALLEL_ELEMENTS / count ? (int)mo_context_thread_count(context) : 1;
-  if (threads > rows) threads = (int)rows;
+  int32_t threads = rows > 1 && rows > PARALLEL_ELEMENTS / count ? mo_context_thread_count(context) : 1;
+  if (threads > rows) threads = (int32_t)rows;
   const size_t row_bytes = mo_align_up((size_t)count * sizeof(float), 64);
   mo_arena arena = {.base = NULL};
-  mo_arena_carve(&arena, row_bytes * (size_t)threads);
+  mo_arena_carve(&arena, mo_size_mul(row_bytes, (size_t)threads));
   mo_arena_carve(&arena, counts ? (size_t)rows * sizeof(int64_t) : 0);
   void *memory;
   MO_TRY(mo_context_scratch(context, arena.used, &memory));
   arena = (mo_arena){.base = memory, .capacity = arena.used};
-  char *scratch = mo_arena_carve(&arena, row_bytes * (size_t)threads);
+  char *scratch = mo_arena_carve(&arena, mo_size_mul(row_bytes, (size_t)threads));
   int64_t *positions = mo_arena_carve(&arena, counts ? (size_t)rows * sizeof(int64_t) : 0);
 
   mo_embedding_table *word = &job.tables[0], *position = &job.tables[1], *type = &job.tables[2];
@@ -135,13 +145,6 @@ mo_status_t mo_cpu_embedding(mo_context_t *context, const mo_embedding_params *p
     MO_TRY(check_ids(&job, &type->ids, "token type", p->type->shape[0]));
   }
 
-#pragma omp parallel num_threads(threads) if (threads > 1)
-  {
-    const int64_t team = omp_get_num_threads(), thread = omp_get_thread_num();
-    const int64_t share = rows / team, rest = rows % team;
-    const int64_t first = share * thread + (thread < rest ? thread : rest);
-    float *row = (float *)(scratch + row_bytes * (size_t)thread);
-    MO_CPU_SELECT(mo_embedding_rows)(&job, first, first + share + (thread < rest), row);
-  }
+  mo_parallel_for(threads, rows, 0, embed_rows, &(rows_job){.embedding = &job, .scratch = scratch, .row_bytes = row_bytes});
   return MO_STATUS_OK;
 }

@@ -14,6 +14,7 @@
 static inline void mo_kv_write_head(const mo_tensor *source, const mo_tensor *stored, const mo_tensor *scale,
                                     const mo_rotary *rotary, int64_t position, const char *from, mo_kv_place to, int64_t head,
                                     float *wide) {
+  if (source->shape[3] == 0) return;
   char *destination = mo_kv_address(stored, to.block, head, to.slot);
   mo_kv_head_job job = {.size = source->shape[3], .source_dtype = source->dtype, .stored_dtype = stored->dtype};
   const float *cosine = NULL, *sine = NULL;

@@ -24,9 +24,21 @@ static inline mo_kv_place mo_kv_find_place(const mo_kv_view *view, int64_t row, 
  * Without a table there is nothing to see. */
 mo_status_t mo_kv_check_pages(const char *op, const mo_kv_view *view, int64_t row, int64_t first, int64_t end);
 
+/* The tokens that a call writes to a row, first .. end - 1, and how many it reads there from the first on. */
+typedef struct mo_kv_row_use {
+  int64_t first, end, read;
+} mo_kv_row_use;
+
+typedef mo_kv_row_use (*mo_kv_row_use_function)(const void *params, int64_t row);
+
+/* A page that is written to stands once among the entries of all rows that the call writes to or reads: else rows would write
+ * over one another's tokens. Of entries that mo_kv_check_pages has found good. */
+mo_status_t mo_kv_check_written_once(const char *op, const mo_kv_view *view, mo_kv_row_use_function use, const void *params);
+
+/* A tensor without elements may have no memory, to which nothing may be added. */
 static inline char *mo_kv_address(const mo_tensor *tensor, int64_t block, int64_t head, int64_t slot) {
   const int64_t offset = block * tensor->strides[0] + head * tensor->strides[1] + slot * tensor->strides[2];
-  return (char *)tensor->data + offset * (int64_t)mo_dtype_bytes(tensor->dtype);
+  return (char *)((uintptr_t)tensor->data + (uintptr_t)(offset * (int64_t)mo_dtype_bytes(tensor->dtype)));
 }
 
 /* Tokens a row can hold. */

@@ -4,10 +4,10 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <omp.h>
 #include <string.h>
 
 #include "host/core/checked_math.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/kv_head.h"
 #include "host/cpu/rotary.h"
@@ -15,7 +15,7 @@
 /* A token of a decode step is copied in less time than threads take to meet. */
 #define PARALLEL_ELEMENTS 16384
 
-static int thread_count(const mo_context_t *context, int64_t rows, int64_t size) {
+static int32_t thread_count(const mo_context_t *context, int64_t rows, int64_t size) {
   return rows < PARALLEL_ELEMENTS && rows * size < PARALLEL_ELEMENTS ? 1 : mo_context_thread_count(context);
 }
 
@@ -104,6 +104,25 @@ static mo_status_t check_pages(const mo_kv_update_params *params, int64_t row, i
   return MO_STATUS_OK;
 }
 
+static mo_kv_row_use use_of_row(const void *params, int64_t row) {
+  int64_t begin;
+  const int64_t count = token_count(params, row, &begin), first = first_slot(params, row);
+  return (mo_kv_row_use){.first = first, .end = first + count};
+}
+
+/* Of rows whose pages are good. */
+static mo_status_t check_pages_apart(const mo_kv_update_params *params) {
+  const mo_tensor *seen = NULL;
+  for (int32_t i = 0; i < params->layer_count; i++) {
+    const mo_kv_view *cache = &params->layers[i].cache;
+    const mo_tensor *table = cache->block_table;
+    if (table == NULL || (seen != NULL && table->data == seen->data && table->strides[0] == seen->strides[0])) continue;
+    MO_TRY(mo_kv_check_written_once("cache update", cache, use_of_row, params));
+    seen = table;
+  }
+  return MO_STATUS_OK;
+}
+
 static mo_status_t check_rows(const mo_kv_update_params *params) {
   const mo_tensor *key = params->layers[0].key;
   const int64_t capacity = mo_kv_capacity(&params->layers[0].cache), length = key->shape[2];
@@ -132,29 +151,43 @@ static mo_status_t check_rows(const mo_kv_update_params *params) {
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *params) {
+typedef struct update_job {
+  const mo_kv_update_params *params;
+  float *scratch; /* a head per thread */
+  int64_t size;   /* of that head */
+} update_job;
+
+/* `index` counts layers, source rows, heads and tokens, the last ones fastest. */
+static void write_heads(const void *argument, int64_t begin, int64_t end, int32_t slot) {
+  const update_job *job = argument;
+  const mo_kv_update_params *params = job->params;
   const mo_tensor *shape = params->layers[0].key;
   const int64_t batch = shape->shape[0], heads = shape->shape[1], length = shape->shape[2];
-  const int64_t rows = params->layer_count * batch * heads * length;
-  const int64_t size = head_size(&params->layers[0].cache);
-  float *scratch;
-  MO_TRY(check_rows(params));
-  MO_TRY(reserve_rows(context, size, &scratch));
-  const int threads = thread_count(context, rows, size);
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-  for (int64_t index = 0; index < rows; index++) {
+  float *const wide = job->scratch + slot * job->size;
+  for (int64_t index = begin; index < end; index++) {
     const int64_t token = index % length, head = index / length % heads, source_row = index / length / heads % batch;
     const mo_kv_update_layer *layer = &params->layers[index / length / heads / batch];
     const new_token new = find_token(params, row_count(&layer->cache), source_row, token);
     if (!new.is_written) continue;
     const mo_kv_place to = mo_kv_find_place(&layer->cache, new.row, new.slot);
     if (!to.is_there) continue;
-    float *const wide = scratch + omp_get_thread_num() * size;
     mo_kv_write_head(layer->key, layer->cache.key, layer->cache.key_scale, params->rotary, new.position,
                      mo_kv_address(layer->key, source_row, head, token), to, head, wide);
     mo_kv_write_head(layer->value, layer->cache.value, layer->cache.value_scale, NULL, 0,
                      mo_kv_address(layer->value, source_row, head, token), to, head, wide);
   }
+}
+
+mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *params) {
+  const mo_tensor *shape = params->layers[0].key;
+  const int64_t rows = params->layer_count * shape->shape[0] * shape->shape[1] * shape->shape[2];
+  const int64_t size = head_size(&params->layers[0].cache);
+  float *scratch;
+  MO_TRY(check_rows(params));
+  MO_TRY(check_pages_apart(params));
+  MO_TRY(reserve_rows(context, size, &scratch));
+  mo_parallel_for(thread_count(context, rows, size), rows, 0, write_heads,
+                  &(update_job){.params = params, .scratch = scratch, .size = size});
   return MO_STATUS_OK;
 }
 
@@ -163,6 +196,7 @@ mo_status_t mo_cpu_kv_update(mo_context_t *context, const mo_kv_update_params *p
 static void read_head(const mo_tensor *stored, const mo_tensor *scale, mo_kv_place from, int64_t head,
                       const mo_tensor *destination, const mo_tensor *destination_scale, int64_t row, int64_t token) {
   const int64_t size = stored->shape[3];
+  if (size == 0) return;
   char *to = mo_kv_address(destination, row, head, token);
   const size_t bytes = (size_t)size * mo_dtype_bytes(destination->dtype);
   const size_t scale_bytes = destination_scale == NULL ? 0 : (size_t)destination_scale->shape[3] * sizeof(float);
@@ -189,10 +223,22 @@ static int64_t source_row(const mo_kv_gather_params *params, int64_t row) {
   return params->rows == NULL ? row : ((const int32_t *)params->rows->data)[row * params->rows->strides[0]];
 }
 
+static void gather_heads(const void *argument, int64_t begin, int64_t end, int32_t slot) {
+  const mo_kv_gather_params *params = argument;
+  const mo_kv_view *from = &params->source, *to = &params->destination;
+  const int64_t heads = to->key->shape[1], length = to->key->shape[2];
+  (void)slot;
+  for (int64_t index = begin; index < end; index++) {
+    const int64_t token = index % length, head = index / length % heads, row = index / length / heads;
+    const mo_kv_place source = mo_kv_find_place(from, source_row(params, row), params->start + token);
+    read_head(from->key, from->key_scale, source, head, to->key, to->key_scale, row, token);
+    read_head(from->value, from->value_scale, source, head, to->value, to->value_scale, row, token);
+  }
+}
+
 mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *params) {
   const mo_kv_view *from = &params->source, *to = &params->destination;
-  const int64_t batch = to->key->shape[0], heads = to->key->shape[1], length = to->key->shape[2];
-  const int64_t rows = batch * heads * length;
+  const int64_t batch = to->key->shape[0], length = to->key->shape[2], rows = batch * to->key->shape[1] * length;
   const int64_t source_rows = from->block_table == NULL ? from->key->shape[0] : from->block_table->shape[0];
   for (int64_t row = 0; row < batch; row++) {
     const int64_t source = source_row(params, row);
@@ -201,13 +247,6 @@ mo_status_t mo_cpu_kv_gather(mo_context_t *context, const mo_kv_gather_params *p
              source_rows);
     MO_TRY(mo_kv_check_pages("cache gather", from, source, params->start, params->start + length));
   }
-  const int threads = thread_count(context, rows, head_size(to));
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-  for (int64_t index = 0; index < rows; index++) {
-    const int64_t token = index % length, head = index / length % heads, row = index / length / heads;
-    const mo_kv_place source = mo_kv_find_place(from, source_row(params, row), params->start + token);
-    read_head(from->key, from->key_scale, source, head, to->key, to->key_scale, row, token);
-    read_head(from->value, from->value_scale, source, head, to->value, to->value_scale, row, token);
-  }
+  mo_parallel_for(thread_count(context, rows, head_size(to)), rows, 0, gather_heads, params);
   return MO_STATUS_OK;
 }

@@ -7,21 +7,13 @@
  *
  * A weight that was not packed: few rows go through dot products straight from the weight; more rows are worth packing panels
  * into scratch memory (all threads together) and going on as above. On a processor with AVX-512, one thread, M 1..512, this
- * beat OpenBLAS (AVX2 kernels) at every shape tried, so CBLAS is not used where there are panels.
+ * beat OpenBLAS (AVX2 kernels) at every shape tried.
  *
  * 16-bit and irregularly strided inputs are widened into scratch once, a block of rows at a time. Sums are always float32.
  *
- * Without AVX2 the product is left to CBLAS and followed by one pass of the epilogue. CBLAS is called outside of parallel
- * regions and uses its own threads (OPENBLAS_NUM_THREADS, or OMP_NUM_THREADS with its OpenMP build, which shares our threads);
- * everything else here uses mo_context_thread_count() of them.
- *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <cblas.h>
-#include <limits.h>
-#include <omp.h>
-#include <string.h>
-
 #include "host/core/arena.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/isa.h"
 #include "host/cpu/linear_kernels.h"
@@ -35,7 +27,7 @@
 #define TASKS_PER_THREAD 6
 /* Rows widened at a time. */
 #define ROW_BLOCK 1024
-/* Weights packed on the fly, or products of CBLAS, at a time. */
+/* Weights packed on the fly at a time. */
 #define SCRATCH_BYTES ((int64_t)16 << 20)
 /* Up to this many rows a weight that is not packed is read by dot products: packing pays from 16 to 24 rows on (measured). */
 #define PACK_ROWS 20
@@ -53,7 +45,7 @@ typedef struct linear_job {
   mo_rows input_rows;
   bool widens; /* the input goes through scratch memory */
   int64_t widened_stride;
-  int threads;
+  int32_t threads;
   float *widened;        /* (min(rows, ROW_BLOCK), widened_stride) */
   float *partial;        /* per thread: sums between blocks of k; NULL with one block */
   int64_t partial_count; /* floats per thread */
@@ -114,16 +106,16 @@ static void job_init(linear_job *job, const mo_context_t *context, const mo_line
   job->widens = job->depth > 0 && (input->dtype != MO_DTYPE_FLOAT32 || job->input_rows.rank > 1);
   job->widened_stride = widened_stride(job->depth);
   const double work = (double)job->rows * (double)job->columns * (double)(job->depth + 1);
-  job->threads = work < PARALLEL_WORK ? 1 : (int)mo_context_thread_count(context);
+  job->threads = work < PARALLEL_WORK ? 1 : mo_context_thread_count(context);
 }
 
 static void job_carve(linear_job *job, mo_arena *arena) {
   if (job->widens) {
     job->widened = mo_arena_carve(arena, (size_t)(minimum(job->rows, ROW_BLOCK) * job->widened_stride) * sizeof(float));
   }
-  if (job->kernels->panel_columns != 0 && k_blocks(job->depth) > 1) {
+  if (k_blocks(job->depth) > 1) {
     job->partial_count = (int64_t)TASK_TILES * job->kernels->tile_rows * TASK_COLUMNS;
-    job->partial = mo_arena_carve(arena, (size_t)(job->threads * job->partial_count) * sizeof(float));
+    job->partial = mo_arena_carve(arena, (size_t)job->threads * (size_t)job->partial_count * sizeof(float));
   }
 }
 
@@ -134,14 +126,24 @@ static const float *input_row(const linear_job *job, int64_t block, int64_t row,
   return advance(job->input, MO_DTYPE_FLOAT32, row * *stride);
 }
 
-/* Work-shared: to be called by all threads of a region of ours (outside of one it would bind to a region of the caller's). Ends
- * with a barrier. */
-static void widen_rows(const linear_job *job, int64_t first, int64_t count) {
-#pragma omp for schedule(static)
-  for (int64_t i = 0; i < count; ++i) {
-    const void *source = advance(job->input, job->input_dtype, mo_rows_offset(&job->input_rows, first + i));
+typedef struct widening {
+  const linear_job *job;
+  int64_t first; /* row of the input that becomes row 0 of `widened` */
+} widening;
+
+static void widen_some(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const widening *w = argument;
+  const linear_job *job = w->job;
+  (void)slot;
+  for (int64_t i = first; i < last; ++i) {
+    const void *source = advance(job->input, job->input_dtype, mo_rows_offset(&job->input_rows, w->first + i));
     job->kernels->widen(job->widened + i * job->widened_stride, source, job->input_dtype, job->depth);
   }
+}
+
+static void widen_rows(const linear_job *job, int64_t first, int64_t count) {
+  const int32_t threads = count * job->depth < PARALLEL_WORK ? 1 : job->threads;
+  mo_parallel_for(threads, count, 0, widen_some, &(widening){.job = job, .first = first});
 }
 
 /* ---- Panels ---- */
@@ -153,16 +155,30 @@ typedef struct panel_set {
   int64_t columns;
 } panel_set;
 
-/* One task: tiles [first_tile, last_tile) of the `tiles` that rows [block, block + block_rows) are cut into, times panels
- * [first_panel, last_panel). */
-static void run_task(const linear_job *job, const panel_set *set, int64_t block, int64_t block_rows, int64_t tiles,
-                     int64_t first_tile, int64_t last_tile, int64_t first_panel, int64_t last_panel) {
+/* A block of rows times a set of panels: tasks are row_parts of the rows times column_parts of the columns. */
+typedef struct panel_product {
+  const linear_job *job;
+  const panel_set *set;
+  int64_t block, block_rows;
+  int64_t tiles, panels;
+  int64_t row_parts, column_parts;
+} panel_product;
+
+/* One task: some tiles of the `tiles` that the rows are cut into, times some panels. */
+static void run_task(const panel_product *call, int64_t task, int32_t slot) {
+  const linear_job *job = call->job;
+  const panel_set *set = call->set;
   const mo_linear_kernels *kernels = job->kernels;
+  const int64_t block = call->block, block_rows = call->block_rows, tiles = call->tiles;
+  const int64_t r = task % call->row_parts, c = task / call->row_parts;
+  const int64_t first_tile = part(tiles, call->row_parts, r), last_tile = part(tiles, call->row_parts, r + 1);
+  const int64_t first_panel = part(call->panels, call->column_parts, c);
+  const int64_t last_panel = part(call->panels, call->column_parts, c + 1);
   const int64_t width = kernels->panel_columns;
   const int64_t blocks = k_blocks(job->depth);
   _Alignas(64) float tile[MO_LINEAR_TILE_ROWS_MAX * MO_LINEAR_PANEL_COLUMNS_MAX];
   const int64_t task_row = block + part(block_rows, tiles, first_tile);
-  float *partial = job->partial != NULL ? job->partial + omp_get_thread_num() * job->partial_count : NULL;
+  float *partial = job->partial != NULL ? job->partial + slot * job->partial_count : NULL;
 
   for (int64_t kb = 0; kb < blocks; ++kb) {
     const int64_t k = part(job->depth, blocks, kb), k_count = part(job->depth, blocks, kb + 1) - k;
@@ -186,18 +202,17 @@ static void run_task(const linear_job *job, const panel_set *set, int64_t block,
   }
 }
 
+static void run_some_tasks(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  for (int64_t task = first; task < last; ++task) run_task(argument, task, slot);
+}
+
 static void run_panels(const linear_job *job, const panel_set *set) {
   const int64_t width = job->kernels->panel_columns;
   const int64_t panels = ceiling(set->columns, width);
   const int64_t step = job->widens ? ROW_BLOCK : job->rows;
-#pragma omp parallel num_threads(job->threads) if (job->threads > 1)
   for (int64_t block = 0; block < job->rows; block += step) {
     const int64_t rows = minimum(step, job->rows - block);
-    if (job->widens) {
-      /* The tasks of the block before must be through with its rows; the tasks of this block wait for theirs in widen_rows. */
-#pragma omp barrier
-      widen_rows(job, block, rows);
-    }
+    if (job->widens) widen_rows(job, block, rows);
     const int64_t tiles = ceiling(rows, job->kernels->tile_rows);
     int64_t row_parts = ceiling(tiles, TASK_TILES), column_parts = ceiling(panels, TASK_COLUMNS / width);
     const int64_t wanted = job->threads > 1 ? (int64_t)job->threads * TASKS_PER_THREAD : 1;
@@ -209,12 +224,15 @@ static void run_panels(const linear_job *job, const panel_set *set) {
         row_parts = minimum(tiles, row_parts * 2);
       }
     }
-#pragma omp for schedule(dynamic, 1) nowait
-    for (int64_t task = 0; task < row_parts * column_parts; ++task) {
-      const int64_t r = task % row_parts, c = task / row_parts;
-      run_task(job, set, block, rows, tiles, part(tiles, row_parts, r), part(tiles, row_parts, r + 1),
-               part(panels, column_parts, c), part(panels, column_parts, c + 1));
-    }
+    const panel_product product = {.job = job,
+                                   .set = set,
+                                   .block = block,
+                                   .block_rows = rows,
+                                   .tiles = tiles,
+                                   .panels = panels,
+                                   .row_parts = row_parts,
+                                   .column_parts = column_parts};
+    mo_parallel_for(job->threads, row_parts * column_parts, 1, run_some_tasks, &product);
   }
 }
 
@@ -226,42 +244,51 @@ static const void *weight_row(const mo_tensor *const *weights, int64_t row) {
   return advance((*weights)->data, (*weights)->dtype, row * (*weights)->strides[0]);
 }
 
+static mo_dtype_t panel_dtype(const mo_linear_kernels *kernels, mo_dtype_t dtype) {
+  return kernels->wide_panels ? MO_DTYPE_FLOAT32 : dtype;
+}
+
 /* Panels of the weights' rows [first, first + count). */
-static void pack_panels(const mo_linear_kernels *kernels, int threads, const mo_tensor *const *weights, int64_t first,
-                        int64_t count, int64_t depth, void *panels) {
-  const int64_t width = kernels->panel_columns, panel_count = ceiling(count, width);
-  const mo_dtype_t dtype = weights[0]->dtype;
-  const int64_t panel_bytes = width * depth * (int64_t)mo_dtype_bytes(dtype);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && panel_count > 1)
-  for (int64_t p = 0; p < panel_count; ++p) {
+typedef struct packing {
+  const mo_linear_kernels *kernels;
+  const mo_tensor *const *weights;
+  int64_t first, count, depth;
+  char *panels;
+} packing;
+
+static void pack_some(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const packing *to = argument;
+  const int64_t width = to->kernels->panel_columns;
+  const mo_dtype_t dtype = to->weights[0]->dtype;
+  const int64_t panel_bytes = width * to->depth * (int64_t)mo_dtype_bytes(panel_dtype(to->kernels, dtype));
+  (void)slot;
+  for (int64_t p = first; p < last; ++p) {
     const void *rows[MO_LINEAR_PANEL_COLUMNS_MAX];
-    const int32_t row_count = (int32_t)minimum(width, count - p * width);
-    for (int32_t i = 0; i < row_count; ++i) rows[i] = weight_row(weights, first + p * width + i);
-    kernels->pack_panel((char *)panels + p * panel_bytes, dtype, rows, row_count, depth);
+    const int32_t row_count = (int32_t)minimum(width, to->count - p * width);
+    for (int32_t i = 0; i < row_count; ++i) rows[i] = weight_row(to->weights, to->first + p * width + i);
+    to->kernels->pack_panel(to->panels + p * panel_bytes, dtype, rows, row_count, to->depth);
   }
+}
+
+static void pack_panels(const packing *to, int32_t threads) {
+  mo_parallel_for(threads, ceiling(to->count, to->kernels->panel_columns), 0, pack_some, to);
 }
 
 mo_status_t mo_cpu_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
                                mo_packed_weight_t *packed) {
   (void)count; /* packed->rows is the sum of theirs */
   const mo_linear_kernels *kernels = linear_kernels();
-  const bool panels = kernels->panel_columns != 0;
-  const int64_t rows = panels ? ceiling(packed->rows, kernels->panel_columns) * kernels->panel_columns : packed->rows;
+  const int64_t rows = ceiling(packed->rows, kernels->panel_columns) * kernels->panel_columns;
   int64_t bytes;
   MO_CHECK(mo_checked_mul(rows, packed->columns, &bytes) &&
-               mo_checked_mul(bytes, panels ? (int64_t)mo_dtype_bytes(packed->dtype) : (int64_t)sizeof(float), &bytes),
+               mo_checked_mul(bytes, (int64_t)mo_dtype_bytes(panel_dtype(kernels, packed->dtype)), &bytes),
            MO_STATUS_OUT_OF_MEMORY, "linear: a packed weight of %lld x %lld does not fit into memory", (long long)packed->rows,
            (long long)packed->columns);
   MO_TRY(mo_context_allocate(context, (size_t)bytes, &packed->data));
-  const int threads = (int)mo_context_thread_count(context);
-  if (panels) {
-    pack_panels(kernels, threads, weights, 0, packed->rows, packed->columns, packed->data);
-  } else { /* CBLAS takes float32 rows */
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t i = 0; i < packed->rows; ++i) {
-      kernels->widen((float *)packed->data + i * packed->columns, weight_row(weights, i), packed->dtype, packed->columns);
-    }
-  }
+  pack_panels(
+      &(packing){
+          .kernels = kernels, .weights = weights, .count = packed->rows, .depth = packed->columns, .panels = packed->data},
+      mo_context_thread_count(context));
   return MO_STATUS_OK;
 }
 
@@ -277,14 +304,16 @@ static mo_status_t run_packed(linear_job *job, mo_context_t *context, const mo_p
     arena.base = memory;
     job_carve(job, &arena);
   }
-  run_panels(job, &(panel_set){.panels = packed->data, .dtype = packed->dtype, .columns = job->columns});
+  const mo_dtype_t dtype = panel_dtype(job->kernels, packed->dtype);
+  run_panels(job, &(panel_set){.panels = packed->data, .dtype = dtype, .columns = job->columns});
   return MO_STATUS_OK;
 }
 
 /* Many rows: panels are packed into scratch, as many columns at a time as SCRATCH_BYTES holds. */
 static mo_status_t run_packing(linear_job *job, mo_context_t *context, const mo_tensor *weight) {
-  const int64_t width = job->kernels->panel_columns, element = (int64_t)mo_dtype_bytes(weight->dtype);
-  const int64_t panel_bytes = width * job->depth * element;
+  const mo_dtype_t dtype = panel_dtype(job->kernels, weight->dtype);
+  const int64_t width = job->kernels->panel_columns;
+  const int64_t panel_bytes = width * job->depth * (int64_t)mo_dtype_bytes(dtype);
   int64_t panels = panel_bytes > 0 ? SCRATCH_BYTES / panel_bytes : ceiling(job->columns, width);
   panels = minimum(panels < 1 ? 1 : panels, ceiling(job->columns, width));
   mo_arena arena = {.base = NULL};
@@ -298,24 +327,30 @@ static mo_status_t run_packing(linear_job *job, mo_context_t *context, const mo_
   void *packed = mo_arena_carve(&arena, (size_t)(panels * panel_bytes));
   for (int64_t first = 0; first < job->columns; first += panels * width) {
     const int64_t columns = minimum(panels * width, job->columns - first);
-    pack_panels(job->kernels, job->threads, &weight, first, columns, job->depth, packed);
-    run_panels(job, &(panel_set){.panels = packed, .dtype = weight->dtype, .first_column = first, .columns = columns});
+    pack_panels(&(packing){.kernels = job->kernels,
+                           .weights = &weight,
+                           .first = first,
+                           .count = columns,
+                           .depth = job->depth,
+                           .panels = packed},
+                job->threads);
+    run_panels(job, &(panel_set){.panels = packed, .dtype = dtype, .first_column = first, .columns = columns});
   }
   return MO_STATUS_OK;
 }
 
-/* Few rows: at most PACK_ROWS. */
-static mo_status_t run_dots(linear_job *job, mo_context_t *context, const mo_tensor *weight) {
-  if (job->widens) {
-    void *memory;
-    MO_TRY(mo_context_scratch(context, (size_t)(job->rows * job->widened_stride) * sizeof(float), &memory));
-    job->widened = memory;
-#pragma omp parallel num_threads(job->threads) if (job->threads > 1)
-    widen_rows(job, 0, job->rows);
-  }
-  const int64_t tasks = ceiling(job->columns, DOT_TASK_COLUMNS);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(job->threads) if (job->threads > 1)
-  for (int64_t task = 0; task < tasks; ++task) {
+typedef struct dot_products {
+  const linear_job *job;
+  const mo_tensor *weight;
+} dot_products;
+
+/* Tasks of DOT_TASK_COLUMNS columns each. */
+static void run_some_dots(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const dot_products *products = argument;
+  const linear_job *job = products->job;
+  const mo_tensor *weight = products->weight;
+  (void)slot;
+  for (int64_t task = first; task < last; ++task) {
     const int64_t column = task * DOT_TASK_COLUMNS, columns = minimum(DOT_TASK_COLUMNS, job->columns - column);
     const void *rows_of_weight = advance(weight->data, weight->dtype, column * weight->strides[0]);
     _Alignas(64) float product[MO_LINEAR_DOT_ROWS * DOT_TASK_COLUMNS];
@@ -328,90 +363,25 @@ static mo_status_t run_dots(linear_job *job, mo_context_t *context, const mo_ten
       job->kernels->epilogue(&job->epilogue, product, DOT_TASK_COLUMNS, row, rows, column, columns);
     }
   }
-  return MO_STATUS_OK;
 }
 
-/* ---- CBLAS ---- */
-
-/* The weight as CBLAS takes it: float32 rows, a stride of at least K. */
-typedef struct blas_weight {
-  const void *data;
-  mo_dtype_t dtype;
-  int64_t stride;
-} blas_weight;
-
-static mo_status_t run_blas(linear_job *job, mo_context_t *context, const blas_weight *weight) {
-  const int64_t depth = job->depth;
-  job->widens = job->widens || (depth > 0 && job->rows > 1 && job->input_rows.strides[0] < depth);
-  const bool widens_weight = weight->dtype != MO_DTYPE_FLOAT32 || weight->stride < depth;
-  const int64_t row_step = minimum(job->rows, ROW_BLOCK);
-  int64_t column_step = SCRATCH_BYTES / (int64_t)sizeof(float) / (row_step + (widens_weight ? depth : 0));
-  column_step = minimum(column_step < 16 ? 16 : column_step, job->columns);
-  const int64_t product_stride = (column_step + 15) & ~INT64_C(15);
-  const int64_t weight_stride = widens_weight ? job->widened_stride : weight->stride;
-  const int64_t input_stride = job->widens ? job->widened_stride : job->rows > 1 ? job->input_rows.strides[0] : depth;
-  MO_CHECK(depth <= INT_MAX && weight_stride <= INT_MAX && input_stride <= INT_MAX, MO_STATUS_UNSUPPORTED,
-           "linear: row strides of %lld and %lld elements are more than CBLAS counts, %d is the most", (long long)input_stride,
-           (long long)weight_stride, INT_MAX);
-
-  float *product = NULL, *widened_weight = NULL;
-  mo_arena arena = {.base = NULL};
-  for (int pass = 0; pass < 2; ++pass) { /* measure, then carve */
-    job_carve(job, &arena);
-    product = mo_arena_carve(&arena, (size_t)(row_step * product_stride) * sizeof(float));
-    if (widens_weight) widened_weight = mo_arena_carve(&arena, (size_t)(column_step * weight_stride) * sizeof(float));
-    if (pass > 0) break;
+/* Few rows: at most PACK_ROWS. */
+static mo_status_t run_dots(linear_job *job, mo_context_t *context, const mo_tensor *weight) {
+  if (job->widens) {
     void *memory;
-    MO_TRY(mo_context_scratch(context, arena.used, &memory));
-    arena = (mo_arena){.base = memory, .capacity = arena.used};
+    MO_TRY(mo_context_scratch(context, (size_t)(job->rows * job->widened_stride) * sizeof(float), &memory));
+    job->widened = memory;
+    widen_rows(job, 0, job->rows);
   }
-
-  for (int64_t column = 0; column < job->columns; column += column_step) {
-    const int64_t columns = minimum(column_step, job->columns - column);
-    const float *right = widened_weight;
-    if (widens_weight) {
-#pragma omp parallel for schedule(static) num_threads(job->threads) if (job->threads > 1)
-      for (int64_t j = 0; j < columns; ++j) {
-        job->kernels->widen(widened_weight + j * weight_stride,
-                            advance(weight->data, weight->dtype, (column + j) * weight->stride), weight->dtype, depth);
-      }
-    } else {
-      right = advance(weight->data, MO_DTYPE_FLOAT32, column * weight->stride);
-    }
-    for (int64_t row = 0; row < job->rows; row += row_step) {
-      const int64_t rows = minimum(row_step, job->rows - row);
-      if (job->widens) {
-#pragma omp parallel num_threads(job->threads) if (job->threads > 1)
-        widen_rows(job, row, rows);
-      }
-      if (depth > 0) {
-        int64_t stride;
-        const float *left = input_row(job, row, row, &stride);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)columns, (int)depth, 1.0f, left, (int)input_stride,
-                    right, (int)weight_stride, 0.0f, product, (int)product_stride);
-      } else {
-        memset(product, 0, (size_t)(rows * product_stride) * sizeof *product);
-      }
-#pragma omp parallel for schedule(static) num_threads(job->threads) if (job->threads > 1)
-      for (int64_t i = 0; i < rows; ++i) {
-        job->kernels->epilogue(&job->epilogue, product + i * product_stride, product_stride, row + i, 1, column, columns);
-      }
-    }
-  }
+  mo_parallel_for(job->threads, ceiling(job->columns, DOT_TASK_COLUMNS), 1, run_some_dots,
+                  &(dot_products){.job = job, .weight = weight});
   return MO_STATUS_OK;
 }
 
 mo_status_t mo_cpu_linear(mo_context_t *context, const mo_linear_params *params) {
   linear_job job;
   job_init(&job, context, params);
-  const mo_packed_weight_t *packed = params->packed_weight;
-  if (job.kernels->panel_columns == 0) {
-    blas_weight weight;
-    if (packed != NULL) weight = (blas_weight){packed->data, MO_DTYPE_FLOAT32, job.depth};
-    else weight = (blas_weight){params->weight->data, params->weight->dtype, params->weight->strides[0]};
-    return run_blas(&job, context, &weight);
-  }
-  if (packed != NULL) return run_packed(&job, context, packed);
+  if (params->packed_weight != NULL) return run_packed(&job, context, params->packed_weight);
   if (job.rows <= PACK_ROWS) return run_dots(&job, context, params->weight);
   return run_packing(&job, context, params->weight);
 }

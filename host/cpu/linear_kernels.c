@@ -1,11 +1,11 @@
 /* host/cpu/linear_kernels.c - packing, register tiles and epilogue of the dense layer. Compiled once per instruction set.
  *
- * THE TILE. AVX-512: 12 x 32, AVX2: 6 x 16. Per step of k it loads two vectors of the panel, broadcasts one value per row and
- * issues 24 (12) independent fused multiply-adds, which covers latency 4 on two ports with room to spare. With AVX-512 every
- * height measured from 6 to 14 came within 3 % of 280 GFLOP/s on a core (Zen 5), so the rows of a product are cut into tiles of
- * nearly equal height instead of full ones and a rest. Input rows are read where they are: packing them as well gained nothing
- * while a block of K fits the L1 cache.
- * Tiles of 1 to 3 rows have too few accumulators and split k over two or four sets.
+ * THE TILE. AVX-512: 12 x 32, AVX2: 6 x 16, any: 6 x 8. Per step of k it loads two vectors of the panel, broadcasts one value
+ * per row and issues 24 (12) independent fused multiply-adds, which covers latency 4 on two ports with room to spare. With
+ * AVX-512 every height measured from 6 to 14 came within 3 % of 280 GFLOP/s on a core (Zen 5), so the rows of a product are cut
+ * into tiles of nearly equal height instead of full ones and a rest. Input rows are read where they are: packing them as well
+ * gained nothing while a block of K fits the L1 cache. Tiles of 1 to 3 rows have too few accumulators and split k over two or
+ * four sets.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/cpu/linear_kernels.h"
@@ -14,10 +14,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-#if MO_VL > 4
-
 #define PANEL_VECTORS 2
 #define PANEL_COLUMNS (PANEL_VECTORS * MO_VL)
+#define WIDE_PANELS (MO_VL == 4) /* without instructions for it, widening costs more than the product */
 #if MO_VL == 16
 #define TILE_ROWS 12
 #else
@@ -192,9 +191,12 @@ static void dot(int32_t rows, const float *input, int64_t input_stride, const vo
 #if MO_VL == 16
 #define INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#else
+#elif MO_VL == 8
 #define INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
 #define INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define INTERLEAVE_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define INTERLEAVE_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
 
 /* A square of MO_VL x MO_VL values, transposed by log2(MO_VL) perfect shuffles of its rows. */
@@ -218,7 +220,8 @@ INLINE void pack_body(mo_dtype_t dtype, void *panel, const void *const *rows, in
         square[i] = first + i < row_count ? mo_vf_load_any(rows[first + i], dtype, k, n) : mo_vf_zero();
       }
       transpose(square);
-      for (int i = 0; i < n; ++i) mo_vf_store_any(panel, dtype, (k + i) * PANEL_COLUMNS + first, square[i], MO_VL);
+      for (int i = 0; i < n; ++i)
+        mo_vf_store_any(panel, WIDE_PANELS ? MO_DTYPE_FLOAT32 : dtype, (k + i) * PANEL_COLUMNS + first, square[i], MO_VL);
     }
   }
 }
@@ -228,8 +231,6 @@ static void pack_panel(void *panel, mo_dtype_t dtype, const void *const *rows, i
   else if (dtype == MO_DTYPE_FLOAT16) pack_body(MO_DTYPE_FLOAT16, panel, rows, row_count, k_count);
   else pack_body(MO_DTYPE_BFLOAT16, panel, rows, row_count, k_count);
 }
-
-#endif /* MO_VL > 4 */
 
 /* ---- Epilogue ---- */
 
@@ -274,13 +275,12 @@ static void widen(float *destination, const void *source, mo_dtype_t dtype, int6
 }
 
 const mo_linear_kernels MO_SIMD(mo_linear_kernels) = {
-#if MO_VL > 4
     .panel_columns = PANEL_COLUMNS,
     .tile_rows = TILE_ROWS,
+    .wide_panels = WIDE_PANELS,
     .pack_panel = pack_panel,
     .tile = tile,
     .dot = dot,
-#endif
     .epilogue = epilogue,
     .widen = widen,
 };

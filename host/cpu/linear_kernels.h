@@ -26,10 +26,11 @@ typedef struct mo_linear_epilogue {
 
 /* PANELS. A weight (N, K) is packed into panels of `panel_columns` output columns: element (k, n) of a panel lies at
  * k * panel_columns + n, so that a tile reads it as one stream. Columns past N are 0. The dtype stays that of the weight:
- * 16-bit panels are widened in the tile, for half the traffic. */
+ * 16-bit panels are widened in the tile, for half the traffic, where the processor has instructions for it. */
 typedef struct mo_linear_kernels {
-  int32_t panel_columns; /* 0: no panels and no tiles here, CBLAS does the product */
+  int32_t panel_columns;
   int32_t tile_rows;
+  bool wide_panels; /* panels are float32 whatever the weight is */
 
   /* One panel from `row_count` rows of the weight (at most panel_columns), k_count elements each. */
   void (*pack_panel)(void *panel, mo_dtype_t dtype, const void *const *rows, int32_t row_count, int64_t k_count);

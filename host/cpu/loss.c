@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "host/core/arena.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/loss_kernels.h"
 #include "host/cpu/strided.h"
@@ -14,9 +15,9 @@
 /* Below this many logits starting the threads costs more than it gains. */
 #define PARALLEL_ELEMENTS ((int64_t)32768)
 
-static int thread_count(const mo_context_t *context, int64_t tasks, int64_t elements) {
+static int32_t thread_count(const mo_context_t *context, int64_t tasks, int64_t elements) {
   const int64_t threads = elements < PARALLEL_ELEMENTS ? 1 : mo_context_thread_count(context);
-  return (int)(threads < tasks ? threads : tasks > 0 ? tasks : 1);
+  return (int32_t)(threads < tasks ? threads : tasks > 0 ? tasks : 1);
 }
 
 /* Negative log softmax at one logit, as log(sum) - (x - base). A row with +infinity gives NaN, as PyTorch's does. */
@@ -120,6 +121,19 @@ static void reduce_positions(const positions *p, const double *losses, int64_t v
   if (params->reduction == MO_LOSS_REDUCTION_SUM) destination[0] = (float)total;
 }
 
+typedef struct position_losses {
+  const positions *positions;
+  double *losses;
+} position_losses;
+
+static void run_positions(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const position_losses *job = argument;
+  (void)slot;
+  for (int64_t i = first; i < last; ++i) {
+    job->losses[i] = position_loss(job->positions, i / job->positions->length, i % job->positions->length);
+  }
+}
+
 mo_status_t mo_cpu_cross_entropy(mo_context_t *context, const mo_cross_entropy_params *params) {
   const positions p = describe(params);
   int64_t valid = 0;
@@ -129,12 +143,12 @@ mo_status_t mo_cpu_cross_entropy(mo_context_t *context, const mo_cross_entropy_p
            (long long)valid);
   const int64_t count = p.batch * p.length;
   void *scratch = NULL;
-  MO_TRY(mo_context_scratch(context, (size_t)count * sizeof(double), &scratch));
+  MO_TRY(mo_context_scratch(context, mo_size_mul((size_t)count, sizeof(double)), &scratch));
   double *losses = scratch;
-  const int threads = thread_count(context, count, mo_tensor_count(params->logits));
-  /* Dynamic: ignored positions cost nothing and often stand together. */
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1 + 4096 / (1 + p.vocabulary))
-  for (int64_t i = 0; i < count; ++i) losses[i] = position_loss(&p, i / p.length, i % p.length);
+  const int32_t threads = thread_count(context, count, mo_tensor_count(params->logits));
+  /* Small pieces: ignored positions cost nothing and often stand together. */
+  mo_parallel_for(threads, count, 1 + 4096 / (1 + p.vocabulary), run_positions,
+                  &(position_losses){.positions = &p, .losses = losses});
   reduce_positions(&p, losses, valid);
   return MO_STATUS_OK;
 }
@@ -169,6 +183,23 @@ static double elementwise_block(mo_elementwise_kind_t kind, const mo_elementwise
   return sum;
 }
 
+typedef struct elementwise_job {
+  mo_elementwise_kind_t kind;
+  const mo_elementwise_loss_params *params;
+  int64_t count;
+  double *sums; /* per block */
+} elementwise_job;
+
+static void run_blocks(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const elementwise_job *job = argument;
+  (void)slot;
+  for (int64_t block = first; block < last; ++block) {
+    const int64_t begin = block * MO_ELEMENTWISE_BLOCK, rest = job->count - begin;
+    job->sums[block] =
+        elementwise_block(job->kind, job->params, begin, rest < MO_ELEMENTWISE_BLOCK ? rest : MO_ELEMENTWISE_BLOCK);
+  }
+}
+
 static mo_status_t elementwise_loss(mo_context_t *context, mo_elementwise_kind_t kind,
                                     const mo_elementwise_loss_params *params) {
   const int64_t count = mo_tensor_count(params->logits);
@@ -176,13 +207,8 @@ static mo_status_t elementwise_loss(mo_context_t *context, mo_elementwise_kind_t
   void *scratch = NULL;
   MO_TRY(mo_context_scratch(context, (size_t)blocks * sizeof(double), &scratch));
   double *sums = scratch;
-  const int threads = thread_count(context, blocks, count);
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t first = block * MO_ELEMENTWISE_BLOCK;
-    const int64_t size = count - first < MO_ELEMENTWISE_BLOCK ? count - first : MO_ELEMENTWISE_BLOCK;
-    sums[block] = elementwise_block(kind, params, first, size);
-  }
+  mo_parallel_for(thread_count(context, blocks, count), blocks, 0, run_blocks,
+                  &(elementwise_job){.kind = kind, .params = params, .count = count, .sums = sums});
   if (params->reduction == MO_LOSS_REDUCTION_NONE) return MO_STATUS_OK;
   double total = 0.0;
   for (int64_t block = 0; block < blocks; ++block) total += sums[block];
@@ -221,6 +247,22 @@ static double span_row_loss(const mo_tensor *logits, int64_t b, int64_t target, 
   return negative_log_softmax(&sum, mo_read_float(row, dtype, target));
 }
 
+typedef struct span_job {
+  const mo_tensor *logits[2], *targets[2];
+  double *losses; /* (B, 2) */
+  char *rows;     /* a row per thread */
+  size_t row_bytes;
+} span_job;
+
+static void run_spans(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const span_job *job = argument;
+  float *row = (float *)(job->rows + (size_t)slot * job->row_bytes);
+  for (int64_t i = first; i < last; ++i) {
+    const mo_tensor *logits = job->logits[i % 2], *targets = job->targets[i % 2];
+    job->losses[i] = span_row_loss(logits, i / 2, span_position(targets, i / 2, logits->shape[1]), row);
+  }
+}
+
 mo_status_t mo_cpu_span_loss(mo_context_t *context, const mo_span_loss_params *params) {
   const mo_tensor *logits[2] = {params->start_logits, params->end_logits};
   const mo_tensor *targets[2] = {params->start_positions, params->end_positions};
@@ -228,21 +270,18 @@ mo_status_t mo_cpu_span_loss(mo_context_t *context, const mo_span_loss_params *p
   int64_t rows, elements; /* stride 0 makes any extent a legal tensor */
   MO_CHECK(mo_checked_mul(batch, 2 * (int64_t)sizeof(double), &rows) && mo_checked_mul(2 * batch, length, &elements),
            MO_STATUS_OUT_OF_MEMORY, "span_loss: no memory for the losses of %lld examples", (long long)batch);
-  const int threads = thread_count(context, 2 * batch, elements);
+  const int32_t threads = thread_count(context, 2 * batch, elements);
   const size_t row_bytes = mo_align_up((size_t)length * sizeof(float), 64); /* threads do not share cache lines */
   const size_t loss_bytes = mo_align_up(2 * (size_t)batch * sizeof(double), 64);
   void *scratch = NULL;
   MO_TRY(mo_context_scratch(context, loss_bytes + (size_t)threads * row_bytes, &scratch));
   double *losses = scratch;
-  /* One row buffer per chunk, not per thread number: the result and the code do not depend on how OpenMP numbers threads. */
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-  for (int64_t chunk = 0; chunk < threads; ++chunk) {
-    float *row = (float *)((char *)scratch + loss_bytes + (size_t)chunk * row_bytes);
-    for (int64_t i = chunk; i < 2 * batch; i += threads) {
-      const int64_t side = i % 2, b = i / 2;
-      losses[i] = span_row_loss(logits[side], b, span_position(targets[side], b, length), row);
-    }
-  }
+  const span_job job = {.logits = {logits[0], logits[1]},
+                        .targets = {targets[0], targets[1]},
+                        .losses = losses,
+                        .rows = (char *)scratch + loss_bytes,
+                        .row_bytes = row_bytes};
+  mo_parallel_for(threads, 2 * batch, 0, run_spans, &job);
   float *loss = params->loss->data;
   double total[2] = {0.0, 0.0};
   int64_t valid[2] = {0, 0};

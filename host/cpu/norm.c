@@ -1,14 +1,24 @@
 /* host/cpu/norm.c - layer norm and RMS norm on the CPU: rows shared out among the threads.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <omp.h>
-
 #include "host/core/checked_math.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/norm_kernels.h"
 
 /* Elements below which a second thread costs more than it gives. */
 #define PARALLEL_ELEMENTS 32768
+
+typedef struct norm_rows_job {
+  const mo_norm_job *norm;
+  char *scratch; /* a row per thread */
+  size_t row_bytes;
+} norm_rows_job;
+
+static void norm_rows(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const norm_rows_job *job = argument;
+  MO_CPU_SELECT(mo_norm_rows)(job->norm, first, last, (float *)(job->scratch + job->row_bytes * (size_t)slot));
+}
 
 static mo_status_t run(mo_context_t *context, const mo_norm_params *p, bool rms) {
   const int64_t count = p->input->shape[p->input->rank - 1];
@@ -40,19 +50,12 @@ static mo_status_t run(mo_context_t *context, const mo_norm_params *p, bool rms)
   if (p->input_bias != NULL) job.input_bias = p->input_bias->data;
 
   const int64_t rows = job.input_rows.count;
-  int threads = rows > 1 && rows > PARALLEL_ELEMENTS / count ? (int)mo_context_thread_count(context) : 1;
-  if (threads > rows) threads = (int)rows;
+  int32_t threads = rows > 1 && rows > PARALLEL_ELEMENTS / count ? mo_context_thread_count(context) : 1;
+  if (threads > rows) threads = (int32_t)rows;
   const size_t row_bytes = mo_align_up((size_t)count * sizeof(float), 64);
   void *scratch;
-  MO_TRY(mo_context_scratch(context, row_bytes * (size_t)threads, &scratch));
-#pragma omp parallel num_threads(threads) if (threads > 1)
-  {
-    const int64_t team = omp_get_num_threads(), thread = omp_get_thread_num();
-    float *row = (float *)((char *)scratch + row_bytes * (size_t)thread);
-    MO_CPU_SELECT(mo_norm_rows)
-    (&job, rows / team * thread + (thread < rows % team ? thread : rows % team),
-     rows / team * (thread + 1) + (thread + 1 < rows % team ? thread + 1 : rows % team), row);
-  }
+  MO_TRY(mo_context_scratch(context, mo_size_mul(row_bytes, (size_t)threads), &scratch));
+  mo_parallel_for(threads, rows, 0, norm_rows, &(norm_rows_job){.norm = &job, .scratch = scratch, .row_bytes = row_bytes});
   return MO_STATUS_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "host/core/arena.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/pooling_kernels.h"
 #include "host/cpu/strided.h"
@@ -26,7 +27,7 @@ typedef struct work {
   float *bias;        /* (width), NULL without */
   int64_t *positions; /* (batch, length): the valid ones first */
   int64_t *counts;    /* (batch): how many */
-  int threads;
+  int32_t threads;
 } work;
 
 /* The same code measures and carves. */
@@ -36,7 +37,7 @@ static void carve(work *w, mo_arena *arena) {
   w->rows = mo_arena_carve(arena, batch * (size_t)w->width * sizeof(float));
   w->first = mo_arena_carve(arena, params->weight != NULL ? batch * (size_t)w->channels * sizeof(float) : 0);
   const bool gathered = params->weight != NULL && params->weight->strides[1] != 1;
-  w->weight_row = mo_arena_carve(arena, gathered ? (size_t)w->threads * (size_t)w->channels * sizeof(float) : 0);
+  w->weight_row = mo_arena_carve(arena, gathered ? mo_size_mul((size_t)w->threads, (size_t)w->channels * sizeof(float)) : 0);
   w->bias = mo_arena_carve(arena, params->bias != NULL ? (size_t)w->width * sizeof(float) : 0);
   if (params->bias == NULL) w->bias = NULL;
   const bool masked = params->mask != NULL && params->mode != MO_POOLING_FIRST;
@@ -133,6 +134,29 @@ static void finish_row(const work *w, int64_t b) {
   }
 }
 
+/* Strips of TASK_COLUMNS columns of a sequence. */
+static int64_t strip_count(const work *w) { return (w->channels + TASK_COLUMNS - 1) / TASK_COLUMNS; }
+
+static void pool_strips(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const work *w = argument;
+  (void)slot;
+  for (int64_t strip = first; strip < last; ++strip) {
+    const int64_t begin = strip % strip_count(w) * TASK_COLUMNS;
+    pool_task(w, strip / strip_count(w), begin, begin + TASK_COLUMNS < w->channels ? begin + TASK_COLUMNS : w->channels);
+  }
+}
+
+static void dense_columns(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const work *w = argument;
+  float *weight_row = w->weight_row + (w->params->weight->strides[1] != 1 ? slot * w->channels : 0);
+  for (int64_t n = first; n < last; ++n) dense_task(w, n, weight_row);
+}
+
+static void finish_rows(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  (void)slot;
+  for (int64_t b = first; b < last; ++b) finish_row(argument, b);
+}
+
 mo_status_t mo_cpu_pooling(mo_context_t *context, const mo_pooling_params *params) {
   work w = {.params = params,
             .batch = params->input->shape[0],
@@ -156,25 +180,12 @@ mo_status_t mo_cpu_pooling(mo_context_t *context, const mo_pooling_params *param
   carve(&w, &arena);
   if (!dense) w.first = NULL;
 
-  const int threads = w.threads;
   if (w.counts != NULL) {
     for (int64_t b = 0; b < w.batch; ++b) list_positions(&w, b);
   }
-  const int64_t strips = (w.channels + TASK_COLUMNS - 1) / TASK_COLUMNS;
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-  for (int64_t task = 0; task < w.batch * strips; ++task) {
-    const int64_t begin = task % strips * TASK_COLUMNS;
-    pool_task(&w, task / strips, begin, begin + TASK_COLUMNS < w.channels ? begin + TASK_COLUMNS : w.channels);
-  }
+  mo_parallel_for(w.threads, w.batch * strip_count(&w), 1, pool_strips, &w);
   if (w.bias != NULL) mo_gather_floats(params->bias, 0, w.width, w.bias);
-  if (dense) {
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int64_t chunk = 0; chunk < threads; ++chunk) {
-      float *weight_row = w.weight_row + (params->weight->strides[1] != 1 ? chunk * w.channels : 0);
-      for (int64_t n = w.width * chunk / threads; n < w.width * (chunk + 1) / threads; ++n) dense_task(&w, n, weight_row);
-    }
-  }
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int64_t b = 0; b < w.batch; ++b) finish_row(&w, b);
+  if (dense) mo_parallel_for(w.threads, w.width, 0, dense_columns, &w);
+  mo_parallel_for(w.threads, w.batch, 0, finish_rows, &w);
   return MO_STATUS_OK;
 }

@@ -5,11 +5,14 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <omp.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "host/core/checked_math.h"
+#include "host/core/parallel.h"
 #include "host/cpu/rotary.h"
+
+#define PARALLEL_ELEMENTS 16384 /* below it a second thread costs more than it gives */
 
 /* Position of token s of row b. */
 static int64_t position_of(const mo_rotary_params *params, int64_t b, int64_t s) {
@@ -49,21 +52,37 @@ static mo_status_t turn_row(const mo_rotary_params *params, int64_t position, vo
   return mo_dtype_convert(destination, dtype, wide, MO_DTYPE_FLOAT32, size);
 }
 
-static mo_status_t turn_side(mo_context_t *context, const mo_rotary_params *params, const mo_tensor *output,
-                             const mo_tensor *input, float *scratch) {
+typedef struct turn_job {
+  const mo_rotary_params *params;
+  const mo_tensor *output, *input;
+  float *scratch; /* a row per thread; NULL for float32 */
+  atomic_bool *failed;
+} turn_job;
+
+static void turn_rows(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const turn_job *job = argument;
+  const mo_tensor *output = job->output, *input = job->input;
   const int64_t heads = input->shape[1], length = input->shape[2], size = input->shape[3];
-  const int64_t rows = input->shape[0] * heads * length;
   const int64_t element = (int64_t)mo_dtype_bytes(input->dtype);
-  int failed = 0;
-#pragma omp parallel for num_threads(mo_context_thread_count(context)) schedule(static) reduction(| : failed)
-  for (int64_t row = 0; row < rows; row++) {
+  float *wide = job->scratch == NULL ? NULL : job->scratch + slot * size;
+  for (int64_t row = first; row < last; row++) {
     const int64_t h = row % heads, s = row / heads % length, b = row / heads / length;
     const int64_t from = b * input->strides[0] + h * input->strides[1] + s * input->strides[2];
     const int64_t to = b * output->strides[0] + h * output->strides[1] + s * output->strides[2];
-    failed |= turn_row(params, position_of(params, b, s), (char *)output->data + to * element,
-                       (const char *)input->data + from * element, input->dtype, size,
-                       scratch == NULL ? NULL : scratch + omp_get_thread_num() * size) != MO_STATUS_OK;
+    if (turn_row(job->params, position_of(job->params, b, s), (char *)output->data + to * element,
+                 (const char *)input->data + from * element, input->dtype, size, wide) != MO_STATUS_OK) {
+      atomic_store(job->failed, true);
+    }
   }
+}
+
+static mo_status_t turn_side(mo_context_t *context, const mo_rotary_params *params, const mo_tensor *output,
+                             const mo_tensor *input, float *scratch) {
+  const int64_t rows = input->shape[0] * input->shape[1] * input->shape[2];
+  const int32_t threads = rows > PARALLEL_ELEMENTS / (input->shape[3] + 1) ? mo_context_thread_count(context) : 1;
+  atomic_bool failed = false;
+  mo_parallel_for(threads, rows, 0, turn_rows,
+                  &(turn_job){.params = params, .output = output, .input = input, .scratch = scratch, .failed = &failed});
   MO_CHECK(!failed, MO_STATUS_INTERNAL, "rotary embedding: a row of %s could not be converted", mo_dtype_name(input->dtype));
   return MO_STATUS_OK;
 }

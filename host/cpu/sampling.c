@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "host/core/arena.h"
+#include "host/core/parallel.h"
 #include "host/core/philox.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/sampling_kernels.h"
@@ -52,6 +53,7 @@ static void carve(int64_t count, mo_arena *arena, buffers *b) {
 typedef struct choice {
   int64_t token;
   double log_probability;
+  bool none; /* no score was above -inf */
 } choice;
 
 /* ---- Greedy ---- */
@@ -278,13 +280,15 @@ static choice sample_greedy(const mo_sampling_params *params, const buffers *b, 
   const mo_dtype_t dtype = params->logits->dtype;
   if (params->log_probabilities == NULL && scores == NULL && params->suppressed_tokens == NULL) {
     result.token = largest_position(logits, dtype, count);
+    result.none = result.token == 0 && !(mo_read_float(logits, dtype, 0) > -INFINITY);
     return result;
   }
   float maximum = MO_CPU_SELECT(mo_sampling_scores)(logits, dtype, count, 1.0f, b->scores, b->block_maxima);
   if (params->log_softmax && maximum != -INFINITY) maximum = normalise(b, count, maximum);
   maximum = suppress(params->suppressed_tokens, b, count, maximum);
   if (scores != NULL) memcpy(scores, b->scores, (size_t)count * sizeof *scores);
-  if (maximum == -INFINITY) return result;
+  result.none = maximum == -INFINITY;
+  if (result.none) return result;
   while (b->scores[result.token] != maximum) result.token++;
   if (params->log_softmax) result.log_probability = (double)maximum;
   else if (params->log_probabilities != NULL) result.log_probability = -log_sum(b, count, maximum);
@@ -298,7 +302,7 @@ static choice sample_row(const mo_sampling_params *params, const buffers *b, con
   maximum = suppress(params->suppressed_tokens, b, count, maximum);
   if (maximum == -INFINITY) {
     if (scores != NULL) fill(scores, count, -INFINITY);
-    return (choice){.token = 0, .log_probability = -INFINITY};
+    return (choice){.token = 0, .log_probability = -INFINITY, .none = true};
   }
   const float top = maximum;
   if (top == INFINITY) { /* only these have a probability, all the same */
@@ -335,7 +339,8 @@ static bool is_end_token(const mo_tensor *end_tokens, int64_t token) {
 }
 
 static void advance(const mo_tensor *counters, int64_t row) {
-  if (counters != NULL) ++((int32_t *)counters->data)[row * counters->strides[0]];
+  int32_t *counter = counters != NULL ? (int32_t *)counters->data + row * counters->strides[0] : NULL;
+  if (counter != NULL && *counter < INT32_MAX) ++*counter;
 }
 
 static void finish_row(const mo_sampling_params *params, const buffers *b, int64_t row) {
@@ -343,10 +348,10 @@ static void finish_row(const mo_sampling_params *params, const buffers *b, int64
   const int64_t count = logits->shape[1];
   const void *values = mo_element_address(logits, row * logits->strides[0]);
   float *scores = params->scores != NULL ? (float *)params->scores->data + row * params->scores->strides[0] : NULL;
-  bool *done = finished != NULL ? (bool *)finished->data + row * finished->strides[0] : NULL;
+  uint8_t *done = finished != NULL ? (uint8_t *)finished->data + row * finished->strides[0] : NULL; /* any byte but 0 is true */
   int64_t *draws =
       params->step_counts != NULL ? (int64_t *)params->step_counts->data + row * params->step_counts->strides[0] : NULL;
-  const bool was_done = done != NULL && *done;
+  const bool was_done = done != NULL && *done != 0;
   choice result = {.token = params->pad_token, .log_probability = 0.0};
   if (!was_done || scores != NULL) {
     const uint64_t step = params->step + (draws != NULL ? (uint64_t)*draws : 0);
@@ -357,34 +362,43 @@ static void finish_row(const mo_sampling_params *params, const buffers *b, int64
             ? sample_greedy(params, b, values, count, scores)
             : sample_row(params, b, values, count, mo_sampling_bits(params->seed, step, (uint64_t)number), scores);
     if (!was_done) result = drawn;
+    if (result.none && params->marks_no_choice) result.token = -1;
   }
-  if (!was_done && done != NULL && is_end_token(params->end_tokens, result.token)) *done = true;
+  if (!was_done && done != NULL && is_end_token(params->end_tokens, result.token)) *done = 1;
   const int64_t place = row * tokens->strides[0];
   if (tokens->dtype == MO_DTYPE_INT64) ((int64_t *)tokens->data)[place] = result.token;
   else ((int32_t *)tokens->data)[place] = (int32_t)result.token;
   const mo_tensor *probabilities = params->log_probabilities;
   if (probabilities != NULL) ((float *)probabilities->data)[row * probabilities->strides[0]] = (float)result.log_probability;
-  if (draws != NULL) ++*draws;
+  if (draws != NULL && *draws < INT64_MAX) ++*draws;
   advance(params->lengths, row);
   advance(params->positions, row);
+}
+
+typedef struct sampling_job {
+  const mo_sampling_params *params;
+  char *scratch;
+  size_t bytes; /* of one thread */
+} sampling_job;
+
+static void sample_rows(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const sampling_job *job = argument;
+  buffers own;
+  mo_arena arena = {.base = job->scratch + (size_t)slot * job->bytes, .capacity = job->bytes};
+  carve(job->params->logits->shape[1], &arena, &own);
+  for (int64_t row = first; row < last; row++) finish_row(job->params, &own, row);
 }
 
 mo_status_t mo_cpu_sample(mo_context_t *context, const mo_sampling_params *params) {
   const int64_t rows = params->logits->shape[0], count = params->logits->shape[1];
   const int64_t wanted = mo_tensor_count(params->logits) < PARALLEL_ELEMENTS ? 1 : mo_context_thread_count(context);
-  const int threads = (int)(wanted < rows ? wanted : rows);
+  const int32_t threads = (int32_t)(wanted < rows ? wanted : rows);
   buffers shared;
   mo_arena arena = {0};
   carve(count, &arena, &shared);
   const size_t bytes = arena.used;
   void *scratch = NULL;
-  MO_TRY(mo_context_scratch(context, (size_t)threads * bytes, &scratch));
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-  for (int64_t chunk = 0; chunk < threads; ++chunk) {
-    buffers own;
-    mo_arena own_arena = {.base = (char *)scratch + (size_t)chunk * bytes, .capacity = bytes};
-    carve(count, &own_arena, &own);
-    for (int64_t row = chunk; row < rows; row += threads) finish_row(params, &own, row);
-  }
+  MO_TRY(mo_context_scratch(context, mo_size_mul((size_t)threads, bytes), &scratch));
+  mo_parallel_for(threads, rows, 1, sample_rows, &(sampling_job){.params = params, .scratch = scratch, .bytes = bytes});
   return MO_STATUS_OK;
 }

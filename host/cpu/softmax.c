@@ -1,11 +1,10 @@
 /* host/cpu/softmax.c - softmax on the CPU: rows shared out to the threads.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <omp.h>
-
 #include "host/core/arena.h"
 #include "host/core/broadcast.h"
 #include "host/core/checked_math.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/softmax_kernels.h"
 
@@ -21,6 +20,17 @@ static mo_softmax_view view_of(const mo_tensor *tensor) {
     view.strides[4 - tensor->rank + i] = mo_broadcast_stride(tensor, i);
   }
   return view;
+}
+
+typedef struct softmax_job {
+  const mo_softmax_plan *plan;
+  float *buffers; /* one per thread */
+  int64_t buffer_floats;
+} softmax_job;
+
+static void softmax_rows(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const softmax_job *job = argument;
+  MO_CPU_SELECT(mo_softmax_rows)(job->plan, job->buffers + slot * job->buffer_floats, first, last);
 }
 
 mo_status_t mo_cpu_softmax(mo_context_t *context, const mo_softmax_params *params) {
@@ -49,17 +59,7 @@ mo_status_t mo_cpu_softmax(mo_context_t *context, const mo_softmax_params *param
            (long long)columns);
   void *memory = NULL;
   MO_TRY(mo_context_scratch(context, (size_t)bytes, &memory));
-  const int64_t buffer_floats = padded / 16 * 32;
-  if (threads == 1) {
-    MO_CPU_SELECT(mo_softmax_rows)(&plan, memory, 0, row_count);
-    return MO_STATUS_OK;
-  }
-#pragma omp parallel num_threads((int)threads)
-  {
-    const int64_t part = omp_get_thread_num(), parts = omp_get_num_threads();
-    const int64_t base = row_count / parts, extra = row_count % parts;
-    const int64_t first = part * base + (part < extra ? part : extra);
-    MO_CPU_SELECT(mo_softmax_rows)(&plan, (float *)memory + part * buffer_floats, first, first + base + (part < extra ? 1 : 0));
-  }
+  const softmax_job job = {.plan = &plan, .buffers = memory, .buffer_floats = padded / 16 * 32};
+  mo_parallel_for((int32_t)threads, row_count, 0, softmax_rows, &job);
   return MO_STATUS_OK;
 }

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "host/core/arena.h"
+#include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/strided.h"
 #include "host/cpu/topk_kernels.h"
@@ -190,6 +191,21 @@ static void select_row(const mo_topk_params *params, int64_t index, const buffer
   }
 }
 
+typedef struct topk_job {
+  const mo_topk_params *params;
+  char *scratch;
+  size_t bytes; /* of one thread */
+} topk_job;
+
+static void select_rows(const void *argument, int64_t first, int64_t last, int32_t slot) {
+  const topk_job *job = argument;
+  const mo_tensor *values = job->params->values;
+  buffers own;
+  mo_arena arena = {.base = job->scratch + (size_t)slot * job->bytes, .capacity = job->bytes};
+  carve(job->params->input, values->shape[values->rank - 1], &arena, &own);
+  for (int64_t row = first; row < last; ++row) select_row(job->params, row, &own);
+}
+
 mo_status_t mo_cpu_topk(mo_context_t *context, const mo_topk_params *params) {
   const mo_tensor *input = params->input;
   const int64_t count = input->shape[input->rank - 1];
@@ -199,19 +215,13 @@ mo_status_t mo_cpu_topk(mo_context_t *context, const mo_topk_params *params) {
   const int64_t rows = mo_tensor_count(params->values) / k;
   if (rows == 0) return MO_STATUS_OK;
   const int64_t wanted = mo_tensor_count(input) < PARALLEL_ELEMENTS ? 1 : mo_context_thread_count(context);
-  const int threads = (int)(wanted < rows ? wanted : rows);
+  const int32_t threads = (int32_t)(wanted < rows ? wanted : rows);
   buffers shared;
   mo_arena arena = {0};
   carve(input, k, &arena, &shared);
   const size_t bytes = arena.used;
   void *scratch = NULL;
-  MO_TRY(mo_context_scratch(context, (size_t)threads * bytes, &scratch));
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-  for (int64_t chunk = 0; chunk < threads; ++chunk) {
-    buffers own;
-    mo_arena own_arena = {.base = (char *)scratch + (size_t)chunk * bytes, .capacity = bytes};
-    carve(input, k, &own_arena, &own);
-    for (int64_t row = chunk; row < rows; row += threads) select_row(params, row, &own);
-  }
+  MO_TRY(mo_context_scratch(context, mo_size_mul((size_t)threads, bytes), &scratch));
+  mo_parallel_for(threads, rows, 0, select_rows, &(topk_job){.params = params, .scratch = scratch, .bytes = bytes});
   return MO_STATUS_OK;
 }

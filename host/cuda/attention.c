@@ -138,6 +138,6 @@ mo_status_t mo_cuda_attention(mo_context_t *context, const mo_attention_params *
   set_distances(params, &args);
   args.scale = params->scale != 0.0f ? params->scale : args.head_dim > 0 ? 1.0f / sqrtf((float)args.head_dim) : 1.0f;
   args.soft_cap = params->soft_cap;
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   return mo_cuda_status(mo_launch_attention(&args, state->shared_bytes_limit, mo_cuda_stream_of(context)), "attention");
 }

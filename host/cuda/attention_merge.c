@@ -36,6 +36,6 @@ mo_status_t mo_cuda_attention_merge(mo_context_t *context, const mo_attention_me
   }
   MO_CHECK(mo_row_count(args.shape) <= INT32_MAX, MO_STATUS_UNSUPPORTED, "attention merge: %lld rows, the CUDA kernels take %d",
            (long long)mo_row_count(args.shape), INT32_MAX);
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_attention_merge(&args, mo_cuda_stream_of(context)), "attention merge");
 }

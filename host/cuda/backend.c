@@ -1,9 +1,9 @@
 /* host/cuda/backend.c - the CUDA backend's table: device, memory, streams, events, copies, and the module's one exported
  * symbol.
  *
- * Device memory comes from the card's stream-ordered pool, whose release threshold is set so that freed memory stays with the
- * process. Streams do not synchronise with the default stream. Events carry no timing. Nothing here waits for the device except
- * the functions that say so by their names.
+ * Device memory comes from a stream-ordered pool of our own (device.c). Streams made here do not synchronise with the default
+ * stream. Events carry no timing. Nothing here waits for the device except the functions that say so by their names, and every
+ * function leaves the calling thread's current card as it found it.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
@@ -13,44 +13,12 @@
 
 #define MO_TRY_CUDA(call, what) MO_TRY(mo_cuda_status((call), (what)))
 
-mo_status_t mo_cuda_enter(const mo_cuda_state *state) {
-  return mo_cuda_status(cudaSetDevice(state->device_index), "cudaSetDevice");
-}
-
 /* ---- Device ---- */
 
-static mo_status_t read_device(mo_cuda_state *state) {
-  struct cudaDeviceProp properties;
-  int value = 0;
-  MO_TRY_CUDA(cudaGetDeviceProperties(&properties, state->device_index), "cudaGetDeviceProperties");
-  MO_CHECK(properties.major >= 8, MO_STATUS_UNSUPPORTED,
-           "cuda: device %d (%s) is compute capability %d.%d, the kernels need 8.0", (int)state->device_index, properties.name,
-           properties.major, properties.minor);
-  snprintf(state->name, sizeof state->name, "%s", properties.name);
-  MO_TRY_CUDA(cudaDeviceGetAttribute(&value, cudaDevAttrMultiProcessorCount, state->device_index), "cudaDeviceGetAttribute");
-  state->multiprocessor_count = value;
-  MO_TRY_CUDA(cudaDeviceGetAttribute(&value, cudaDevAttrMaxSharedMemoryPerBlockOptin, state->device_index),
-              "cudaDeviceGetAttribute");
-  state->shared_bytes_limit = (size_t)value;
-  MO_TRY_CUDA(cudaDeviceGetAttribute(&value, cudaDevAttrMemoryPoolsSupported, state->device_index), "cudaDeviceGetAttribute");
-  MO_CHECK(value != 0, MO_STATUS_UNSUPPORTED, "cuda: device %d (%s) has no memory pools", (int)state->device_index,
-           properties.name);
-  cudaMemPool_t pool;
-  uint64_t keep_everything = UINT64_MAX;
-  MO_TRY_CUDA(cudaDeviceGetDefaultMemPool(&pool, state->device_index), "cudaDeviceGetDefaultMemPool");
-  MO_TRY_CUDA(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep_everything), "cudaMemPoolSetAttribute");
-  return MO_STATUS_OK;
-}
-
 static mo_status_t cuda_open(int32_t device_index, void **result) {
-  int count = 0;
-  MO_TRY_CUDA(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
-  MO_CHECK(device_index < count, MO_STATUS_NO_DEVICE, "cuda: device index %d, there are %d", (int)device_index, count);
   mo_cuda_state *state = calloc(1, sizeof *state);
   MO_CHECK(state != NULL, MO_STATUS_OUT_OF_MEMORY, "cuda: no host memory for a context");
-  state->device_index = device_index;
-  mo_status_t status = mo_cuda_enter(state);
-  if (status == MO_STATUS_OK) status = read_device(state);
+  const mo_status_t status = mo_cuda_device_open(device_index, state);
   if (status != MO_STATUS_OK) {
     free(state);
     return status;
@@ -61,8 +29,11 @@ static mo_status_t cuda_open(int32_t device_index, void **result) {
 
 static void cuda_close(void *state_pointer) {
   mo_cuda_state *state = state_pointer;
-  (void)mo_cuda_enter(state);
-  mo_cuda_linear_plans_destroy(state->linear_plans);
+  {
+    MO_CUDA_ENTER_QUIETLY(state);
+    mo_cuda_linear_plans_destroy(state->linear_plans);
+    mo_cuda_device_close(state);
+  }
   free(state);
 }
 
@@ -78,25 +49,31 @@ static mo_status_t out_of_memory(size_t bytes) {
 }
 
 static mo_status_t cuda_allocate(void *state, size_t bytes, mo_stream stream, void **memory) {
-  MO_TRY(mo_cuda_enter(state));
-  const cudaError_t error = cudaMallocAsync(memory, bytes, (cudaStream_t)stream);
+  MO_CUDA_ENTER(state);
+  const cudaError_t error = cudaMallocFromPoolAsync(memory, bytes, ((mo_cuda_state *)state)->pool, (cudaStream_t)stream);
   if (error == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();
     return out_of_memory(bytes);
   }
-  return mo_cuda_status(error, "cudaMallocAsync");
+  return mo_cuda_status(error, "cudaMallocFromPoolAsync");
 }
 
 static void cuda_release(void *state, void *memory, size_t bytes, mo_stream stream) {
   (void)bytes;
-  (void)mo_cuda_enter(state);
+  MO_CUDA_ENTER_QUIETLY(state);
   /* A block whose ordered release is refused goes back at once: cudaFree waits for all work on the card. */
   if (mo_cuda_status(cudaFreeAsync(memory, (cudaStream_t)stream), "cudaFreeAsync") == MO_STATUS_OK) return;
   (void)mo_cuda_status(cudaFree(memory), "cudaFree");
 }
 
+/* What streams have freed goes back to the driver; what they are still to free stays for the next call. */
+static void cuda_trim(void *state) {
+  MO_CUDA_ENTER_QUIETLY(state);
+  (void)mo_cuda_status(cudaMemPoolTrimTo(((mo_cuda_state *)state)->pool, 0), "cudaMemPoolTrimTo");
+}
+
 static mo_status_t cuda_allocate_pinned(void *state, size_t bytes, void **memory) {
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   const cudaError_t error = cudaHostAlloc(memory, bytes, cudaHostAllocPortable);
   if (error == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();
@@ -107,7 +84,7 @@ static mo_status_t cuda_allocate_pinned(void *state, size_t bytes, void **memory
 
 static void cuda_release_pinned(void *state, void *memory, size_t bytes) {
   (void)bytes;
-  (void)mo_cuda_enter(state);
+  MO_CUDA_ENTER_QUIETLY(state);
   (void)mo_cuda_status(cudaFreeHost(memory), "cudaFreeHost");
 }
 
@@ -117,7 +94,7 @@ static mo_status_t cuda_copy(void *state, void *destination, const void *source,
   const enum cudaMemcpyKind kind = direction == MO_COPY_TO_DEVICE ? cudaMemcpyHostToDevice
                                    : direction == MO_COPY_TO_HOST ? cudaMemcpyDeviceToHost
                                                                   : cudaMemcpyDeviceToDevice;
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   return mo_cuda_status(cudaMemcpyAsync(destination, source, bytes, kind, (cudaStream_t)stream), "cudaMemcpyAsync");
 }
 
@@ -125,60 +102,60 @@ static mo_status_t cuda_copy(void *state, void *destination, const void *source,
 
 static mo_status_t cuda_stream_create(void *state, mo_stream *stream) {
   cudaStream_t created;
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   MO_TRY_CUDA(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   *stream = (mo_stream)created;
   return MO_STATUS_OK;
 }
 
 static void cuda_stream_destroy(void *state, mo_stream stream) {
-  (void)mo_cuda_enter(state);
+  MO_CUDA_ENTER_QUIETLY(state);
   (void)mo_cuda_status(cudaStreamDestroy((cudaStream_t)stream), "cudaStreamDestroy");
 }
 
 static mo_status_t cuda_stream_synchronize(void *state, mo_stream stream) {
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   return mo_cuda_status(cudaStreamSynchronize((cudaStream_t)stream), "cudaStreamSynchronize");
 }
 
 static mo_status_t cuda_stream_wait_event(void *state, mo_stream stream, mo_event event) {
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   return mo_cuda_status(cudaStreamWaitEvent((cudaStream_t)stream, (cudaEvent_t)event, 0), "cudaStreamWaitEvent");
 }
 
 static mo_status_t cuda_event_create(void *state, mo_event *event) {
   cudaEvent_t created;
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   MO_TRY_CUDA(cudaEventCreateWithFlags(&created, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   *event = (mo_event)created;
   return MO_STATUS_OK;
 }
 
 static void cuda_event_destroy(void *state, mo_event event) {
-  (void)mo_cuda_enter(state);
+  MO_CUDA_ENTER_QUIETLY(state);
   (void)mo_cuda_status(cudaEventDestroy((cudaEvent_t)event), "cudaEventDestroy");
 }
 
 static mo_status_t cuda_event_record(void *state, mo_event event, mo_stream stream) {
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   return mo_cuda_status(cudaEventRecord((cudaEvent_t)event, (cudaStream_t)stream), "cudaEventRecord");
 }
 
 static mo_status_t cuda_event_synchronize(void *state, mo_event event) {
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   return mo_cuda_status(cudaEventSynchronize((cudaEvent_t)event), "cudaEventSynchronize");
 }
 
 static bool cuda_event_is_complete(void *state, mo_event event) {
-  if (mo_cuda_enter(state) != MO_STATUS_OK) return false;
+  MO_CUDA_ENTER_QUIETLY(state);
   const cudaError_t error = cudaEventQuery((cudaEvent_t)event);
   if (error != cudaSuccess && error != cudaErrorNotReady) (void)cudaGetLastError();
   return error == cudaSuccess;
 }
 
-static bool cuda_stream_is_capturing(void *state, mo_stream stream) {
+bool mo_cuda_stream_is_capturing(void *state, mo_stream stream) {
   enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-  if (mo_cuda_enter(state) != MO_STATUS_OK) return false;
+  MO_CUDA_ENTER_QUIETLY(state);
   /* A call that follows tells of an error better than this answer could. */
   (void)mo_cuda_status(cudaStreamIsCapturing((cudaStream_t)stream, &capture), "cudaStreamIsCapturing");
   return capture != cudaStreamCaptureStatusNone;
@@ -196,6 +173,7 @@ static const mo_backend cuda_backend = {
     .close = cuda_close,
     .allocate = cuda_allocate,
     .release = cuda_release,
+    .trim = cuda_trim,
     .allocate_pinned = cuda_allocate_pinned,
     .release_pinned = cuda_release_pinned,
     .copy = cuda_copy,
@@ -209,7 +187,7 @@ static const mo_backend cuda_backend = {
     .event_record = cuda_event_record,
     .event_synchronize = cuda_event_synchronize,
     .event_is_complete = cuda_event_is_complete,
-    .stream_is_capturing = cuda_stream_is_capturing,
+    .stream_is_capturing = mo_cuda_stream_is_capturing,
     .graph_begin = mo_cuda_graph_begin,
     .graph_end = mo_cuda_graph_end,
     .graph_launch = mo_cuda_graph_launch,
@@ -240,6 +218,7 @@ static const mo_backend cuda_backend = {
     .kv_update = mo_cuda_kv_update,
     .kv_gather = mo_cuda_kv_gather,
     .sample = mo_cuda_sample,
+    .edit_scores = mo_cuda_edit_scores,
     .decode_attention = mo_cuda_decode_attention,
     .cast = mo_cuda_cast,
 };
@@ -247,17 +226,12 @@ static const mo_backend cuda_backend = {
 MO_API const mo_backend *mo_backend_module(uint32_t abi_version, char *reason, size_t reason_bytes);
 
 const mo_backend *mo_backend_module(uint32_t abi_version, char *reason, size_t reason_bytes) {
-  int count = 0;
   if (abi_version != MO_BACKEND_ABI_VERSION) {
     snprintf(reason, reason_bytes, "the CUDA module has backend ABI %d, the library %u", MO_BACKEND_ABI_VERSION,
              (unsigned)abi_version);
     return NULL;
   }
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error != cudaSuccess || count == 0) {
-    (void)cudaGetLastError();
-    snprintf(reason, reason_bytes, "%s", error != cudaSuccess ? cudaGetErrorString(error) : "no CUDA device");
-    return NULL;
-  }
+  mo_cuda_device_absence(reason, reason_bytes);
+  if (reason[0] != '\0') return NULL;
   return &cuda_backend;
 }

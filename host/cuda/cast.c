@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cast.h"
 
+#include "host/core/cast_limit.h"
 #include "host/cuda/cuda_ops.h"
 #include "kernels/gather.h"
 
@@ -15,8 +16,9 @@ mo_status_t mo_cuda_cast(mo_context_t *context, const mo_cast_params *params) {
       .source = input->data,
       .destination_dtype = output->dtype,
       .source_dtype = input->dtype,
+      .limit = mo_cast_limit(params),
   };
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   if (output->dtype != input->dtype) return mo_cuda_status(mo_launch_cast(&args, stream), "cast");
   const mo_strided_shape shape = mo_strided_shape_in_bytes(&args.shape, (int64_t)mo_dtype_bytes(input->dtype));
   return mo_cuda_status(mo_launch_gather(output->data, input->data, &shape, stream), "cast");

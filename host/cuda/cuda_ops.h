@@ -1,4 +1,4 @@
-/* host/cuda/cuda_ops.h - the CUDA backend's ops, one file per stem (host/cuda/<stem>.c), and its state.
+/* host/cuda/cuda_ops.h - the CUDA backend's ops, one file per stem (host/cuda/<stem>.c).
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_CUDA_CUDA_OPS_H
@@ -8,19 +8,7 @@
 
 #include "host/core/backend.h"
 #include "host/cuda/cuda_error.h"
-
-/* Per context. */
-typedef struct mo_cuda_state {
-  int32_t device_index;
-  int32_t multiprocessor_count;
-  size_t shared_bytes_limit;                 /* per block, opt-in */
-  struct mo_cuda_linear_plans *linear_plans; /* host/cuda/linear.c; NULL until the first linear */
-  char name[256];
-} mo_cuda_state;
-
-/* The card of this context for the calling thread. Every function of the backend begins with it: another library may have
- * chosen another card since. */
-mo_status_t mo_cuda_enter(const mo_cuda_state *state);
+#include "host/cuda/device.h"
 
 static inline mo_cuda_state *mo_cuda_state_of(const mo_context_t *context) {
   return (mo_cuda_state *)mo_context_backend_state(context);
@@ -51,7 +39,11 @@ mo_status_t mo_cuda_kv_gather(mo_context_t *context, const mo_kv_gather_params *
 mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *params);
 mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_attention_params *params);
 mo_status_t mo_cuda_cast(mo_context_t *context, const mo_cast_params *params);
+mo_status_t mo_cuda_edit_scores(mo_context_t *context, const mo_score_edit_params *params);
 mo_status_t mo_cuda_topk(mo_context_t *context, const mo_topk_params *params);
+
+/* Whether work put on the stream is recorded instead of run (host/cuda/backend.c). */
+bool mo_cuda_stream_is_capturing(void *state, mo_stream stream);
 
 /* Recorded work (host/cuda/graphs.c). */
 mo_status_t mo_cuda_graph_begin(void *state, mo_stream stream);

@@ -98,8 +98,14 @@ mo_status_t mo_cuda_decode_attention(mo_context_t *context, const mo_decode_atte
   args.soft_cap = params->soft_cap;
 
   void *scratch;
-  const size_t bytes = mo_plan_decode_attention(&args, state->multiprocessor_count, state->shared_bytes_limit);
-  MO_TRY(mo_context_scratch(context, bytes, &scratch));
-  MO_TRY(mo_cuda_enter(state));
+  size_t scratch_bytes;
+  MO_CUDA_ENTER(state);
+  const cudaError_t planned =
+      mo_plan_decode_attention(&args, state->multiprocessor_count, state->shared_bytes_limit, &scratch_bytes);
+  MO_CHECK(planned != cudaErrorLaunchOutOfResources, MO_STATUS_UNSUPPORTED,
+           OP ": heads of %lld and %lld elements with their scales do not fit the %zu bytes of shared memory of this card",
+           (long long)args.key.size, (long long)args.value.size, state->shared_bytes_limit);
+  MO_TRY(mo_cuda_status(planned, OP));
+  MO_TRY(mo_context_scratch(context, scratch_bytes, &scratch));
   return mo_cuda_status(mo_launch_decode_attention(&args, scratch, mo_cuda_stream_of(context)), OP);
 }

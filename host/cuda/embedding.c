@@ -59,7 +59,7 @@ mo_status_t mo_cuda_embedding(mo_context_t *context, const mo_embedding_params *
            (long long)(args.batch * args.length), INT32_MAX);
   void *positions = NULL;
   const size_t scratch_bytes = mo_embedding_scratch_bytes(&args);
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   if (scratch_bytes > 0) MO_TRY(mo_context_scratch(context, scratch_bytes, &positions));
   return mo_cuda_status(mo_launch_embedding(&args, positions, mo_cuda_stream_of(context)), "embedding");
 }

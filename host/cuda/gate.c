@@ -19,6 +19,6 @@ mo_status_t mo_cuda_gate(mo_context_t *context, const mo_gate_params *params) {
       .input_rows = mo_row_strides_of(params->input),
       .activation = params->activation,
   };
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_gate(&args, mo_cuda_stream_of(context)), "gate");
 }

@@ -29,7 +29,7 @@ mo_status_t mo_cuda_copy_view_to_host(mo_context_t *context, void *destination, 
                                       mo_stream stream_handle) {
   const cudaStream_t stream = (cudaStream_t)stream_handle;
   if (mo_tensor_count(view) == 0) return MO_STATUS_OK;
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   const mo_strided_shape shape = mo_strided_shape_packed(view);
   const int64_t row_bytes = shape.extents[0];
   if (shape.rank == 1) {

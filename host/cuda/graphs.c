@@ -4,7 +4,7 @@
 #include "host/cuda/cuda_ops.h"
 
 mo_status_t mo_cuda_graph_begin(void *state, mo_stream stream) {
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   /* Thread local: what other threads do on this card meanwhile is their own. */
   return mo_cuda_status(cudaStreamBeginCapture((cudaStream_t)stream, cudaStreamCaptureModeThreadLocal),
                         "cudaStreamBeginCapture");
@@ -13,7 +13,7 @@ mo_status_t mo_cuda_graph_begin(void *state, mo_stream stream) {
 mo_status_t mo_cuda_graph_end(void *state, mo_stream stream, mo_graph *graph) {
   cudaGraph_t recorded = NULL;
   cudaGraphExec_t executable = NULL;
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   mo_status_t status = mo_cuda_status(cudaStreamEndCapture((cudaStream_t)stream, &recorded), "cudaStreamEndCapture");
   if (status == MO_STATUS_OK && graph != NULL)
     status = mo_cuda_status(cudaGraphInstantiate(&executable, recorded, 0), "cudaGraphInstantiate");
@@ -27,11 +27,11 @@ mo_status_t mo_cuda_graph_end(void *state, mo_stream stream, mo_graph *graph) {
 }
 
 mo_status_t mo_cuda_graph_launch(void *state, mo_graph graph, mo_stream stream) {
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   return mo_cuda_status(cudaGraphLaunch((cudaGraphExec_t)graph, (cudaStream_t)stream), "cudaGraphLaunch");
 }
 
 void mo_cuda_graph_destroy(void *state, mo_graph graph) {
-  (void)mo_cuda_enter(state);
+  MO_CUDA_ENTER_QUIETLY(state);
   (void)mo_cuda_status(cudaGraphExecDestroy((cudaGraphExec_t)graph), "cudaGraphExecDestroy");
 }

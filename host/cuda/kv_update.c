@@ -45,7 +45,7 @@ mo_status_t mo_cuda_kv_update(mo_context_t *context, const mo_kv_update_params *
     args.count_stride = params->counts->strides[0];
   }
   args.turn = mo_cuda_kv_turn(params->rotary, params->position_ids);
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   mo_kv_update_kernel_layer layers[MO_KV_LAYERS_PER_LAUNCH];
   int32_t count = 0;
   for (int32_t i = 0; i < params->layer_count; i++) {
@@ -82,6 +82,6 @@ mo_status_t mo_cuda_kv_gather(mo_context_t *context, const mo_kv_gather_params *
     args.rows = params->rows->data;
     args.row_stride = params->rows->strides[0];
   }
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_kv_gather(&args, mo_cuda_stream_of(context)), "cache gather");
 }

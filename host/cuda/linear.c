@@ -18,6 +18,7 @@
 #include "host/core/arena.h"
 #include "host/cuda/linear_plans.h"
 #include "kernels/gather.h"
+#include "kernels/linear_product.h"
 
 /* Float32 product between cuBLASLt and our epilogue: within the 40 MB of L2 of an A100. */
 #define PIECE_BYTES ((int64_t)32 << 20)
@@ -297,6 +298,26 @@ static const char *advance(const char *memory, const mo_row_strides *rows, const
   return memory + elements * (int64_t)element;
 }
 
+/* cuBLASLt's product, or ours where it has none; then the output is float32 and the rest is our epilogue's. */
+static mo_status_t run_product(struct mo_cuda_linear_plans *plans, const mo_linear_plan *plan,
+                               const mo_linear_operands *operands, cudaStream_t stream) {
+  if (plan->is_supported) return mo_cuda_linear_plan_run(plans, plan, operands, stream);
+  const mo_linear_product_args args = {.input = operands->input,
+                                       .weight = operands->weight,
+                                       .output = operands->output,
+                                       .dtype = (mo_dtype_t)plan->key.dtype,
+                                       .rows = plan->key.rows,
+                                       .columns = plan->key.columns,
+                                       .depth = plan->key.depth,
+                                       .batch = plan->key.batch,
+                                       .input_stride = plan->key.input_stride,
+                                       .weight_stride = plan->key.weight_stride,
+                                       .output_stride = plan->key.output_stride,
+                                       .input_batch = plan->key.input_batch,
+                                       .output_batch = plan->key.output_batch};
+  return mo_cuda_status(mo_launch_linear_product(&args, stream), "linear");
+}
+
 static mo_status_t run_piece(const linear_job *job, const mo_linear_params *p, struct mo_cuda_linear_plans *plans,
                              const linear_scratch *scratch, const int64_t index[3], cudaStream_t stream) {
   const int64_t batch = minimum(job->piece_batch, job->shape.extents[1] - index[1]);
@@ -314,7 +335,7 @@ static mo_status_t run_piece(const linear_job *job, const mo_linear_params *p, s
       .output = in_scratch ? (void *)scratch->product : (void *)advance(job->output, &job->output_rows, index, output_element),
       .workspace = scratch->workspace,
   };
-  MO_TRY(mo_cuda_linear_plan_run(plans, plan, &operands, stream));
+  MO_TRY(run_product(plans, plan, &operands, stream));
   if (job->one_call) return MO_STATUS_OK;
   const int64_t first_row = (index[0] * job->shape.extents[1] + index[1]) * job->shape.extents[2] + index[2];
   return run_epilogue(job, p, in_scratch ? scratch->product : (const float *)(const void *)job->output, first_row, batch * rows,
@@ -335,23 +356,20 @@ static mo_status_t copy_irregular(const linear_job *job, const mo_linear_params 
 }
 
 mo_status_t mo_cuda_linear(mo_context_t *context, const mo_linear_params *params) {
-  mo_cuda_state *state = mo_cuda_state_of(context);
   const cudaStream_t stream = mo_cuda_stream_of(context);
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   linear_job job = job_of(params);
   if (job.depth == 0) return run_epilogue(&job, params, NULL, 0, job.rows, stream);
 
   struct mo_cuda_linear_plans *plans;
   size_t workspace_bytes;
   bool supported;
-  MO_TRY(mo_cuda_linear_plans_of(state, &plans));
+  MO_TRY(mo_cuda_linear_plans_of(context, &plans));
   MO_TRY(measure_pieces(&job, plans, &workspace_bytes, &supported));
-  if (!supported && job.one_call) { /* no algorithm with this epilogue: ours is there for every product */
+  if (!supported && job.one_call) { /* no algorithm: our epilogue is there for every product, and our product */
     plan_rows(params, false, &job);
     MO_TRY(measure_pieces(&job, plans, &workspace_bytes, &supported));
   }
-  MO_CHECK(supported, MO_STATUS_UNSUPPORTED, "linear: cuBLASLt has no algorithm for a product of %lld x %lld x %lld in %s",
-           (long long)job.rows, (long long)job.columns, (long long)job.depth, mo_dtype_name(job.dtype));
 
   mo_arena arena = {0};
   (void)carve(&job, workspace_bytes, &arena);
@@ -383,9 +401,11 @@ static mo_status_t copy_weights(const mo_tensor *const *weights, int32_t count, 
 
 mo_status_t mo_cuda_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
                                 mo_packed_weight_t *packed) {
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   const size_t bytes = (size_t)(packed->rows * packed->columns) * mo_dtype_bytes(packed->dtype);
   const cudaStream_t stream = mo_cuda_stream_of(context);
+  struct mo_cuda_linear_plans *plans;
+  MO_TRY(mo_cuda_linear_plans_of(context, &plans)); /* not first when the weight is used, which may be in a capture */
   MO_TRY(mo_context_allocate(context, bytes, &packed->data));
   mo_status_t status = copy_weights(weights, count, packed->data, stream);
   /* The caller may give up the weights' memory in whatever way he likes. */

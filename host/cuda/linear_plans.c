@@ -80,8 +80,11 @@ static mo_status_t open_library(struct mo_cuda_linear_plans *plans) {
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_cuda_linear_plans_of(mo_cuda_state *state, struct mo_cuda_linear_plans **result) {
+mo_status_t mo_cuda_linear_plans_of(mo_context_t *context, struct mo_cuda_linear_plans **result) {
+  mo_cuda_state *state = mo_cuda_state_of(context);
   if (state->linear_plans == NULL) {
+    MO_CHECK(!mo_cuda_stream_is_capturing(state, mo_context_stream(context)), MO_STATUS_WRONG_STATE,
+             "linear: cuBLASLt is not open yet, and the stream is captured into a graph: run once before");
     struct mo_cuda_linear_plans *plans = calloc(1, sizeof *plans);
     MO_CHECK(plans != NULL, MO_STATUS_OUT_OF_MEMORY, "linear: no host memory for its plans");
     const mo_status_t status = open_library(plans);

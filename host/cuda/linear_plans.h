@@ -36,8 +36,9 @@ typedef struct mo_linear_plan {
   bool is_supported; /* cuBLASLt has an algorithm */
 } mo_linear_plan;
 
-/* The context's plans, made at the first call. Old plans may go at this call, and only here. */
-mo_status_t mo_cuda_linear_plans_of(mo_cuda_state *state, struct mo_cuda_linear_plans **plans);
+/* The context's plans and its handle of cuBLASLt, made at the first call, which must not be in a capture: WRONG_STATE. Old
+ * plans may go at this call, and only here. */
+mo_status_t mo_cuda_linear_plans_of(mo_context_t *context, struct mo_cuda_linear_plans **plans);
 
 /* The plan of a key; chosen now if it is new. No algorithm for the key is not an error: is_supported says so. */
 mo_status_t mo_cuda_linear_plan_find(struct mo_cuda_linear_plans *plans, const mo_linear_plan_key *key, const void *bias,

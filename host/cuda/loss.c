@@ -55,7 +55,7 @@ mo_status_t mo_cuda_cross_entropy(mo_context_t *context, const mo_cross_entropy_
            (long long)positions, INT32_MAX);
   const size_t scratch_bytes = mo_plan_cross_entropy(&args, state->multiprocessor_count);
   void *scratch = NULL;
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   if (scratch_bytes > 0) MO_TRY(mo_context_scratch(context, scratch_bytes, &scratch));
   args.scratch = scratch;
   return mo_cuda_status(mo_launch_cross_entropy(&args, mo_cuda_stream_of(context)), "cross_entropy");
@@ -88,7 +88,7 @@ static mo_status_t elementwise_loss(mo_context_t *context, const mo_elementwise_
   }
   const size_t scratch_bytes = mo_elementwise_loss_scratch_bytes(&args);
   void *scratch = NULL;
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   if (scratch_bytes > 0) MO_TRY(mo_context_scratch(context, scratch_bytes, &scratch));
   args.scratch = scratch;
   return mo_cuda_status(mo_launch_elementwise_loss(&args, mo_cuda_stream_of(context)), what);
@@ -123,7 +123,7 @@ mo_status_t mo_cuda_span_loss(mo_context_t *context, const mo_span_loss_params *
   MO_CHECK(args.batch <= INT32_MAX / 2, MO_STATUS_UNSUPPORTED, "span_loss: %lld examples, the CUDA kernels take %d",
            (long long)args.batch, INT32_MAX / 2);
   void *scratch = NULL;
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   MO_TRY(mo_context_scratch(context, 2 * (size_t)args.batch * sizeof(float), &scratch));
   args.scratch = scratch;
   return mo_cuda_status(mo_launch_span_loss(&args, mo_cuda_stream_of(context)), "span_loss");

@@ -34,7 +34,7 @@ static mo_status_t run_norm(mo_context_t *context, const mo_norm_params *params,
       .weight_offset = params->weight_offset,
       .subtract_mean = subtract_mean,
   };
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_norm(&args, mo_cuda_stream_of(context)), what);
 }
 

@@ -43,7 +43,7 @@ mo_status_t mo_cuda_pooling(mo_context_t *context, const mo_pooling_params *para
            (long long)args.batch, (long long)args.width, (long long)INT32_MAX * 16, INT32_MAX / 256);
   const size_t scratch_bytes = mo_plan_pooling(&args, state->multiprocessor_count);
   void *scratch = NULL;
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   if (scratch_bytes > 0) MO_TRY(mo_context_scratch(context, scratch_bytes, &scratch));
   args.scratch = scratch;
   return mo_cuda_status(mo_launch_pooling(&args, mo_cuda_stream_of(context)), "pooling");

@@ -36,6 +36,6 @@ mo_status_t mo_cuda_position_bias(mo_context_t *context, const mo_position_bias_
     args.buckets = mo_relative_buckets_of((int32_t)table->shape[0], params->max_distance == 0 ? 128 : params->max_distance,
                                           params->bidirectional);
   }
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_position_bias(&args, mo_cuda_stream_of(context)), "position bias");
 }

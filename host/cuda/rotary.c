@@ -43,6 +43,6 @@ mo_status_t mo_cuda_rotary_embedding(mo_context_t *context, const mo_rotary_para
     args.position_strides[0] = mo_broadcast_stride(ids, 0);
     args.position_strides[1] = ids->strides[1];
   }
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_rotary(&args, mo_cuda_stream_of(context)), "rotary embedding");
 }

@@ -35,6 +35,7 @@ mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *para
       .end_tokens = column_of(params->end_tokens),
       .suppressed_tokens = column_of(params->suppressed_tokens),
       .log_softmax = params->log_softmax,
+      .marks_no_choice = params->marks_no_choice,
       .pad_token = params->pad_token,
       .temperature = params->temperature,
       .top_k = params->top_k < count ? params->top_k : 0,
@@ -55,9 +56,12 @@ mo_status_t mo_cuda_sample(mo_context_t *context, const mo_sampling_params *para
     args.suppressed_dtype = params->suppressed_tokens->dtype;
     args.suppressed_count = params->suppressed_tokens->shape[0];
   }
-  if (params->top_p > 0.0f && params->top_p < 1.0f) args.removed_fraction = (uint64_t)((1.0 - (double)params->top_p) * 0x1p64);
+  if (params->top_p > 0.0f && params->top_p < 1.0f) {
+    const double removed = (1.0 - (double)params->top_p) * 0x1p64;
+    args.removed_fraction = removed < 0x1p64 ? (uint64_t)removed : UINT64_MAX; /* a top_p below 2^-53 */
+  }
   MO_CHECK(args.rows <= INT32_MAX, MO_STATUS_UNSUPPORTED, "sampling: %lld rows, the CUDA kernel takes %d", (long long)args.rows,
            INT32_MAX);
-  MO_TRY(mo_cuda_enter(mo_cuda_state_of(context)));
+  MO_CUDA_ENTER(mo_cuda_state_of(context));
   return mo_cuda_status(mo_launch_sampling(&args, mo_cuda_stream_of(context)), "sampling");
 }

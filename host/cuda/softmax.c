@@ -37,6 +37,6 @@ mo_status_t mo_cuda_softmax(mo_context_t *context, const mo_softmax_params *para
   }
   MO_CHECK(mo_row_count(args.shape) <= INT32_MAX, MO_STATUS_UNSUPPORTED, "softmax: %lld rows, the CUDA kernels take %d",
            (long long)mo_row_count(args.shape), INT32_MAX);
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   return mo_cuda_status(mo_launch_softmax(&args, state->shared_bytes_limit, mo_cuda_stream_of(context)), "softmax");
 }

@@ -33,7 +33,7 @@ mo_status_t mo_cuda_topk(mo_context_t *context, const mo_topk_params *params) {
            (long long)args.count);
   const size_t scratch_bytes = mo_plan_topk(&args, state->multiprocessor_count);
   void *scratch = NULL;
-  MO_TRY(mo_cuda_enter(state));
+  MO_CUDA_ENTER(state);
   if (scratch_bytes > 0) MO_TRY(mo_context_scratch(context, scratch_bytes, &scratch));
   args.scratch = scratch;
   return mo_cuda_status(mo_launch_topk(&args, mo_cuda_stream_of(context)), "topk");

@@ -17,11 +17,13 @@ static const char *const word_aliases[] = {"decoder.embed_tokens", "encoder.embe
   .key = "self_attn.k_proj", .value = "self_attn.v_proj", .attention_output = "self_attn.out_proj",                            \
   .attention_norm = "self_attn_layer_norm", .intermediate = "fc1", .output = "fc2", .output_norm = "final_layer_norm"
 
-static const mo_stack_names encoder_names = {LAYER_NAMES, .position = "encoder.embed_positions",
+static const mo_stack_names encoder_names = {LAYER_NAMES, .own_word = "encoder.embed_tokens",
+                                             .position = "encoder.embed_positions",
                                              .embedding_norm = "encoder.layernorm_embedding",
                                              .layer_prefix = "encoder.layers."};
 
 static const mo_stack_names decoder_names = {LAYER_NAMES,
+                                             .own_word = "decoder.embed_tokens",
                                              .position = "decoder.embed_positions",
                                              .embedding_norm = "decoder.layernorm_embedding",
                                              .layer_prefix = "decoder.layers.",
@@ -31,10 +33,16 @@ static const mo_stack_names decoder_names = {LAYER_NAMES,
                                              .cross_output = "encoder_attn.out_proj",
                                              .cross_norm = "encoder_attn_layer_norm"};
 
+static const mo_config_alias aliases[] = {
+    {"hidden_size", "d_model"}, {"num_attention_heads", "encoder_attention_heads"}, {NULL, NULL}};
+
 /* Either stack; the keys name what differs. */
 static mo_status_t configure(const mo_config_t *config, bool decoder, mo_stack_config *stack) {
+  /* In version 5 num_hidden_layers is the same; many files have both, and where they differ the weights are those of the first.
+   */
+  const char *encoder_layers = mo_config_has(config, "encoder_layers") ? "encoder_layers" : "num_hidden_layers";
   const mo_stack_keys keys = {.hidden_size = "d_model",
-                              .layer_count = decoder ? "decoder_layers" : "encoder_layers",
+                              .layer_count = decoder ? "decoder_layers" : encoder_layers,
                               .head_count = decoder ? "decoder_attention_heads" : "encoder_attention_heads",
                               .intermediate_size = decoder ? "decoder_ffn_dim" : "encoder_ffn_dim",
                               .activation = "activation_function",
@@ -53,9 +61,9 @@ static mo_status_t configure(const mo_config_t *config, bool decoder, mo_stack_c
                                            .caches_cross_attention = decoder}};
   bool scaled;
   MO_TRY(mo_stack_config_read(config, &keys, stack));
-  MO_TRY(mo_config_integer(config, "decoder_start_token_id", 0, INT32_MAX, 2, &stack->start_id));
-  MO_TRY(mo_config_integer(config, "eos_token_id", 0, INT32_MAX, 2, &stack->end_id));
-  MO_TRY(mo_config_bool(config, "scale_embedding", false, &scaled));
+  stack->start_id = mo_stack_config_token(config, "decoder_start_token_id", 2);
+  stack->end_id = mo_stack_config_token(config, "eos_token_id", 2);
+  MO_TRY(mo_config_flag(config, "scale_embedding", false, &scaled));
   if (scaled) stack->word_scale = sqrtf((float)stack->hidden_size);
   stack->decoder = stack->cross_attention = decoder; /* whatever is_decoder says: it is about BartForCausalLM */
   return MO_STATUS_OK;
@@ -93,6 +101,7 @@ static const mo_architecture architectures[] = {
 };
 
 const mo_family mo_bart_family = {.name = "bart",
+                                  .aliases = aliases,
                                   .names = &decoder_names,
                                   .configure = configure_decoder,
                                   .encoder_names = &encoder_names,
@@ -100,5 +109,7 @@ const mo_family mo_bart_family = {.name = "bart",
                                   .encoder_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutput"),
                                   .decoder_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPastAndCrossAttentions"),
                                   .decodes_inputs = true,
+                                  .answers_with_two = true,
+                                  .default_label_count = 3,
                                   .architectures = architectures,
                                   .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -45,28 +45,34 @@ typedef struct beam_state {
   int64_t *ids;             /* (rows, kept), and behind it, as the device has them, */
   float *values;            /* (rows, kept) */
   bool all_end;             /* every continuation of this step ends */
+  int64_t steps;            /* that there is room for in each beam */
+  void *beam_memory;
+  size_t beam_bytes;
   void *memory;
   size_t bytes;
 } beam_state;
 
 /* ---- Memory -------------------------------------------------------------------------------------------------------------- */
 
-static beam *carve_beams(const mo_generation *g, mo_arena *arena) {
-  const size_t rows = (size_t)g->rows, steps = (size_t)g->settings.max_new_tokens;
+static beam *carve_beams(const beam_state *s, int64_t steps, mo_arena *arena) {
+  const size_t rows = (size_t)s->g->rows, room = (size_t)steps;
   beam *beams = mo_arena_carve(arena, rows * sizeof *beams);
-  int64_t *tokens = mo_arena_carve(arena, rows * steps * sizeof *tokens);
-  int32_t *sources = mo_arena_carve(arena, rows * steps * sizeof *sources);
+  int64_t *tokens = mo_arena_carve(arena, rows * room * sizeof *tokens);
+  int32_t *sources = mo_arena_carve(arena, rows * room * sizeof *sources);
   for (size_t i = 0; beams != NULL && sources != NULL && i < rows; i++)
-    beams[i] = (beam){.score = NEVER, .tokens = tokens + i * steps, .sources = sources + i * steps};
+    beams[i] = (beam){.score = NEVER, .tokens = tokens + i * room, .sources = sources + i * room};
   return beams;
+}
+
+static void carve_all_beams(beam_state *s, int64_t steps, mo_arena *arena) {
+  s->running = carve_beams(s, steps, arena);
+  s->next = carve_beams(s, steps, arena);
+  s->finished = carve_beams(s, steps, arena);
+  s->best = carve_beams(s, steps, arena);
 }
 
 static void carve(beam_state *s, mo_arena *arena) {
   const size_t rows = (size_t)s->g->rows, kept = (size_t)s->kept;
-  s->running = carve_beams(s->g, arena);
-  s->next = carve_beams(s->g, arena);
-  s->finished = carve_beams(s->g, arena);
-  s->best = carve_beams(s->g, arena);
   s->candidates = mo_arena_carve(arena, (size_t)s->beams * kept * sizeof *s->candidates);
   s->reorder = mo_arena_carve(arena, rows * sizeof *s->reorder);
   s->ids = mo_arena_carve(arena, rows * kept * (sizeof *s->ids + sizeof *s->values));
@@ -79,6 +85,32 @@ static void assign(beam *to, const beam *from) {
   to->length = from->length;
   memcpy(to->tokens, from->tokens, (size_t)from->length * sizeof *to->tokens);
   memcpy(to->sources, from->sources, (size_t)from->length * sizeof *to->sources);
+}
+
+/* Beams get as much room as the generation's history has; what they hold moves along. */
+static mo_status_t reserve(beam_state *s) {
+  mo_generation *g = s->g;
+  const int64_t steps = g->columns - g->prompt_length;
+  if (steps <= s->steps) return MO_STATUS_OK;
+  const beam_state before = *s;
+  mo_arena measure = {.base = NULL};
+  carve_all_beams(s, steps, &measure);
+  void *memory = mo_host_allocate(g->context, measure.used);
+  if (memory == NULL) {
+    *s = before;
+    return MO_STATUS_OUT_OF_MEMORY;
+  }
+  mo_arena arena = {.base = memory, .capacity = measure.used};
+  carve_all_beams(s, steps, &arena);
+  for (int64_t row = 0; before.steps > 0 && row < g->rows; row++) {
+    assign(&s->running[row], &before.running[row]);
+    assign(&s->finished[row], &before.finished[row]);
+  }
+  if (before.beam_memory != NULL) mo_host_free(g->context, before.beam_memory, before.beam_bytes);
+  s->steps = steps;
+  s->beam_memory = memory;
+  s->beam_bytes = measure.used;
+  return MO_STATUS_OK;
 }
 
 /* `from` and one token more. */
@@ -104,8 +136,10 @@ static mo_status_t run_and_score(mo_generation *g, int64_t step, void *state) {
   params.logits = &logits;
   params.lengths = &g->lengths;
   params.positions = &g->next_positions;
-  if (g->settings.end_token_count > 0 && step < g->settings.min_new_tokens) params.suppressed_tokens = &g->end_tokens;
+  if (!g->settings.edits_scores && g->settings.ids.end_token_count > 0 && step < g->settings.min_new_tokens)
+    params.suppressed_tokens = &g->end_tokens;
   MO_TRY(mo_sample(g->context, &params));
+  if (g->settings.edits_scores) MO_TRY(mo_generation_edit(g, &scores, &scores));
   best.input = &scores;
   best.values = &g->best_values;
   best.indices = &g->best_ids;
@@ -170,7 +204,7 @@ static void go_on(beam_state *s, int64_t input) {
 static void finish(beam_state *s, int64_t input, int64_t step) {
   const mo_generation *g = s->g;
   const int64_t first = input * s->beams;
-  const bool stop_early = g->options->early_stopping == MO_EARLY_STOPPING_TRUE;
+  const bool stop_early = g->settings.early_stopping == MO_EARLY_STOPPING_TRUE;
   bool full = true;
   for (int64_t b = 0; b < s->beams; b++) full &= s->finished[first + b].finished;
   if (stop_early && full) return;
@@ -193,7 +227,7 @@ static void finish(beam_state *s, int64_t input, int64_t step) {
 /* Whether another step can change the result. `length`: new tokens so far. */
 static bool may_improve(const beam_state *s, int64_t length) {
   const mo_generation *g = s->g;
-  const mo_early_stopping_t stopping = g->options->early_stopping;
+  const mo_early_stopping_t stopping = g->settings.early_stopping;
   const float power = g->settings.length_penalty;
   const bool longest = stopping == MO_EARLY_STOPPING_NEVER && power > 0.0f;
   const float divisor = powf((float)(longest ? g->settings.max_new_tokens : length), power);
@@ -226,10 +260,25 @@ static mo_status_t follow(beam_state *s) {
   return stays ? MO_STATUS_OK : mo_cache_reorder(mo_cache_self(g->cache), s->reorder, g->rows);
 }
 
+/* Whether some beam of the input has a continuation at all. */
+static bool has_choice(const beam_state *s, int64_t input) {
+  for (int64_t b = 0; b < s->beams; b++)
+    if (s->values[(input * s->beams + b) * s->kept] > -INFINITY) return true;
+  return false;
+}
+
+/* What the rules for scores look at. */
+static void note_tokens(const beam_state *s, int64_t step) {
+  mo_generation *g = s->g;
+  for (int64_t row = 0; row < g->rows; row++)
+    memcpy(g->tokens + row * g->columns + g->prompt_length, s->running[row].tokens, (size_t)(step + 1) * sizeof *g->tokens);
+}
+
 static mo_status_t advance(beam_state *s, int64_t step) {
   mo_generation *g = s->g;
   s->all_end = true;
   for (int64_t input = 0; input < g->batch_size; input++) {
+    if (!has_choice(s, input)) return mo_generation_no_choice(g, input, step);
     collect(s, input, step);
     for (int64_t i = 0; i < s->kept; i++) s->all_end &= s->candidates[i].ends;
     go_on(s, input);
@@ -239,6 +288,7 @@ static mo_status_t advance(beam_state *s, int64_t step) {
   }
   swap(&s->running, &s->next);
   swap(&s->finished, &s->best);
+  if (g->settings.edits_scores) note_tokens(s, step);
   MO_TRY(follow(s));
   for (int64_t row = 0; row < g->rows; row++) g->chosen[row] = s->running[row].tokens[step];
   MO_TRY(mo_context_copy_to_device(g->context, g->next.data, g->chosen, (size_t)g->rows * sizeof *g->chosen));
@@ -264,10 +314,10 @@ static void fill_result(const beam_state *s, int64_t longest, const beam_result 
   const mo_generation *g = s->g;
   const int64_t returned = g->settings.returned, prompt = g->prompt_length;
   /* What the original fills up with: 0 as padding counts as none. */
-  const int64_t filler = g->settings.fills_length           ? g->settings.pad_token
-                         : g->settings.end_token_count == 0 ? -1
-                         : g->settings.pad_token != 0       ? g->settings.pad_token
-                                                            : g->settings.end_tokens[0];
+  const int64_t filler = g->settings.fills_length               ? g->settings.ids.pad_token
+                         : g->settings.ids.end_token_count == 0 ? -1
+                         : g->settings.ids.pad_token != 0       ? g->settings.ids.pad_token
+                                                                : g->settings.ids.end_tokens[0];
   for (int64_t i = 0; i < g->batch_size * returned; i++) {
     const int64_t row = i / returned * s->beams + i % returned;
     const beam *sequence = &s->finished[row];
@@ -316,11 +366,13 @@ static mo_status_t show(const beam_state *s, mo_output **output) {
 
 static mo_status_t search(beam_state *s, mo_output **output) {
   mo_generation *g = s->g;
+  MO_TRY(reserve(s));
   for (int64_t row = 0; row < g->rows; row++) s->running[row].score = row % s->beams == 0 ? 0.0f : NEVER; /* all the same */
   bool open = true;
   for (int64_t step = 0; open && step < g->settings.max_new_tokens; step++) {
     MO_TRY(mo_generation_do(g, step, run_and_score, NULL));
     MO_TRY(fetch(s));
+    MO_TRY(reserve(s));
     MO_TRY(advance(s, step));
     open = may_improve(s, step + 1);
   }
@@ -338,5 +390,6 @@ mo_status_t mo_beam_search(mo_generation *g, mo_output **output) {
   carve(&s, &arena);
   const mo_status_t status = search(&s, output);
   mo_host_free(g->context, s.memory, s.bytes);
+  if (s.beam_memory != NULL) mo_host_free(g->context, s.beam_memory, s.beam_bytes);
   return status;
 }

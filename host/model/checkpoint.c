@@ -57,8 +57,7 @@ static mo_status_t list_tensors(mo_checkpoint_t *checkpoint) {
       int64_t previous;
       ++checkpoint->entry_count;
       MO_TRY(mo_string_map_put(&checkpoint->by_name, entry->name, strlen(entry->name), checkpoint->entry_count - 1, &previous));
-      MO_CHECK(previous < 0, MO_STATUS_BAD_FILE, "checkpoint: tensor \"%s\" is in two shards, each must be in one",
-               mo_name_show(entry->name).text);
+      if (previous >= 0) checkpoint->entries[previous].used = true; /* the later shard's counts, as in Transformers */
     }
   }
   return MO_STATUS_OK;
@@ -68,39 +67,38 @@ static bool is_plain_file_name(const char *name) {
   return name[0] != '\0' && strpbrk(name, "/\\") == NULL && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Opens every shard once and notes in `shard_of`, a map by file name, where it is. */
-static mo_status_t open_shards(mo_checkpoint_t *checkpoint, const char *directory, json_t *weight_map,
-                               mo_string_map *shard_of) {
-  checkpoint->shards = calloc(json_object_size(weight_map), sizeof *checkpoint->shards);
-  if (checkpoint->shards == NULL) return no_memory("the shards");
-  const char *tensor;
-  json_t *value;
-  json_object_foreach(weight_map, tensor, value) {
-    MO_CHECK(json_is_string(value), MO_STATUS_BAD_FILE, "%s: weight_map places tensor \"%s\" in %s, must be a file name",
-             INDEX_FILE, mo_name_show(tensor).text, mo_json_show(value).text);
-    const char *shard = json_string_value(value);
-    MO_CHECK(is_plain_file_name(shard), MO_STATUS_BAD_FILE,
-             "%s: weight_map places tensor \"%s\" in %s, must be a plain file name without a folder", INDEX_FILE,
-             mo_name_show(tensor).text, mo_json_show(value).text);
-    if (mo_string_map_find(shard_of, shard, strlen(shard)) >= 0) continue;
-    MO_TRY(open_shard(checkpoint, directory, shard));
-    MO_TRY(mo_string_map_put(shard_of, shard, strlen(shard), checkpoint->shard_count - 1, NULL));
-  }
-  return MO_STATUS_OK;
+static int compare_text(const void *left, const void *right) {
+  const char *const *a = left, *const *b = right;
+  return strcmp(*a, *b);
 }
 
-static mo_status_t check_placement(const mo_checkpoint_t *checkpoint, json_t *weight_map, const mo_string_map *shard_of) {
+/* The names of the shards, each once, in the order in which Transformers loads them: sorted. What the index says of single
+ * tensors is a hint at best, as the headers of the shards say what they hold. */
+static mo_status_t open_shards(mo_checkpoint_t *checkpoint, const char *directory, json_t *weight_map) {
+  const char **names = calloc(json_object_size(weight_map), sizeof *names);
+  checkpoint->shards = calloc(json_object_size(weight_map), sizeof *checkpoint->shards);
+  mo_status_t status = MO_STATUS_OK;
+  size_t count = 0;
   const char *tensor;
   json_t *value;
-  json_object_foreach(weight_map, tensor, value) {
-    const char *shard = json_string_value(value);
-    const int64_t listed = mo_string_map_find(shard_of, shard, strlen(shard));
-    const int64_t entry = mo_string_map_find(&checkpoint->by_name, tensor, strlen(tensor));
-    MO_CHECK(entry >= 0 && checkpoint->entries[entry].shard == listed, MO_STATUS_BAD_FILE,
-             "%s: weight_map places tensor \"%s\" in %s, which does not hold it", INDEX_FILE, mo_name_show(tensor).text,
-             mo_json_show(value).text);
+  if (names == NULL || checkpoint->shards == NULL) status = no_memory("the shards");
+  if (status == MO_STATUS_OK) {
+    json_object_foreach(weight_map, tensor, value) {
+      names[count] = json_string_value(value);
+      if (names[count] == NULL || !is_plain_file_name(names[count])) {
+        status =
+            mo_fail(MO_STATUS_BAD_FILE, "%s: weight_map places tensor \"%s\" in %s, must be a plain file name without a folder",
+                    INDEX_FILE, mo_name_show(tensor).text, mo_json_show(value).text);
+        break;
+      }
+      ++count;
+    }
   }
-  return MO_STATUS_OK;
+  if (status == MO_STATUS_OK) qsort(names, count, sizeof *names, compare_text);
+  for (size_t i = 0; status == MO_STATUS_OK && i < count; ++i)
+    if (i == 0 || strcmp(names[i], names[i - 1]) != 0) status = open_shard(checkpoint, directory, names[i]);
+  free(names);
+  return status;
 }
 
 static mo_status_t open_indexed(mo_checkpoint_t *checkpoint, const char *directory) {
@@ -108,23 +106,18 @@ static mo_status_t open_indexed(mo_checkpoint_t *checkpoint, const char *directo
   size_t bytes;
   json_t *root = NULL;
   json_t *weight_map;
-  mo_string_map shard_of = {0};
   mo_status_t status;
   MO_TRY(mo_file_read(directory, INDEX_FILE, INDEX_BYTES_LIMIT, &text, &bytes));
-  bool integers_are_real; /* total_size may be anything: no matter here */
-  MO_TRY_GOTO(mo_json_parse(INDEX_FILE, text, bytes, &root, &integers_are_real), status, done);
+  MO_TRY_GOTO(mo_json_read_object(INDEX_FILE, text, bytes, MO_JSON_PYTHON, &root), status, done);
   weight_map = json_object_get(root, "weight_map");
   if (!json_is_object(weight_map) || json_object_size(weight_map) == 0) {
     status = mo_fail(MO_STATUS_BAD_FILE, "%s: weight_map is %s, must be an object that places at least one tensor", INDEX_FILE,
                      mo_json_show(weight_map).text);
     goto done;
   }
-  MO_TRY_GOTO(mo_string_map_init(&shard_of, 0), status, done);
-  MO_TRY_GOTO(open_shards(checkpoint, directory, weight_map, &shard_of), status, done);
-  MO_TRY_GOTO(list_tensors(checkpoint), status, done);
-  status = check_placement(checkpoint, weight_map, &shard_of);
+  MO_TRY_GOTO(open_shards(checkpoint, directory, weight_map), status, done);
+  status = list_tensors(checkpoint);
 done:
-  mo_string_map_free(&shard_of);
   json_decref(root);
   free(text);
   return status;
@@ -144,9 +137,10 @@ static mo_status_t open_files(mo_checkpoint_t *checkpoint, const char *directory
   MO_TRY(mo_file_exists(directory, INDEX_FILE, &found));
   if (found) return open_indexed(checkpoint, directory);
   MO_TRY(mo_file_exists(directory, PICKLE_FILE, &found));
-  MO_CHECK(!found, MO_STATUS_UNSUPPORTED, "checkpoint: %s holds only %s, a pickle; save it as safetensors first", directory,
-           PICKLE_FILE);
-  return mo_fail(MO_STATUS_IO_ERROR, "checkpoint: %s holds neither %s nor %s", directory, SINGLE_FILE, INDEX_FILE);
+  MO_CHECK(!found, MO_STATUS_UNSUPPORTED, "checkpoint: %s holds only %s, a pickle; save it as safetensors first",
+           mo_path_show(directory).text, PICKLE_FILE);
+  return mo_fail(MO_STATUS_IO_ERROR, "checkpoint: %s holds neither %s nor %s", mo_path_show(directory).text, SINGLE_FILE,
+                 INDEX_FILE);
 }
 
 /* The caller's list is copied: it may be gone when the unexpected tensors are asked for. */
@@ -230,15 +224,34 @@ static int64_t find_spelled(const mo_checkpoint_t *checkpoint, const char *name)
   return found;
 }
 
-int64_t mo_checkpoint_resolve(const mo_checkpoint_t *checkpoint, const char *name) {
+/* Of tensors that share memory safetensors.torch.save_model keeps one, and notes the others in the metadata: name -> the name
+ * that is stored. */
+static int64_t find_shared(const mo_checkpoint_t *checkpoint, const char *name) {
+  for (int64_t s = 0; s < checkpoint->shard_count; ++s) {
+    const char *stored = mo_safetensors_metadata(checkpoint->shards[s], name);
+    const int64_t found = stored != NULL ? mo_string_map_find(&checkpoint->by_name, stored, strlen(stored)) : -1;
+    if (found >= 0) return found;
+  }
+  return -1;
+}
+
+typedef int64_t (*find_function)(const mo_checkpoint_t *checkpoint, const char *name);
+
+/* The name as it is, then with the prefix taken away or added. */
+static int64_t find_prefixed(const mo_checkpoint_t *checkpoint, const char *name, find_function find) {
   const size_t prefix_bytes = strlen(checkpoint->prefix);
   if (strlen(name) + prefix_bytes >= NAME_BYTES) return -1;
-  const int64_t found = find_spelled(checkpoint, name);
+  const int64_t found = find(checkpoint, name);
   if (found >= 0 || prefix_bytes == 0) return found;
-  if (strncmp(name, checkpoint->prefix, prefix_bytes) == 0) return find_spelled(checkpoint, name + prefix_bytes);
+  if (strncmp(name, checkpoint->prefix, prefix_bytes) == 0) return find(checkpoint, name + prefix_bytes);
   char prefixed[NAME_BYTES];
   snprintf(prefixed, sizeof prefixed, "%s%s", checkpoint->prefix, name);
-  return find_spelled(checkpoint, prefixed);
+  return find(checkpoint, prefixed);
+}
+
+int64_t mo_checkpoint_resolve(const mo_checkpoint_t *checkpoint, const char *name) {
+  const int64_t found = find_prefixed(checkpoint, name, find_spelled);
+  return found >= 0 ? found : find_prefixed(checkpoint, name, find_shared);
 }
 
 bool mo_checkpoint_contains(const mo_checkpoint_t *checkpoint, const char *name) {
@@ -258,7 +271,7 @@ mo_status_t mo_checkpoint_find(mo_checkpoint_t *checkpoint, const char *name, mo
   const int64_t found = mo_checkpoint_resolve(checkpoint, name);
   MO_CHECK(found >= 0, MO_STATUS_KEY_ERROR, "checkpoint: no tensor \"%s\"", mo_name_show(name).text);
   mo_checkpoint_entry *entry = &checkpoint->entries[found];
-  MO_TRY(mo_safetensors_tensor(checkpoint->shards[entry->shard], entry->name, tensor));
+  MO_TRY(mo_safetensors_describe(checkpoint->shards[entry->shard], entry->name, tensor));
   entry->used = true;
   checkpoint->unexpected_is_stale = true;
   return MO_STATUS_OK;
@@ -292,14 +305,16 @@ mo_status_t mo_checkpoint_note_missing(mo_checkpoint_t *checkpoint, const char *
 mo_status_t mo_checkpoint_check_missing(const mo_checkpoint_t *checkpoint) {
   if (checkpoint->missing_count == 0) return MO_STATUS_OK;
   char names[384] = "";
+  const size_t limit = sizeof names - sizeof ", ..."; /* what an ellipsis behind the names always has */
   size_t used = 0;
   for (int64_t i = 0; i < checkpoint->missing_count; ++i) {
-    const size_t bytes = strlen(checkpoint->missing[i]);
-    if (used + bytes + sizeof ", ..." >= sizeof names) {
-      memcpy(names + used, i > 0 ? ", ..." : "...", i > 0 ? 6 : 4);
+    const mo_shown name = mo_name_show(checkpoint->missing[i]);
+    const char *separator = i > 0 ? ", " : "";
+    if (used + strlen(separator) + strlen(name.text) > limit) {
+      snprintf(names + used, sizeof names - used, "%s...", separator);
       break;
     }
-    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "", checkpoint->missing[i]);
+    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", separator, name.text);
   }
   return mo_fail(MO_STATUS_BAD_FILE, "checkpoint: missing tensors (%lld): %s", (long long)checkpoint->missing_count, names);
 }

@@ -1,10 +1,13 @@
 /* host/model/checkpoint.h - the tensors of a checkpoint folder, by name, for the model families.
  *
- * Opens model.safetensors, or the shards that model.safetensors.index.json lists. Not thread-safe: one thread loads a model.
+ * Opens model.safetensors, or the shards that model.safetensors.index.json lists. The index says which files there are; which
+ * tensor is where their own headers say, and of a name in two shards the one whose file name sorts last counts, as in
+ * Transformers. Not thread-safe: one thread loads a model.
  *
  * NAMES. A tensor is found under the name asked for, or with the base model's prefix added or taken away ("encoder.layer.0.x"
  * and "bert.encoder.layer.0.x" for the prefix "bert"), each also with LayerNorm's old names (.gamma for .weight, .beta for
- * .bias). The name as asked comes first, so a file that has both keeps its meaning.
+ * .bias). The name as asked comes first, so a file that has both keeps its meaning. A name that is nowhere is looked for in the
+ * files' metadata, where safetensors.torch.save_model notes under which name it stored a tensor that has several.
  *
  * HOW A FAMILY LOADS. First walk all weights with context NULL: nothing is copied, every shape is checked and every missing
  * name is noted. mo_checkpoint_check_missing() then tells them all in one sentence. Then walk the same way with the context.
@@ -25,30 +28,33 @@ typedef struct mo_checkpoint_options {
 } mo_checkpoint_options;
 
 /* options NULL: no prefix. IO_ERROR (no such file), UNSUPPORTED (only a pickled pytorch_model.bin is there), BAD_FILE (the
- * format of a file or the index; a shard name that is not a plain file name; a tensor the index places in a shard that lacks
- * it; a name in two shards), OUT_OF_MEMORY. */
+ * format of a file or the index; a shard name that is not a plain file name; a Git LFS pointer), OUT_OF_MEMORY. */
 mo_status_t mo_checkpoint_open(const char *directory, const mo_checkpoint_options *options, mo_checkpoint_t **checkpoint);
 
-/* NULL is fine. Mapped tensors become invalid. */
+/* NULL is fine. Mapped weights become invalid. */
 void mo_checkpoint_destroy(mo_checkpoint_t *checkpoint);
 
-/* Unmaps the files but keeps the lists of names (unexpected, missing). Mapped tensors become invalid; nothing can be loaded any
+/* Closes the files but keeps the lists of names (unexpected, missing). Mapped weights become invalid; nothing can be loaded any
  * more (WRONG_STATE). */
 void mo_checkpoint_close_files(mo_checkpoint_t *checkpoint);
 
 /* Whether the tensor is there under any of its names. Marks nothing. */
 bool mo_checkpoint_contains(const mo_checkpoint_t *checkpoint, const char *name);
 
-/* The tensor in the mapped file, read-only, on the CPU, marked as used. Its data are aligned as in the file, perhaps not to the
- * element. KEY_ERROR (marks and notes nothing), UNSUPPORTED (a dtype such as F64). */
+/* Shape and dtype of the tensor (as mo_safetensors_describe has them), without its data; marks it as used. KEY_ERROR (marks and
+ * notes nothing), UNSUPPORTED (a dtype such as U32). */
 mo_status_t mo_checkpoint_find(mo_checkpoint_t *checkpoint, const char *name, mo_tensor *tensor);
+
+/* All elements of a tensor into host memory, converted to `dtype`. `found` is what mo_checkpoint_find gave for that name. */
+mo_status_t mo_checkpoint_read(const mo_checkpoint_t *checkpoint, const char *name, const mo_tensor *found, mo_dtype_t dtype,
+                               void *memory);
 
 /* Marks a tensor as used without loading it, as for a second copy of a tied weight. Fine if it is not there. */
 void mo_checkpoint_mark_used(mo_checkpoint_t *checkpoint, const char *name);
 
 typedef enum mo_load_mode_t {
-  MO_LOAD_MAP = 0, /* the tensor in the mapped file, if device memory is host memory and dtype and alignment fit; else a copy */
-  MO_LOAD_COPY = 1, /* always a copy, so that the files can be closed */
+  MO_LOAD_COPY = 0, /* read into memory of its own: the files can be closed, and what happens to them does not matter */
+  MO_LOAD_MAP = 1, /* the tensor in the mapped file, if device memory is host memory and dtype and alignment fit; else a copy */
 } mo_load_mode_t;
 
 /* A contiguous parameter on the context's device, ready for ops. Do not write through a mapped one. */

@@ -11,7 +11,7 @@
 #include "host/model/text_file.h"
 
 #define STAGE_BYTES ((size_t)4 << 20)    /* host memory on the way to a device: large enough to keep the bus busy */
-#define ALIGN_STAGE_BYTES ((size_t)4096) /* on the stack, for sources that lie askew in the file */
+#define CONVERT_BYTES ((size_t)32 << 10) /* on the stack, for elements that are converted as they are read */
 
 /* "(2, 3)" */
 typedef struct shape_text {
@@ -39,23 +39,39 @@ static mo_status_t check_found(const char *name, const mo_tensor *found, int32_t
 
 static bool is_aligned(const void *data, mo_dtype_t dtype) { return (uintptr_t)data % mo_dtype_bytes(dtype) == 0; }
 
-/* mo_dtype_convert for a source that need not be aligned to its element. */
-static mo_status_t convert(void *destination, mo_dtype_t dtype, const void *source, mo_dtype_t source_dtype, int64_t count) {
-  if (dtype == source_dtype || is_aligned(source, source_dtype))
-    return mo_dtype_convert(destination, dtype, source, source_dtype, count);
-  uint64_t aligned[ALIGN_STAGE_BYTES / sizeof(uint64_t)];
-  const int64_t chunk = (int64_t)(sizeof aligned / mo_dtype_bytes(source_dtype));
+/* A tensor in a file. */
+typedef struct source_tensor {
+  const mo_safetensors_t *file;
+  const char *name;
+  mo_dtype_t dtype; /* as it is read */
+} source_tensor;
+
+static source_tensor source_of(const mo_checkpoint_t *checkpoint, const char *name, const mo_tensor *found) {
+  const mo_checkpoint_entry *entry = &checkpoint->entries[mo_checkpoint_resolve(checkpoint, name)];
+  return (source_tensor){checkpoint->shards[entry->shard], entry->name, found->dtype};
+}
+
+/* Elements first .. first + count - 1, as `dtype`. */
+static mo_status_t read_elements(const source_tensor *source, int64_t first, int64_t count, mo_dtype_t dtype, void *memory) {
+  if (source->dtype == dtype) return mo_safetensors_read(source->file, source->name, first, count, memory);
+  uint64_t piece[CONVERT_BYTES / sizeof(uint64_t)];
+  const int64_t chunk = (int64_t)(sizeof piece / mo_dtype_bytes(source->dtype));
   for (int64_t done = 0; done < count; done += chunk) {
     const int64_t now = count - done < chunk ? count - done : chunk;
-    memcpy(aligned, (const char *)source + (size_t)done * mo_dtype_bytes(source_dtype),
-           (size_t)now * mo_dtype_bytes(source_dtype));
-    MO_TRY(mo_dtype_convert((char *)destination + (size_t)done * mo_dtype_bytes(dtype), dtype, aligned, source_dtype, now));
+    MO_TRY(mo_safetensors_read(source->file, source->name, first + done, now, piece));
+    MO_TRY(mo_dtype_convert((char *)memory + (size_t)done * mo_dtype_bytes(dtype), dtype, piece, source->dtype, now));
   }
   return MO_STATUS_OK;
 }
 
+mo_status_t mo_checkpoint_read(const mo_checkpoint_t *checkpoint, const char *name, const mo_tensor *found, mo_dtype_t dtype,
+                               void *memory) {
+  const source_tensor source = source_of(checkpoint, name, found);
+  return read_elements(&source, 0, mo_tensor_count(found), dtype, memory);
+}
+
 /* In pieces through one host buffer, for device memory the host cannot write. source NULL: zeros. */
-static mo_status_t fill_through_stage(mo_context_t *context, void *memory, mo_dtype_t dtype, const mo_tensor *source,
+static mo_status_t fill_through_stage(mo_context_t *context, void *memory, mo_dtype_t dtype, const source_tensor *source,
                                       int64_t count) {
   void *stage = mo_host_allocate(context, STAGE_BYTES); /* zero-filled */
   if (stage == NULL) return MO_STATUS_OUT_OF_MEMORY;
@@ -63,9 +79,7 @@ static mo_status_t fill_through_stage(mo_context_t *context, void *memory, mo_dt
   mo_status_t status = MO_STATUS_OK;
   for (int64_t done = 0; status == MO_STATUS_OK && done < count; done += chunk) {
     const int64_t now = count - done < chunk ? count - done : chunk;
-    if (source != NULL)
-      status =
-          convert(stage, dtype, (const char *)source->data + (size_t)done * mo_dtype_bytes(source->dtype), source->dtype, now);
+    if (source != NULL) status = read_elements(source, done, now, dtype, stage);
     char *destination = (char *)memory + (size_t)done * mo_dtype_bytes(dtype);
     if (status == MO_STATUS_OK)
       status = mo_context_copy_to_device(context, destination, stage, (size_t)now * mo_dtype_bytes(dtype));
@@ -77,20 +91,16 @@ static mo_status_t fill_through_stage(mo_context_t *context, void *memory, mo_dt
   return status;
 }
 
-static mo_status_t fill(mo_context_t *context, void *memory, mo_dtype_t dtype, const mo_tensor *source, int64_t count) {
+static mo_status_t fill(mo_context_t *context, void *memory, mo_dtype_t dtype, const source_tensor *source, int64_t count) {
   if (count == 0) return MO_STATUS_OK;
-  if (mo_context_backend(context)->memory_is_host) {
-    if (source != NULL) return convert(memory, dtype, source->data, source->dtype, count);
-    memset(memory, 0, (size_t)count * mo_dtype_bytes(dtype));
-    return MO_STATUS_OK;
-  }
-  if (source == NULL || source->dtype != dtype) return fill_through_stage(context, memory, dtype, source, count);
-  MO_TRY(mo_context_copy_to_device(context, memory, source->data, (size_t)count * mo_dtype_bytes(dtype)));
-  return mo_context_synchronize(context);
+  if (!mo_context_backend(context)->memory_is_host) return fill_through_stage(context, memory, dtype, source, count);
+  if (source != NULL) return read_elements(source, 0, count, dtype, memory);
+  memset(memory, 0, (size_t)count * mo_dtype_bytes(dtype));
+  return MO_STATUS_OK;
 }
 
 /* source NULL: missing, zeros. */
-static mo_status_t load_copy(mo_context_t *context, const mo_tensor *source, mo_dtype_t dtype, int32_t rank,
+static mo_status_t load_copy(mo_context_t *context, const source_tensor *source, mo_dtype_t dtype, int32_t rank,
                              const int64_t *shape, mo_weight *weight) {
   int64_t count = 1;
   int64_t bytes;
@@ -112,6 +122,19 @@ failed:
   return status;
 }
 
+/* Leaves the weight alone if the tensor cannot be used where it lies: askew, or in a form that is cast as it is read. */
+static mo_status_t map_weight(mo_context_t *context, const source_tensor *source, mo_weight *weight) {
+  mo_tensor tensor;
+  const mo_status_t status = mo_safetensors_tensor(source->file, source->name, &tensor);
+  if (status == MO_STATUS_UNSUPPORTED) return MO_STATUS_OK;
+  MO_TRY(status);
+  if (!is_aligned(tensor.data, tensor.dtype)) return MO_STATUS_OK;
+  weight->tensor = tensor;
+  weight->tensor.device = mo_context_device(context); /* a host-memory backend may go by another name than the CPU */
+  weight->mapped = true;
+  return MO_STATUS_OK;
+}
+
 mo_status_t mo_checkpoint_load(mo_checkpoint_t *checkpoint, mo_context_t *context, const char *name, mo_dtype_t dtype,
                                int32_t rank, const int64_t *shape, mo_load_mode_t mode, bool allow_missing, mo_weight *weight) {
   memset(weight, 0, sizeof *weight);
@@ -131,14 +154,12 @@ mo_status_t mo_checkpoint_load(mo_checkpoint_t *checkpoint, mo_context_t *contex
   MO_TRY(mo_checkpoint_find(checkpoint, name, &found));
   MO_TRY(check_found(name, &found, rank, shape));
   if (context == NULL) return MO_STATUS_OK;
-  if (mode == MO_LOAD_MAP && found.dtype == dtype && mo_context_backend(context)->memory_is_host &&
-      is_aligned(found.data, dtype)) {
-    weight->tensor = found;
-    weight->tensor.device = mo_context_device(context); /* a host-memory backend may go by another name than the CPU */
-    weight->mapped = true;
-    return MO_STATUS_OK;
+  const source_tensor source = source_of(checkpoint, name, &found);
+  if (mode == MO_LOAD_MAP && found.dtype == dtype && mo_context_backend(context)->memory_is_host) {
+    MO_TRY(map_weight(context, &source, weight));
+    if (weight->mapped) return MO_STATUS_OK;
   }
-  return load_copy(context, &found, dtype, rank, shape, weight);
+  return load_copy(context, &source, dtype, rank, shape, weight);
 }
 
 void mo_weight_release(mo_weight *weight) {

@@ -3,7 +3,6 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/model/config.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +10,12 @@
 #include "host/model/text_file.h"
 
 #define CONFIG_BYTES_LIMIT ((size_t)64 << 20) /* id2label of the largest label sets is a few megabytes */
-#define EXACT_REAL_LIMIT 9007199254740992.0   /* 2^53: every integer up to it is a double */
 
 struct mo_config {
   json_t *root;
-  bool integers_are_real; /* some integer of the file exceeds 64 bits: see mo_json_parse */
   int64_t architecture_count;
   const char **architectures; /* strings of root */
+  const mo_config_alias *aliases;
   char source[64];
 };
 
@@ -27,19 +25,17 @@ static mo_status_t bad_value(const mo_config_t *config, const char *key, const j
 
 /* NULL for absent and for null. */
 static const json_t *find(const mo_config_t *config, const char *key) {
+  for (const mo_config_alias *other = config->aliases; other != NULL && other->alias != NULL; other++) {
+    const json_t *value = strcmp(other->key, key) == 0 ? json_object_get(config->root, other->alias) : NULL;
+    if (value != NULL && !json_is_null(value)) return value;
+  }
   const json_t *value = json_object_get(config->root, key);
   return json_is_null(value) ? NULL : value;
 }
 
-static bool as_integer(const mo_config_t *config, const json_t *value, int64_t *result) {
-  if (json_is_integer(value)) {
-    *result = json_integer_value(value);
-    return true;
-  }
-  if (!config->integers_are_real || !json_is_real(value)) return false;
-  const double real = json_real_value(value);
-  if (real != floor(real) || fabs(real) > EXACT_REAL_LIMIT) return false;
-  *result = (int64_t)real;
+bool mo_json_as_integer(const json_t *value, int64_t *result) {
+  if (!json_is_integer(value)) return false;
+  *result = json_integer_value(value);
   return true;
 }
 
@@ -68,7 +64,7 @@ mo_status_t mo_config_from_text(const char *text, size_t bytes, const char *sour
   MO_CHECK(made != NULL, MO_STATUS_OUT_OF_MEMORY, "config: no memory for %zu bytes", sizeof *made);
   strncpy(made->source, source, sizeof made->source - 1);
   mo_status_t status;
-  MO_TRY_GOTO(mo_json_parse(made->source, text, bytes, &made->root, &made->integers_are_real), status, failed);
+  MO_TRY_GOTO(mo_json_read_object(made->source, text, bytes, MO_JSON_PYTHON, &made->root), status, failed);
   MO_TRY_GOTO(read_architectures(made), status, failed);
   *config = made;
   return MO_STATUS_OK;
@@ -118,14 +114,31 @@ mo_status_t mo_config_section(const mo_config_t *config, const char *key, mo_con
   MO_CHECK(made != NULL, MO_STATUS_OUT_OF_MEMORY, "%s: no memory for %zu bytes", config->source, sizeof *made);
   snprintf(made->source, sizeof made->source, "%.31s: %.30s", config->source, key);
   made->root = json_incref(found);
-  made->integers_are_real = config->integers_are_real;
   *section = made;
   return MO_STATUS_OK;
 }
 
+void mo_config_set_aliases(mo_config_t *config, const mo_config_alias *aliases) { config->aliases = aliases; }
+
 bool mo_config_has(const mo_config_t *config, const char *key) { return find(config, key) != NULL; }
 
 bool mo_config_is_null(const mo_config_t *config, const char *key) { return json_is_null(json_object_get(config->root, key)); }
+
+const json_t *mo_config_value(const mo_config_t *config, const char *key) { return find(config, key); }
+
+bool mo_config_is_truthy(const mo_config_t *config, const char *key) {
+  const json_t *value = find(config, key);
+  if (value == NULL || json_is_false(value)) return false;
+  if (json_is_number(value)) return json_number_value(value) != 0.0;
+  if (json_is_string(value)) return json_string_length(value) > 0;
+  if (json_is_array(value)) return json_array_size(value) > 0;
+  return !json_is_object(value) || json_object_size(value) > 0;
+}
+
+mo_shown mo_config_show(const mo_config_t *config, const char *key) {
+  const json_t *value = find(config, key);
+  return value != NULL ? mo_json_show(value) : (mo_shown){"null"};
+}
 
 mo_status_t mo_config_string_at(const mo_config_t *config, const char *key, int64_t index, const char **value) {
   const json_t *list = find(config, key);
@@ -141,13 +154,13 @@ mo_status_t mo_config_string_at(const mo_config_t *config, const char *key, int6
 
 bool mo_config_find_integer(const mo_config_t *config, const char *key, int64_t *value) {
   const json_t *found = find(config, key);
-  return found != NULL && as_integer(config, found, value);
+  return found != NULL && mo_json_as_integer(found, value);
 }
 
 static mo_status_t integer_in_range(const mo_config_t *config, const char *key, const json_t *found, int64_t minimum,
                                     int64_t maximum, int64_t *value) {
   int64_t result;
-  if (!as_integer(config, found, &result) || result < minimum || result > maximum)
+  if (!mo_json_as_integer(found, &result) || result < minimum || result > maximum)
     return mo_fail(MO_STATUS_BAD_FILE, "%s: %s is %s, must be an integer in %lld..%lld", config->source, key,
                    mo_json_show(found).text, (long long)minimum, (long long)maximum);
   *value = result;
@@ -187,6 +200,10 @@ mo_status_t mo_config_bool(const mo_config_t *config, const char *key, bool fall
   if (found != NULL && !json_is_boolean(found)) return bad_value(config, key, found, "true or false");
   *value = found == NULL ? fallback : json_is_true(found);
   return MO_STATUS_OK;
+}
+
+mo_status_t mo_config_flag(const mo_config_t *config, const char *key, bool fallback, bool *value) {
+  return mo_config_bool(config, key, fallback && !mo_config_is_null(config, key), value);
 }
 
 mo_status_t mo_config_string(const mo_config_t *config, const char *key, const char *fallback, const char **value) {
@@ -245,7 +262,7 @@ mo_status_t mo_config_integers(const mo_config_t *config, const char *key, int64
   if (size > capacity) return bad_value(config, key, value, "a shorter list");
   for (int64_t i = 0; i < size; i++) {
     const json_t *entry = list ? json_array_get(value, (size_t)i) : value;
-    if (!as_integer(config, entry, &values[i])) return bad_value(config, key, entry, "an integer or a list of integers");
+    if (!mo_json_as_integer(entry, &values[i])) return bad_value(config, key, entry, "an integer or a list of integers");
   }
   *count = size;
   return MO_STATUS_OK;

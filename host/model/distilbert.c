@@ -21,6 +21,9 @@ static const mo_stack_names names = {.base_prefix = "distilbert",
                                      .output = "ffn.lin2",
                                      .output_norm = "output_layer_norm"};
 
+static const mo_config_alias aliases[] = {
+    {"hidden_size", "dim"}, {"num_hidden_layers", "n_layers"}, {"num_attention_heads", "n_heads"}, {NULL, NULL}};
+
 static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
   const mo_stack_keys keys = {.hidden_size = "dim",
                               .layer_count = "n_layers",
@@ -71,6 +74,7 @@ static const mo_architecture architectures[] = {
 };
 
 const mo_family mo_distilbert_family = {.name = "distilbert",
+                                        .aliases = aliases,
                                         .names = &names,
                                         .configure = configure,
                                         .architectures = architectures,

@@ -32,9 +32,10 @@ static mo_status_t adapt(const mo_config_t *config, mo_architecture *architectur
   bool projection, to_labels;
   if (architecture->head != MO_HEAD_MULTIPLE_CHOICE) return MO_STATUS_OK;
   MO_TRY(mo_config_string(config, "summary_type", "first", &type));
-  MO_TRY(mo_config_bool(config, "summary_use_proj", true, &projection));
-  MO_TRY(mo_config_bool(config, "summary_proj_to_labels", false, &to_labels));
-  MO_TRY(mo_config_string(config, "summary_activation", "gelu", &activation));
+  MO_TRY(mo_config_flag(config, "summary_use_proj", true, &projection));
+  MO_TRY(mo_config_flag(config, "summary_proj_to_labels", false, &to_labels));
+  const bool bare = mo_config_is_null(config, "summary_activation"); /* null: no activation */
+  MO_TRY(mo_config_string(config, "summary_activation", bare ? "linear" : "gelu", &activation));
   MO_CHECK(strcmp(type, "first") == 0 && projection && !to_labels, MO_STATUS_UNSUPPORTED,
            "%s: summary_type %s%s%s, only the projected first token is supported", architecture->name, type,
            projection ? "" : " without projection", to_labels ? " projected to labels" : "");

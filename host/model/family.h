@@ -33,6 +33,8 @@ typedef enum mo_projections_t {
   MO_PROJECTIONS_PER_HEAD,     /* one layer: query, key and value of the first head, of the second, ... (GPT-NeoX) */
 } mo_projections_t;
 
+#define MO_NO_TOKEN INT64_MIN /* where an id may be any number, in the vocabulary or not: there is none */
+
 #define MO_LISTED_LAYERS 1024 /* layers whose kind of attention config.json may list */
 
 /* Sizes and rules of a layer stack, from config.json. Zero is what BERT does. */
@@ -52,7 +54,7 @@ typedef struct mo_stack_config {
   int64_t position_count;
   int64_t position_offset; /* rows of the table before the one of position 0 (OPT, BART: 2) */
   int64_t type_count;      /* 0: the family has no token types */
-  int64_t padding_id;      /* -1: none */
+  int64_t padding_id;      /* MO_NO_TOKEN: none; perhaps no token of the vocabulary */
   float word_scale;        /* of the word table's rows; 0: 1 */
   int64_t start_id;        /* first token of a decoder whose ids are made of others, -1: none */
   int64_t end_id;          /* end of a sequence; -1: none */
@@ -68,7 +70,8 @@ typedef struct mo_stack_config {
   bool parallel_residual; /* x + attention(norm(x)) + mlp(norm'(x)) */
   bool final_norm;        /* behind the last layer; the last of hidden_states is its result */
   mo_activation_t activation;
-  bool gated; /* mlp: output(activation(gate(x)) * intermediate(x)) */
+  bool float32_residual; /* in float16 the hidden state between the layers is float32: it exceeds 65504 (T5) */
+  bool gated;            /* mlp: output(activation(gate(x)) * intermediate(x)) */
   bool attention_lacks_bias, attention_output_lacks_bias, mlp_lacks_bias;
   bool transposed_weights; /* dense layers of the layers lie as (in, out) in the checkpoint (GPT-2) */
   mo_projections_t projections;
@@ -92,6 +95,7 @@ typedef struct mo_stack_names {
   const char *base_prefix; /* "bert" */
   const char *word, *position, *type, *embedding_norm, *projection;
   const char *const *word_aliases; /* NULL-terminated: other names of the word table, looked for in this order; NULL: none */
+  const char *own_word; /* the stack's own word table, taken if it is stored and the configuration ties none; NULL: as `word` */
   const char *layer_prefix, *layer_infix; /* "encoder.layer." NUMBER "." */
   const char *query, *key, *value;        /* separate layers, or */
   const char *query_key_value;            /* one */
@@ -155,7 +159,7 @@ typedef struct mo_architecture {
 } mo_architecture;
 
 typedef struct mo_family {
-  const char *name;
+  const char *name; /* config.json's model_type */
   const mo_stack_names *names;
   mo_status_t (*configure)(const mo_config_t *config, mo_stack_config *stack);
   /* Encoder-decoder families: `names` and `configure` are the decoder's, these the encoder's; NULL: one stack. */
@@ -163,6 +167,9 @@ typedef struct mo_family {
   mo_status_t (*configure_encoder)(const mo_config_t *config, mo_stack_config *stack);
   const char *encoder_class[3], *decoder_class[3]; /* outputs of a part alone: pt, tf, flax */
   bool decodes_inputs;                             /* decoder ids, where nothing gives them, are made of input_ids (BART) */
+  const mo_config_alias *aliases;                  /* its attribute_map; NULL: none */
+  int64_t default_label_count;                     /* where the file is silent; 0: 2 */
+  bool answers_with_two; /* question answering has two labels, whatever the file says */
   /* Further checks or changes of an architecture's rules by the configuration; may be NULL. */
   mo_status_t (*adapt)(const mo_config_t *config, mo_architecture *architecture);
   const mo_architecture *architectures;
@@ -201,8 +208,8 @@ typedef struct mo_family {
   .intermediate_size = "intermediate_size", .activation = "hidden_act", .key_value_head_count = "num_key_value_heads",         \
   .head_size = "head_dim", .epsilon = "rms_norm_eps", .default_activation = "silu"
 #define MO_LLAMA_RULES                                                                                                         \
-  .padding_id = -1, .epsilon = 1e-6f, .positions = MO_POSITIONS_NONE, .norm = MO_NORM_RMS, .norm_placement = MO_NORM_BEFORE,   \
-  .final_norm = true, .gated = true, .decoder = true
+  .padding_id = MO_NO_TOKEN, .epsilon = 1e-6f, .positions = MO_POSITIONS_NONE, .norm = MO_NORM_RMS,                            \
+  .norm_placement = MO_NORM_BEFORE, .final_norm = true, .gated = true, .decoder = true
 /* Question answering models name their base otherwise. */
 #define MO_LLAMA_ARCHITECTURES(prefix, answering_base)                                                                         \
   {.name = prefix "Model", .head = MO_HEAD_NONE, .output_class = MO_DECODER_MODEL_CLASSES},                                    \
@@ -242,7 +249,8 @@ extern const mo_family mo_qwen2_family;
 
 /* What a family's config.json calls its values. NULL: the default's, or for what all families call alike, that name. */
 typedef struct mo_stack_keys {
-  const char *hidden_size, *layer_count, *head_count, *intermediate_size, *activation;
+  const char *hidden_size, *layer_count, *head_count, *intermediate_size;
+  const char *activation;           /* NULL: the family reads it itself */
   const char *position_count;       /* NULL: "max_position_embeddings" */
   const char *key_value_head_count; /* NULL: head_count */
   const char *head_size;            /* NULL, or not in the file: hidden size / heads */
@@ -257,15 +265,34 @@ typedef struct mo_stack_keys {
  * positions. The embedding size is `embedding_size` if the default's is not 0, else the hidden size. */
 mo_status_t mo_stack_config_read(const mo_config_t *config, const mo_stack_keys *keys, mo_stack_config *stack);
 
+/* A token's id, which only some calls need: the fallback if the file is silent, and no token (-1) if it is null, negative or
+ * not one number. */
+int64_t mo_stack_config_token(const mo_config_t *config, const char *key, int64_t fallback);
+
 /* layer_types, where the file has it: which layers slide and which do not, in any order. UNSUPPORTED names other kinds. */
 mo_status_t mo_stack_config_layer_types(const mo_config_t *config, mo_stack_config *stack);
+
+/* For families that do not take layer_types from the file: UNSUPPORTED names a layer that is listed as what it is not. */
+mo_status_t mo_stack_config_check_layer_types(const mo_config_t *config, const mo_stack_config *stack);
 
 /* The sliding window of a layer; 0: none. */
 int64_t mo_stack_config_window(const mo_stack_config *stack, int64_t layer);
 
-/* The rotary embedding: theta, which part of a head it turns (`default_fraction` where the file is silent) and its scaling,
- * from rope_theta and rope_scaling or (newer files) rope_parameters. UNSUPPORTED names the scaling rules there are. */
-mo_status_t mo_stack_config_rotary(const mo_config_t *config, double default_fraction, mo_stack_config *stack);
+/* Where a family's rotary embedding stands in config.json, beside its object. */
+typedef struct mo_rotary_keys {
+  const char *theta, *fraction; /* of a head that is turned */
+  double default_fraction;
+  bool whole_heads; /* no other fraction than 1 */
+} mo_rotary_keys;
+
+/* LLaMA's. */
+#define MO_ROTARY_KEYS                                                                                                         \
+  (&(const mo_rotary_keys){                                                                                                    \
+      .theta = "rope_theta", .fraction = "partial_rotary_factor", .default_fraction = 1.0, .whole_heads = true})
+
+/* The rotary embedding: theta, which part of a head it turns and its scaling. BAD_FILE where a rule lacks its numbers,
+ * UNSUPPORTED names the rules there are. */
+mo_status_t mo_stack_config_rotary(const mo_config_t *config, const mo_rotary_keys *keys, mo_stack_config *stack);
 
 /* Classes of outputs that are models' own in Transformers (BertForPreTrainingOutput, ...), not part of the table of 63. NULL if
  * there is none of that name. */

@@ -1,6 +1,8 @@
 /* host/model/generation.h - what the files of generation share.
  *
- * generation_settings.c   options and the checkpoint's files become settings
+ * generation_files.c      what the checkpoint's files say (generation_files.h)
+ * generation_settings.c   that and the options become settings
+ * generation_edits.c      what changes the scores of single tokens
  * generation_step.c       one step: the model's run and its inputs
  * generation_record.c     steps that all do the same, recorded once and launched from then on
  * generation_keep.c       what is kept of the steps, and the output made of it
@@ -12,20 +14,25 @@
 #ifndef MO_MODEL_GENERATION_H
 #define MO_MODEL_GENERATION_H
 
-#include "host/model/model_internal.h"
-#include "modelout/generate.h"
+#include "host/model/generation_files.h"
+#include "modelout/score_edit.h"
 
-#define MO_MAX_END_TOKENS 64
+#define MO_EDIT_STAGES 5
 
 typedef struct mo_generation_settings {
   int64_t max_new_tokens, min_new_tokens;
-  int64_t end_tokens[MO_MAX_END_TOKENS];
-  int64_t end_token_count;
-  int64_t pad_token;
-  int64_t start_token; /* of an encoder-decoder model; -1: none */
+  mo_generation_ids ids;
   int64_t beams, returned;
+  int64_t copies;     /* rows of each input: its beams, or the sequences drawn for it */
   int64_t candidates; /* beam search: continuations looked at per row */
+  float temperature;  /* 0: greedy */
+  int64_t top_k;
+  float top_p, min_p;
   float length_penalty;
+  mo_early_stopping_t early_stopping;
+  mo_score_rules rules;
+  bool edits_scores; /* some rule is there; then min_new_tokens is one of them */
+  bool keeps_cache;
   const mo_class *output_class;
   bool keeps_sequences_scores; /* beam search */
   const char *sequences_scores_name;
@@ -40,27 +47,45 @@ typedef struct mo_step_fields {
   int64_t count;
 } mo_step_fields;
 
+/* The edits of a step: what is to be changed of each row's scores, stage by stage. */
+typedef struct mo_generation_edits {
+  mo_score_stage stages[MO_EDIT_STAGES];
+  int64_t columns, filled_for; /* places per row; the history they are enough for */
+  void *host_block, *device_block;
+  size_t host_bytes;
+  int32_t *tokens; /* (rows, columns) */
+  float *values;   /* (rows, columns), right behind them as on the device */
+  int32_t *seen;   /* (vocabulary): the last `stamp` that met the id */
+  int32_t stamp;
+  mo_tensor device_tokens, device_values;
+} mo_generation_edits;
+
 typedef struct mo_generation {
   mo_model_t *model;
   mo_context_t *context;
   const mo_generation_options *options;
   mo_generation_settings settings;
   int64_t batch_size;    /* prompts */
-  int64_t rows;          /* batch_size * beams */
+  int64_t rows;          /* batch_size * copies */
   int64_t prompt_length; /* of the decoder */
   int64_t total_length;  /* prompt_length + max_new_tokens */
+  int64_t columns;       /* of `tokens` and `mask`: what there is room for by now, at most total_length */
   bool masked;           /* some row is padded */
   bool takes_positions;  /* position_ids mean something to the model */
   bool by_lengths;       /* decode steps take their places from the device, and write to the same memory each time */
   mo_cache_t *cache;
 
+  /* Host memory that grows with the tokens, one block. */
+  void *history_block;
+  size_t history_bytes;
+  int64_t *tokens; /* (rows, columns): prompts, then what was chosen */
+  bool *mask;      /* (rows, columns) */
+
   /* Host memory, one block. */
   void *host_block;
   size_t host_bytes;
-  int64_t *tokens;    /* (rows, total_length): prompts, then what was chosen */
   int64_t *prompts;   /* (rows, prompt_length) */
   int64_t *positions; /* (rows, prompt_length) */
-  bool *mask;         /* (rows, total_length) */
   int64_t *chosen;    /* (rows) */
   bool *ended;        /* (rows): has drawn an end token */
   int64_t *encoder_ids;
@@ -78,6 +103,7 @@ typedef struct mo_generation {
   mo_tensor best_values, best_ids; /* (rows, candidates) */
   mo_tensor best;                  /* the same two as bytes, ids first: what a step of beam search sends to the host */
 
+  mo_generation_edits edits;
   mo_output *step; /* of the last step */
   bool step_is_decode;
   mo_graph graph; /* NULL: none yet, or never */
@@ -98,6 +124,9 @@ mo_status_t mo_generation_settings_make(const mo_model_t *model, const mo_genera
 mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs);
 void mo_generation_end(mo_generation *g);
 
+/* Makes room for the token that this step chooses. */
+mo_status_t mo_generation_reserve(mo_generation *g, int64_t step);
+
 /* Whether a step writes to the memory of the step before it, so that what is kept of it must be copied. */
 bool mo_generation_reuses_memory(const mo_generation *g, int64_t step);
 
@@ -106,6 +135,16 @@ mo_status_t mo_generation_run(mo_generation *g, int64_t step, mo_tensor *logits)
 
 /* Tells the cache of the tokens that steps by lengths have written. */
 mo_status_t mo_generation_count(mo_generation *g);
+
+/* ---- generation_edits.c ---- */
+
+/* Finds what is to be edited after the tokens of `tokens`, and sends it to the device. Nothing without rules. */
+mo_status_t mo_generation_edits_prepare(mo_generation *g, int64_t step);
+
+/* scores = logits, edited. Part of a step's work. */
+mo_status_t mo_generation_edit(mo_generation *g, const mo_tensor *logits, const mo_tensor *scores);
+
+void mo_generation_edits_end(mo_generation *g);
 
 /* ---- generation_record.c ---- */
 
@@ -137,6 +176,9 @@ mo_status_t mo_generation_output(mo_generation *g, mo_field *sequences, mo_field
 
 /* Whether an id is an end token. */
 bool mo_generation_is_end(const mo_generation *g, int64_t token);
+
+/* VALUE_ERROR: a row of prompt `input` has no token to choose in this step. */
+mo_status_t mo_generation_no_choice(const mo_generation *g, int64_t input, int64_t step);
 
 /* ---- beam_search.c ---- */
 

@@ -185,8 +185,7 @@ static mo_status_t fill_items(mo_generation *g, item_list *list) {
     add(list, "encoder_attentions", mo_field_retain(g->encoder_attentions));
     add(list, "encoder_hidden_states", mo_field_retain(g->encoder_hidden_states));
   }
-  if (g->options->no_past_key_values || mo_class_field_index(settings->output_class, "past_key_values") < 0)
-    return MO_STATUS_OK;
+  if (!g->settings.keeps_cache || mo_class_field_index(settings->output_class, "past_key_values") < 0) return MO_STATUS_OK;
   MO_TRY(mo_cache_field(g->cache, MO_FRAMEWORK_PT, &cache));
   add(list, "past_key_values", cache);
   return MO_STATUS_OK;

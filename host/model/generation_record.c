@@ -26,6 +26,8 @@ static void record(mo_generation *g, int64_t step, mo_generation_work work, void
 
 mo_status_t mo_generation_do(mo_generation *g, int64_t step, mo_generation_work work, void *state) {
   const mo_backend *backend = mo_context_backend(g->context);
+  MO_TRY(mo_generation_reserve(g, step));
+  MO_TRY(mo_generation_edits_prepare(g, step));
   if (!g->record_tried && may_record(g, step)) record(g, step, work, state);
   if (g->graph == NULL) {
     MO_TRY(work(g, step, state));

@@ -12,6 +12,9 @@
 #include "host/model/generation.h"
 #include "host/ops/check.h"
 
+#define FIRST_TOKENS 256      /* new tokens that there is room for at once */
+#define RECORDED_TOKENS 32768 /* where more may come, memory grows with them, and no step is the same work as another */
+
 /* ---- Prompts ------------------------------------------------------------------------------------------------------------- */
 
 static mo_status_t check_host_matrix(const mo_model_t *model, const char *name, const mo_tensor *tensor, uint32_t dtypes,
@@ -26,27 +29,25 @@ static bool mask_at(const mo_tensor *mask, int64_t row, int64_t column) {
   return mask == NULL || mo_read_integer(mask, row * mask->strides[0] + column * mask->strides[1]) != 0;
 }
 
-/* Prompts, mask and positions of every row, each input `beams` times; positions as Transformers counts them. */
+/* Prompts, mask and positions of every row, each input `copies` times; positions as Transformers counts them. */
 static mo_status_t fill_prompts(mo_generation *g, const mo_tensor *ids, const mo_tensor *mask) {
-  const int64_t length = g->prompt_length, total = g->total_length;
+  const int64_t length = g->prompt_length, columns = g->columns;
   const char *op = g->model->architecture.name;
   for (int64_t row = 0; row < g->rows; row++) {
-    const int64_t source = row / g->settings.beams;
+    const int64_t source = row / g->settings.copies;
     int64_t seen = 0;
     g->ended[row] = false;
-    for (int64_t i = 0; i < total; i++) {
-      const bool visible = i >= length || mask_at(mask, source, i);
-      g->mask[row * total + i] = visible;
-      g->tokens[row * total + i] = g->settings.pad_token;
-      if (i >= length) continue;
+    for (int64_t i = 0; i < length; i++) {
+      const bool visible = mask_at(mask, source, i);
+      g->mask[row * columns + i] = visible;
       seen += visible;
       g->masked |= !visible;
       const int64_t id =
-          ids != NULL ? mo_read_integer(ids, source * ids->strides[0] + i * ids->strides[1]) : g->settings.start_token;
-      g->tokens[row * total + i] = g->prompts[row * length + i] = id;
+          ids != NULL ? mo_read_integer(ids, source * ids->strides[0] + i * ids->strides[1]) : g->settings.ids.start_token;
+      g->tokens[row * columns + i] = g->prompts[row * length + i] = id;
       g->positions[row * length + i] = visible ? seen - 1 : 1;
     }
-    MO_CHECK(g->mask[row * total + length - 1], MO_STATUS_INVALID_ARGUMENT,
+    MO_CHECK(g->mask[row * columns + length - 1], MO_STATUS_INVALID_ARGUMENT,
              "%s: row %" PRId64 " of the prompts ends in padding, generation goes on where a prompt ends: pad on the left", op,
              source);
   }
@@ -56,7 +57,7 @@ static mo_status_t fill_prompts(mo_generation *g, const mo_tensor *ids, const mo
 static void fill_encoder(mo_generation *g, const mo_tensor *ids, const mo_tensor *mask) {
   bool padded = false;
   for (int64_t row = 0; row < g->rows; row++) {
-    const int64_t source = row / g->settings.beams;
+    const int64_t source = row / g->settings.copies;
     for (int64_t i = 0; i < g->encoder_length; i++) {
       const int64_t place = row * g->encoder_length + i;
       g->encoder_ids[place] = mo_read_integer(ids, source * ids->strides[0] + i * ids->strides[1]);
@@ -70,19 +71,62 @@ static void fill_encoder(mo_generation *g, const mo_tensor *ids, const mo_tensor
 /* ---- Beginning ----------------------------------------------------------------------------------------------------------- */
 
 static void carve_host(mo_generation *g, mo_arena *arena) {
-  const size_t rows = (size_t)g->rows, total = (size_t)g->total_length, prompt = (size_t)g->prompt_length;
-  const size_t encoder = (size_t)g->encoder_length, steps = (size_t)g->settings.max_new_tokens;
-  g->tokens = mo_arena_carve(arena, rows * total * sizeof(int64_t));
+  const size_t rows = (size_t)g->rows, prompt = (size_t)g->prompt_length, encoder = (size_t)g->encoder_length;
   g->prompts = mo_arena_carve(arena, rows * prompt * sizeof(int64_t));
   g->positions = mo_arena_carve(arena, rows * prompt * sizeof(int64_t));
-  g->mask = mo_arena_carve(arena, rows * total);
   g->chosen = mo_arena_carve(arena, rows * sizeof(int64_t));
   g->ended = mo_arena_carve(arena, rows);
   g->encoder_ids = mo_arena_carve(arena, rows * encoder * sizeof(int64_t));
   g->encoder_mask = mo_arena_carve(arena, rows * encoder);
+}
+
+static void carve_history(mo_generation *g, mo_arena *arena) {
+  const size_t places = (size_t)(g->rows * g->columns), steps = (size_t)(g->columns - g->prompt_length);
   mo_step_fields *const lists[] = {&g->scores, &g->logits, &g->attentions, &g->cross_attentions, &g->hidden_states};
+  g->tokens = mo_arena_carve(arena, places * sizeof(int64_t));
+  g->mask = mo_arena_carve(arena, places);
   for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
     lists[i]->items = mo_arena_carve(arena, steps * sizeof(mo_field *));
+}
+
+/* The history moves to a block with room for `columns` tokens of each row. */
+static mo_status_t grow_history(mo_generation *g, int64_t columns) {
+  const mo_generation before = *g;
+  mo_arena measure = {.base = NULL};
+  g->columns = columns;
+  carve_history(g, &measure);
+  void *memory = mo_host_allocate(g->context, measure.used);
+  if (memory == NULL) {
+    *g = before;
+    return MO_STATUS_OUT_OF_MEMORY;
+  }
+  mo_arena arena = {.base = memory, .capacity = measure.used};
+  carve_history(g, &arena);
+  for (int64_t row = 0; row < g->rows; row++) {
+    for (int64_t i = 0; i < columns; i++) g->mask[row * columns + i] = true; /* new tokens are visible */
+    if (before.columns == 0) continue;
+    memcpy(g->tokens + row * columns, before.tokens + row * before.columns, (size_t)before.columns * sizeof *g->tokens);
+    memcpy(g->mask + row * columns, before.mask + row * before.columns, (size_t)before.columns);
+  }
+  const struct {
+    const mo_step_fields *from;
+    mo_step_fields *to;
+  } lists[] = {{&before.scores, &g->scores},
+               {&before.logits, &g->logits},
+               {&before.attentions, &g->attentions},
+               {&before.cross_attentions, &g->cross_attentions},
+               {&before.hidden_states, &g->hidden_states}};
+  for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+    for (int64_t j = 0; j < lists[i].from->count; j++) lists[i].to->items[j] = lists[i].from->items[j];
+  if (before.history_block != NULL) mo_host_free(g->context, before.history_block, before.history_bytes);
+  g->history_block = memory;
+  g->history_bytes = measure.used;
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_generation_reserve(mo_generation *g, int64_t step) {
+  if (g->prompt_length + step < g->columns) return MO_STATUS_OK;
+  return grow_history(g, g->columns < g->total_length / 2 ? 2 * g->columns : g->total_length);
 }
 
 static mo_tensor column(const mo_generation *g, mo_arena *arena, mo_dtype_t dtype, int64_t count) {
@@ -104,7 +148,7 @@ static void carve_device(mo_generation *g, int64_t slots, mo_arena *arena) {
   g->lengths = column(g, arena, MO_DTYPE_INT32, g->rows);
   g->step_counts = column(g, arena, MO_DTYPE_INT64, g->rows);
   g->finished = column(g, arena, MO_DTYPE_BOOL, g->rows);
-  g->end_tokens = column(g, arena, MO_DTYPE_INT64, g->settings.end_token_count);
+  g->end_tokens = column(g, arena, MO_DTYPE_INT64, g->settings.ids.end_token_count);
   if (g->by_lengths && g->masked) g->device_mask = matrix(g, arena, MO_DTYPE_BOOL, slots);
   if (g->by_lengths && g->encoder_mask != NULL) g->device_encoder_mask = matrix(g, arena, MO_DTYPE_BOOL, g->encoder_length);
 }
@@ -112,7 +156,7 @@ static void carve_device(mo_generation *g, int64_t slots, mo_arena *arena) {
 /* The steps' own, which they write before they read. */
 static void carve_results(mo_generation *g, mo_arena *arena) {
   const int64_t count = g->settings.candidates, id_bytes = (int64_t)sizeof(int64_t);
-  if (g->settings.beams > 1 || (g->by_lengths && g->settings.keeps_scores))
+  if (g->settings.beams > 1 || g->settings.edits_scores || (g->by_lengths && g->settings.keeps_scores))
     g->score_buffer = matrix(g, arena, MO_DTYPE_FLOAT32, g->model->stack.config.vocab_size);
   if (g->settings.beams == 1) return;
   g->best = matrix(g, arena, MO_DTYPE_UINT8, count * (id_bytes + (int64_t)sizeof(float)));
@@ -137,14 +181,14 @@ static mo_status_t fill_device(mo_generation *g, int64_t slots, size_t bytes) {
     positions[row] = (int32_t)g->positions[row * g->prompt_length + g->prompt_length - 1];
     lengths[row] = (int32_t)g->prompt_length - 1; /* the first choice counts both on */
   }
-  if (g->settings.end_token_count > 0)
-    memcpy(address_in(staging, g, &g->end_tokens), g->settings.end_tokens,
-           (size_t)g->settings.end_token_count * sizeof(int64_t));
+  if (g->settings.ids.end_token_count > 0)
+    memcpy(address_in(staging, g, &g->end_tokens), g->settings.ids.end_tokens,
+           (size_t)g->settings.ids.end_token_count * sizeof(int64_t));
   if (g->device_mask.dtype != MO_DTYPE_NONE) {
     bool *mask = address_in(staging, g, &g->device_mask);
     for (int64_t i = 0; i < g->rows * slots; i++) {
       const int64_t token = i % slots;
-      mask[i] = token >= g->prompt_length || g->mask[i / slots * g->total_length + token];
+      mask[i] = token >= g->prompt_length || g->mask[i / slots * g->columns + token];
     }
   }
   if (g->device_encoder_mask.dtype != MO_DTYPE_NONE)
@@ -161,7 +205,7 @@ static mo_status_t make_cache(mo_generation *g, int64_t *slots) {
     options.kind = MO_CACHE_DYNAMIC; /* tokens stay in their slots, also where the attention slides */
     options.keeps_addresses = g->settings.beams > 1;
   }
-  MO_TRY(mo_model_create_cache(g->model, &options, g->rows, g->total_length, &g->cache));
+  MO_TRY(mo_model_create_cache(g->model, &options, g->rows, g->columns, &g->cache)); /* may grow where steps are plain */
   *slots = 0;
   if (!g->by_lengths) return MO_STATUS_OK;
   mo_cache_entry entry;
@@ -174,8 +218,8 @@ static mo_status_t make_cache(mo_generation *g, int64_t *slots) {
 static mo_status_t check_room(const mo_generation *g) {
   const mo_stack_config *config = &g->model->stack.config;
   const char *op = g->model->architecture.name;
-  MO_CHECK(g->rows <= INT32_MAX && g->total_length <= INT32_MAX / 2 && g->rows * g->total_length <= INT32_MAX,
-           MO_STATUS_INVALID_ARGUMENT, "%s: %" PRId64 " rows of %" PRId64 " tokens are too many", op, g->rows, g->total_length);
+  MO_CHECK(g->rows <= INT32_MAX / 2 / g->total_length, MO_STATUS_INVALID_ARGUMENT,
+           "%s: %" PRId64 " rows of %" PRId64 " tokens are too many", op, g->rows, g->total_length);
   MO_CHECK(config->positions == MO_POSITIONS_NONE || g->total_length - 1 <= config->position_count, MO_STATUS_INVALID_ARGUMENT,
            "%s: a prompt of %" PRId64 " tokens and %" PRId64 " new ones, but the position table has %" PRId64 " entries", op,
            g->prompt_length, g->settings.max_new_tokens, config->position_count);
@@ -218,23 +262,29 @@ static mo_status_t look_at_inputs(mo_generation *g, const mo_model_inputs *input
 }
 
 mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs) {
-  const mo_model_inputs known = MO_MODEL_INPUTS_INIT;
   mo_model_t *model = g->model;
   const mo_stack_config *config = &model->stack.config;
   const mo_tensor *ids = NULL, *mask = NULL;
   const char *op = model->architecture.name;
-  MO_CHECK(inputs != NULL && inputs->struct_size >= known.struct_size, MO_STATUS_INVALID_ARGUMENT,
-           "%s: inputs without their struct_size, use MO_MODEL_INPUTS_INIT", op);
   MO_CHECK(config->decoder && (model->architecture.head == MO_HEAD_CAUSAL_LM ||
                                (model->has_encoder && model->architecture.head == MO_HEAD_MASKED_LM)),
            MO_STATUS_UNSUPPORTED, "%s: generation needs a language modelling head over a decoder", op);
   MO_TRY(look_at_inputs(g, inputs, &ids, &mask));
   MO_TRY(mo_generation_settings_make(model, g->options, g->prompt_length, &g->settings));
-  MO_CHECK(ids != NULL || (g->settings.start_token >= 0 && g->settings.start_token < config->vocab_size),
+  MO_CHECK(ids != NULL || (g->settings.ids.start_token >= 0 && g->settings.ids.start_token < config->vocab_size),
            MO_STATUS_INVALID_ARGUMENT, "%s: no decoder_input_ids, and decoder_start_token_id is not in the vocabulary", op);
-  g->rows = g->batch_size * g->settings.beams;
+  MO_CHECK(g->batch_size <= INT32_MAX / 2 && g->prompt_length <= INT32_MAX / 2 &&
+               g->settings.max_new_tokens <= INT32_MAX / 2 - g->prompt_length,
+           MO_STATUS_INVALID_ARGUMENT, "%s: %" PRId64 " prompts of %" PRId64 " tokens and %" PRId64 " new ones are too many",
+           op, g->batch_size, g->prompt_length, g->settings.max_new_tokens);
+  g->rows = g->batch_size * g->settings.copies;
   g->total_length = g->prompt_length + g->settings.max_new_tokens;
   MO_TRY(check_room(g));
+  g->takes_positions = config->positions != MO_POSITIONS_NONE || config->rotary.rotary_dim > 0;
+  g->by_lengths = !mo_context_backend(g->context)->memory_is_host && !g->settings.keeps_attentions && !g->options->no_graph &&
+                  config->rotary.scaling != MO_ROTARY_SCALING_DYNAMIC && g->settings.max_new_tokens <= RECORDED_TOKENS;
+  const bool grows = !g->by_lengths && g->settings.max_new_tokens > FIRST_TOKENS;
+  MO_TRY(grow_history(g, grows ? g->prompt_length + FIRST_TOKENS : g->total_length));
 
   mo_arena measure = {.base = NULL};
   carve_host(g, &measure);
@@ -246,9 +296,6 @@ mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs)
   MO_TRY(fill_prompts(g, ids, mask));
   if (model->has_encoder) fill_encoder(g, inputs->input_ids, inputs->attention_mask);
 
-  g->takes_positions = config->positions != MO_POSITIONS_NONE || config->rotary.rotary_dim > 0;
-  g->by_lengths = !mo_context_backend(g->context)->memory_is_host && !g->settings.keeps_attentions && !g->options->no_graph &&
-                  config->rotary.scaling != MO_ROTARY_SCALING_DYNAMIC;
   int64_t slots;
   MO_TRY(make_cache(g, &slots));
   mo_arena device_measure = {.base = NULL};
@@ -280,6 +327,8 @@ void mo_generation_end(mo_generation *g) {
   mo_output_destroy(g->step);
   mo_cache_release(g->cache);
   mo_context_release(g->context, g->device_block);
+  mo_generation_edits_end(g);
+  if (g->history_block != NULL) mo_host_free(g->context, g->history_block, g->history_bytes);
   if (g->host_block != NULL) mo_host_free(g->context, g->host_block, g->host_bytes);
 }
 
@@ -324,7 +373,7 @@ static void set_places(const mo_generation *g, int64_t step, step_inputs *s) {
   if (!g->masked) return;
   const int64_t keys = g->prompt_length + step;
   s->mask = mo_tensor_cpu(g->mask, MO_DTYPE_BOOL, 2, (int64_t[]){g->rows, keys});
-  s->mask.strides[0] = g->total_length;
+  s->mask.strides[0] = g->columns;
   s->inputs.attention_mask = &s->mask;
   if (!g->takes_positions) return;
   s->positions = mo_tensor_cpu(g->positions, MO_DTYPE_INT64, 2, (int64_t[]){g->rows, g->prompt_length});
@@ -344,7 +393,7 @@ static mo_status_t first_beams(mo_generation *g, mo_field *tuple, mo_field **mad
     if (item == NULL) continue; /* a layer that was not selected */
     mo_tensor view = *mo_field_tensor(item);
     view.shape[0] = g->batch_size;
-    view.strides[0] *= g->settings.beams;
+    view.strides[0] *= g->settings.copies;
     status = mo_generation_view(g, item, &view, &items[i]);
   }
   if (status == MO_STATUS_OK) status = mo_field_create_tuple(g->context, items, count, made);
@@ -397,7 +446,13 @@ mo_status_t mo_generation_count(mo_generation *g) {
 }
 
 bool mo_generation_is_end(const mo_generation *g, int64_t token) {
-  for (int64_t i = 0; i < g->settings.end_token_count; i++)
-    if (g->settings.end_tokens[i] == token) return true;
+  for (int64_t i = 0; i < g->settings.ids.end_token_count; i++)
+    if (g->settings.ids.end_tokens[i] == token) return true;
   return false;
+}
+
+mo_status_t mo_generation_no_choice(const mo_generation *g, int64_t input, int64_t step) {
+  return mo_fail(MO_STATUS_VALUE_ERROR,
+                 "%s: prompt %" PRId64 " has no token to choose in step %" PRId64 ", all of its logits are NaN or -inf",
+                 g->model->architecture.name, input, step);
 }

@@ -23,6 +23,12 @@ static const mo_stack_names names = {.base_prefix = "transformer",
                                      .output_norm = "ln_2",
                                      .final_norm = "ln_f"};
 
+static const mo_config_alias aliases[] = {{"hidden_size", "n_embd"},
+                                          {"num_hidden_layers", "n_layer"},
+                                          {"num_attention_heads", "n_head"},
+                                          {"max_position_embeddings", "n_positions"},
+                                          {NULL, NULL}};
+
 static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
   const mo_stack_keys keys = {.hidden_size = "n_embd",
                               .layer_count = "n_layer",
@@ -37,7 +43,7 @@ static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) 
                                            .layer_count = 12,
                                            .head_count = 12,
                                            .position_count = 1024,
-                                           .padding_id = -1,
+                                           .padding_id = MO_NO_TOKEN,
                                            .epsilon = 1e-5f,
                                            .types_are_words = true,
                                            .norm_placement = MO_NORM_BEFORE,
@@ -47,9 +53,9 @@ static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) 
                                            .decoder = true}};
   bool scaled;
   MO_TRY(mo_stack_config_read(config, &keys, stack));
-  MO_TRY(mo_config_bool(config, "add_cross_attention", false, &stack->cross_attention));
-  MO_TRY(mo_config_bool(config, "scale_attn_by_inverse_layer_idx", false, &stack->scale_by_layer));
-  MO_TRY(mo_config_bool(config, "scale_attn_weights", true, &scaled));
+  MO_TRY(mo_config_flag(config, "add_cross_attention", false, &stack->cross_attention));
+  MO_TRY(mo_config_flag(config, "scale_attn_by_inverse_layer_idx", false, &stack->scale_by_layer));
+  MO_TRY(mo_config_flag(config, "scale_attn_weights", true, &scaled));
   if (!scaled) stack->attention_scale = 1.0f;
   return MO_STATUS_OK;
 }
@@ -79,7 +85,9 @@ static const mo_architecture architectures[] = {
 };
 
 const mo_family mo_gpt2_family = {.name = "gpt2",
+                                  .aliases = aliases,
                                   .names = &names,
                                   .configure = configure,
+                                  .answers_with_two = true,
                                   .architectures = architectures,
                                   .architecture_count = sizeof architectures / sizeof architectures[0]};

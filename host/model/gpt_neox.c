@@ -4,6 +4,8 @@
  * by side, the rotary embedding turns a part of each head, and query, key and value of a head lie together.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+
 #include "host/model/family.h"
 
 static const mo_stack_names names = {.base_prefix = "gpt_neox",
@@ -32,19 +34,27 @@ static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) 
                                            .head_count = 64,
                                            .intermediate_size = 24576,
                                            .position_count = 2048,
-                                           .padding_id = -1,
+                                           .padding_id = MO_NO_TOKEN,
                                            .epsilon = 1e-5f,
                                            .positions = MO_POSITIONS_NONE,
                                            .norm_placement = MO_NORM_BEFORE,
                                            .final_norm = true,
                                            .projections = MO_PROJECTIONS_PER_HEAD,
                                            .decoder = true}};
+  /* Its own names for the rotary embedding; rope_theta and partial_rotary_factor beside them are never looked at. */
+  const mo_rotary_keys rotary = {.theta = "rotary_emb_base", .fraction = "rotary_pct", .default_fraction = 0.25};
   bool biased;
+  int64_t head_size;
   MO_TRY(mo_stack_config_read(config, &keys, stack));
-  MO_TRY(mo_config_bool(config, "use_parallel_residual", true, &stack->parallel_residual));
-  MO_TRY(mo_config_bool(config, "attention_bias", true, &biased));
+  MO_TRY(mo_config_flag(config, "use_parallel_residual", true, &stack->parallel_residual));
+  MO_TRY(mo_config_flag(config, "attention_bias", true, &biased));
+  MO_TRY(mo_config_integer(config, "head_dim", 1, INT32_MAX, stack->head_size, &head_size));
+  MO_CHECK(head_size == stack->head_size, MO_STATUS_UNSUPPORTED,
+           "gpt_neox: head_dim is %" PRId64 ", only hidden_size / num_attention_heads (%" PRId64 ") is supported", head_size,
+           stack->head_size);
   stack->attention_lacks_bias = stack->attention_output_lacks_bias = !biased;
-  return mo_stack_config_rotary(config, 0.25, stack);
+  MO_TRY(mo_stack_config_check_layer_types(config, stack));
+  return mo_stack_config_rotary(config, &rotary, stack);
 }
 
 static const mo_architecture architectures[] = {
@@ -72,5 +82,6 @@ static const mo_architecture architectures[] = {
 const mo_family mo_gpt_neox_family = {.name = "gpt_neox",
                                       .names = &names,
                                       .configure = configure,
+                                      .answers_with_two = true,
                                       .architectures = architectures,
                                       .architecture_count = sizeof architectures / sizeof architectures[0]};

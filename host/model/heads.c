@@ -89,18 +89,35 @@ static mo_status_t load_decoder_bias(mo_model_t *model, mo_loader *loader, const
   return mo_load_vector(loader, chosen, model->head.decoder.rows, &model->head.decoder.bias);
 }
 
+/* Whether the head's weight is the word table, and whether (T5) its input is scaled for that. T5 files of version 5 say the
+ * latter themselves; there a head of its own counts if it is there, whatever tie_word_embeddings says. */
+static mo_status_t read_ties(const mo_model_t *model, const mo_loader *loader, const char *weight_name, bool *tied,
+                             bool *scaled) {
+  const mo_decoder_rule *rule = &model->architecture.decoder;
+  MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", !rule->untied_by_default, tied));
+  if (!rule->scaled_if_tied) {
+    *scaled = false;
+    return MO_STATUS_OK;
+  }
+  const bool newer = mo_config_has(model->config, "scale_decoder_outputs");
+  const bool has_own = mo_checkpoint_contains(loader->checkpoint, weight_name);
+  MO_TRY(mo_config_flag(model->config, "scale_decoder_outputs", *tied, scaled));
+  *tied = !has_own || (*tied && !newer);
+  return MO_STATUS_OK;
+}
+
 static mo_status_t load_decoder(mo_model_t *model, mo_loader *loader) {
   const mo_decoder_rule *rule = &model->architecture.decoder;
   const mo_stack_config *config = &model->stack.config;
   mo_head *head = &model->head;
   char weight_name[MO_PARAMETER_NAME_BYTES], bias_name[MO_PARAMETER_NAME_BYTES];
-  bool tied;
-  MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
+  bool tied, scaled;
   MO_TRY(mo_parameter_name(weight_name, rule->decoder, ".weight", ""));
+  MO_TRY(read_ties(model, loader, weight_name, &tied, &scaled));
   MO_TRY(mo_parameter_name(bias_name, rule->decoder, ".bias", ""));
   if (rule->transform != NULL) {
     MO_TRY(mo_load_simple_dense(loader, rule->transform, config->embedding_size, config->output_size, &head->transform));
-    MO_TRY(mo_load_norm(loader, "", rule->norm, MO_NORM_LAYER, config->embedding_size, &head->transform_norm));
+    MO_TRY(mo_load_norm(loader, "", rule->norm, MO_NORM_LAYER, loader->dtype, config->embedding_size, &head->transform_norm));
   }
   head->decoder.rows = config->vocab_size;
   head->decoder.columns = rule->transform != NULL ? config->embedding_size : config->output_size;
@@ -108,7 +125,7 @@ static mo_status_t load_decoder(mo_model_t *model, mo_loader *loader) {
            "%s: config.json ties the word embeddings of width %" PRId64 " to a head of width %" PRId64,
            model->architecture.name, config->embedding_size, head->decoder.columns);
   MO_TRY(load_decoder_weight(model, loader, weight_name, tied));
-  if (tied && rule->scaled_if_tied) MO_TRY(make_scale(model, loader));
+  if (scaled) MO_TRY(make_scale(model, loader));
   return load_decoder_bias(model, loader, bias_name, tied);
 }
 

@@ -278,9 +278,10 @@ static mo_status_t check_last_tokens(const mo_model_t *model, const mo_model_inp
   const char *op = model->architecture.name;
   const int64_t padding = model->stack.config.padding_id;
   if (!model->architecture.classifies_last_token) return MO_STATUS_OK;
-  MO_CHECK(padding >= 0 || shape->example_count <= 1, MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(padding != MO_NO_TOKEN || shape->example_count <= 1, MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " sequences, but config.json has no pad_token_id to tell where each ends", op, shape->example_count);
-  MO_CHECK(padding < 0 || inputs->input_ids == NULL || mo_input_is_readable(model, inputs->input_ids), MO_STATUS_UNSUPPORTED,
+  MO_CHECK(padding == MO_NO_TOKEN || inputs->input_ids == NULL || mo_input_is_readable(model, inputs->input_ids),
+           MO_STATUS_UNSUPPORTED,
            "%s: input_ids lie on the device, but the last token that is not padding is looked for on the host", op);
   return MO_STATUS_OK;
 }

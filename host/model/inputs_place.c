@@ -15,9 +15,11 @@ static void place(const mo_model_t *model, mo_prepared_inputs *prepared, mo_inpu
   const mo_device device = mo_context_device(model->context);
   const bool there = source->device.kind == device.kind && source->device.index == device.index;
   const bool aligned = (uintptr_t)source->data % mo_dtype_bytes(source->dtype) == 0;
-  const bool foldable = source->rank == rank || mo_tensor_is_contiguous(source);
+  bool same = source->rank == rank;
+  for (int32_t i = 0; i < rank && same; i++) same = source->shape[i] == shape[i];
+  const bool foldable = same || mo_tensor_is_contiguous(source);
   if (there && aligned && foldable && (view_dtypes & MO_DTYPE_BIT(source->dtype)) != 0 && mo_row_stride(source) == 1) {
-    prepared->tensors[which] = source->rank == rank ? *source : mo_tensor_reshaped(source, rank, shape);
+    prepared->tensors[which] = same ? *source : mo_tensor_reshaped(source, rank, shape);
     prepared->tensors[which].device = device;
     return;
   }
@@ -108,7 +110,7 @@ void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, con
     const int64_t extents[4] = {shape->batch_size, 1, shape->mask_per_query ? length : 1, shape->cache.key_length};
     place(model, prepared, MO_INPUT_MASK, inputs->attention_mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4, extents, arena);
   }
-  if (model->architecture.classifies_last_token && inputs->input_ids != NULL && model->stack.config.padding_id >= 0)
+  if (model->architecture.classifies_last_token && inputs->input_ids != NULL && model->stack.config.padding_id != MO_NO_TOKEN)
     make(model, prepared, MO_INPUT_TOKEN_MASK, MO_ORIGIN_NOT_PADDING, inputs->input_ids, MO_DTYPE_BOOL, shape->batch_size,
          length, arena);
   if (model->architecture.summarises_end)

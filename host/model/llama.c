@@ -13,11 +13,12 @@ static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) 
                                            .head_count = 32, .intermediate_size = 11008, .position_count = 2048}};
   bool attention_bias, mlp_bias;
   MO_TRY(mo_stack_config_read(config, &keys, stack));
-  MO_TRY(mo_config_bool(config, "attention_bias", false, &attention_bias));
-  MO_TRY(mo_config_bool(config, "mlp_bias", false, &mlp_bias));
+  MO_TRY(mo_config_flag(config, "attention_bias", false, &attention_bias));
+  MO_TRY(mo_config_flag(config, "mlp_bias", false, &mlp_bias));
   stack->attention_lacks_bias = stack->attention_output_lacks_bias = !attention_bias;
   stack->mlp_lacks_bias = !mlp_bias;
-  return mo_stack_config_rotary(config, 1.0, stack);
+  MO_TRY(mo_stack_config_check_layer_types(config, stack));
+  return mo_stack_config_rotary(config, MO_ROTARY_KEYS, stack);
 }
 
 static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Llama", "transformer")};
@@ -25,5 +26,6 @@ static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Llama", 
 const mo_family mo_llama_family = {.name = "llama",
                                    .names = &names,
                                    .configure = configure,
+                                   .answers_with_two = true,
                                    .architectures = architectures,
                                    .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -17,7 +17,8 @@ static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) 
   /* Later checkpoints have none: null, which is not the same as silence here. */
   if (!mo_config_is_null(config, "sliding_window"))
     MO_TRY(mo_config_integer(config, "sliding_window", 1, INT32_MAX, 4096, &stack->window));
-  return mo_stack_config_rotary(config, 1.0, stack);
+  MO_TRY(mo_stack_config_check_layer_types(config, stack));
+  return mo_stack_config_rotary(config, MO_ROTARY_KEYS, stack);
 }
 
 static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Mistral", "model")};
@@ -25,5 +26,6 @@ static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Mistral"
 const mo_family mo_mistral_family = {.name = "mistral",
                                      .names = &names,
                                      .configure = configure,
+                                     .answers_with_two = true,
                                      .architectures = architectures,
                                      .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -6,39 +6,135 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "host/core/log.h"
 #include "host/core/range.h"
+#include "host/core/struct_size.h"
+#include "host/model/declarations.h"
 #include "host/model/model_internal.h"
 #include "host/model/registry.h"
 
 /* ---- Loading ----------------------------------------------------------------------------------------------------------- */
 
-static mo_status_t choose_architecture(mo_model_t *model, const mo_model_options *options) {
+/* Whether the files hold all that a language model needs beyond the base model: the head's own layers, or nothing at all where
+ * its one layer is the word table. */
+static mo_status_t holds_language_model(const mo_model_t *model, const char *directory, const mo_architecture *architecture,
+                                        bool *holds) {
+  const mo_decoder_rule *rule = &architecture->decoder;
+  const mo_checkpoint_options options = {.base_prefix = model->family->names->base_prefix};
+  const char *own_layer = rule->transform != NULL ? rule->transform : rule->decoder;
+  char name[MO_PARAMETER_NAME_BYTES];
+  mo_checkpoint_t *checkpoint;
+  bool tied;
+  MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
+  MO_TRY(mo_parameter_name(name, own_layer, ".weight", ""));
+  MO_TRY(mo_checkpoint_open(directory, &options, &checkpoint));
+  *holds = (tied && rule->transform == NULL) || mo_checkpoint_contains(checkpoint, name);
+  mo_checkpoint_destroy(checkpoint);
+  return MO_STATUS_OK;
+}
+
+/* The file names no architecture that is known: model_type says the family, and the ending of a name or the weights which of
+ * its models. */
+static mo_status_t choose_by_model_type(mo_model_t *model, const char *directory, const char *const *names, int64_t count,
+                                        const mo_architecture **architecture) {
+  const char *type;
+  bool holds, causal;
+  MO_TRY(mo_config_string(model->config, "model_type", NULL, &type));
+  model->family = type != NULL ? mo_family_find(type) : NULL;
+  if (model->family == NULL && count > 0) return mo_architecture_unknown(names[0]);
+  MO_CHECK(type != NULL, MO_STATUS_BAD_FILE,
+           "model load: config.json has neither architectures nor a model_type, and the options name no architecture");
+  MO_CHECK(model->family != NULL, MO_STATUS_UNSUPPORTED,
+           "model load: config.json has no architectures, and its model_type %s is none of the known families",
+           mo_config_show(model->config, "model_type").text);
+  MO_TRY(mo_config_flag(model->config, "is_decoder", false, &causal));
+  for (int64_t i = 0; i < count; i++)
+    if ((*architecture = mo_architecture_by_ending(model->family, names[i], causal)) != NULL) return MO_STATUS_OK;
+  *architecture = mo_architecture_language_model(model->family, causal);
+  MO_TRY(holds_language_model(model, directory, *architecture, &holds));
+  if (!holds) *architecture = &model->family->architectures[0];
+  return MO_STATUS_OK;
+}
+
+/* The first name in the file that is known. model_type must not say another family: Transformers builds what that says. */
+static mo_status_t choose_by_file(mo_model_t *model, const char *directory, const mo_architecture **architecture) {
   const char *const *names = NULL;
-  const char *name = options->architecture;
-  const mo_architecture *architecture;
+  const char *type;
   int64_t count = 0;
+  *architecture = NULL;
   MO_TRY(mo_config_architectures(model->config, &names, &count));
-  if (name == NULL && count > 0) name = names[0];
-  MO_CHECK(name != NULL, MO_STATUS_BAD_FILE, "model load: config.json has no architectures, and the options name none");
-  MO_TRY(mo_architecture_find(name, &model->family, &architecture));
+  for (int64_t i = 0; *architecture == NULL && i < count; i++)
+    *architecture = mo_architecture_look_up(names[i], &model->family);
+  if (*architecture == NULL) return choose_by_model_type(model, directory, names, count, architecture);
+  MO_TRY(mo_config_string(model->config, "model_type", model->family->name, &type));
+  MO_CHECK(strcmp(type, model->family->name) == 0, MO_STATUS_UNSUPPORTED,
+           "model load: config.json's model_type is %s, but its architecture %s is of the family %s: the options can name which "
+           "is meant",
+           mo_config_show(model->config, "model_type").text, (*architecture)->name, model->family->name);
+  return MO_STATUS_OK;
+}
+
+static mo_status_t choose_architecture(mo_model_t *model, const char *directory, const mo_model_options *options) {
+  const mo_architecture *architecture = NULL;
+  if (options->architecture == NULL) MO_TRY(choose_by_file(model, directory, &architecture));
+  else architecture = mo_architecture_look_up(options->architecture, &model->family);
+  if (architecture == NULL) return mo_architecture_unknown(options->architecture);
+  mo_config_set_aliases(model->config, model->family->aliases);
+  MO_TRY(mo_declarations_check(directory, model->config, model->family));
   model->architecture = *architecture;
   if (options->sub_module != NULL) MO_TRY(mo_architecture_part(model->family, options->sub_module, &model->architecture));
   if (model->family->adapt != NULL) MO_TRY(model->family->adapt(model->config, &model->architecture));
   return mo_architecture_class(&model->architecture, model->framework, &model->output_class);
 }
 
-/* An encoder beside a decoder takes its word table. */
+/* The stack's names with the word table it takes: its own where it has one in the files, and the tables are not tied or there is
+ * only one stack. */
+static mo_status_t choose_words(const mo_model_t *model, const mo_loader *loader, mo_stack_names *names, bool *own) {
+  char name[MO_PARAMETER_NAME_BYTES];
+  bool tied;
+  *own = false;
+  MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", true, &tied));
+  if ((tied && model->has_encoder) || names->own_word == NULL) return MO_STATUS_OK;
+  MO_TRY(mo_parameter_name(name, names->own_word, ".weight", ""));
+  *own = mo_checkpoint_contains(loader->checkpoint, name);
+  if (*own) names->word = names->own_word;
+  return MO_STATUS_OK;
+}
+
+/* An encoder beside a decoder takes its word table, unless it has its own. */
 static mo_status_t load_stacks(mo_model_t *model, mo_loader *loader) {
   const mo_family *family = model->family;
-  if (!model->has_encoder) {
-    const bool encoder = model->architecture.part == MO_PART_ENCODER;
-    return mo_stack_load(&model->stack, loader, encoder ? family->encoder_names : family->names);
+  const bool encoder = model->architecture.part == MO_PART_ENCODER;
+  mo_stack_names names = encoder ? *family->encoder_names : *family->names;
+  bool own;
+  MO_TRY(choose_words(model, loader, &names, &own));
+  MO_TRY(mo_stack_load(&model->stack, loader, &names));
+  if (!model->has_encoder) return MO_STATUS_OK;
+  names = *family->encoder_names;
+  MO_TRY(choose_words(model, loader, &names, &own));
+  if (!own) {
+    names.word = NULL;
+    model->encoder.word.tensor = model->stack.word.tensor;
   }
-  mo_stack_names names = *family->encoder_names;
-  names.word = NULL;
-  MO_TRY(mo_stack_load(&model->stack, loader, family->names));
-  model->encoder.word.tensor = model->stack.word.tensor;
   return mo_stack_load(&model->encoder, loader, &names);
+}
+
+#define TIED_HEADS 8 /* more names than any family has for the head of its language models */
+
+/* The heads of the family that the configuration ties to the word table, whichever of its architectures this one is: a file may
+ * have been saved by another. NULL-terminated. */
+static mo_status_t find_tied_heads(const mo_model_t *model, const char *heads[TIED_HEADS + 1]) {
+  const mo_family *family = model->family;
+  int count = 0;
+  for (int32_t i = 0; i < family->architecture_count && count < TIED_HEADS; i++) {
+    const mo_decoder_rule *rule = &family->architectures[i].decoder;
+    bool tied;
+    if (rule->decoder == NULL) continue;
+    MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
+    if (tied && (count == 0 || strcmp(heads[count - 1], rule->decoder) != 0)) heads[count++] = rule->decoder;
+  }
+  heads[count] = NULL;
+  return MO_STATUS_OK;
 }
 
 static mo_status_t load_weights(mo_model_t *model, const char *directory, const mo_model_options *options) {
@@ -46,15 +142,23 @@ static mo_status_t load_weights(mo_model_t *model, const char *directory, const 
   const mo_checkpoint_options checkpoint_options = {.base_prefix =
                                                         own_prefix != NULL ? own_prefix : model->family->names->base_prefix};
   MO_TRY(mo_checkpoint_open(directory, &checkpoint_options, &model->checkpoint));
-  mo_loader loader = {.checkpoint = model->checkpoint, .dtype = model->dtype, .allow_missing = options->allow_missing};
+  const char *tied_heads[TIED_HEADS + 1];
+  MO_TRY(find_tied_heads(model, tied_heads));
+  mo_loader loader = {.checkpoint = model->checkpoint,
+                      .dtype = model->dtype,
+                      .mode = options->map_weights ? MO_LOAD_MAP : MO_LOAD_COPY,
+                      .allow_missing = options->allow_missing,
+                      .tied_heads = tied_heads};
   for (int walk = 0; walk < 2; walk++) {
     MO_TRY(load_stacks(model, &loader));
     MO_TRY(mo_head_load(model, &loader));
+    if (walk == 0) MO_TRY(mo_declarations_check_tensors(model->checkpoint));
     if (walk == 0 && !options->allow_missing) MO_TRY(mo_checkpoint_check_missing(model->checkpoint));
     loader.context = model->context;
   }
   model->parameter_count = loader.parameter_count;
   if (!loader.any_mapped) mo_checkpoint_close_files(model->checkpoint);
+  mo_context_trim(model->context); /* weights as they lay in the file, of which packed forms exist now */
   return MO_STATUS_OK;
 }
 
@@ -63,6 +167,7 @@ static mo_status_t configure(mo_model_t *model) {
   const mo_part_t part = model->architecture.part;
   if (part == MO_PART_ENCODER) return family->configure_encoder(model->config, &model->stack.config);
   MO_TRY(family->configure(model->config, &model->stack.config));
+  MO_TRY(mo_declarations_check_stack(model->config, family, &model->stack.config));
   model->has_encoder = part == MO_PART_ALL && family->configure_encoder != NULL;
   if (!model->has_encoder) return MO_STATUS_OK;
   MO_TRY(family->configure_encoder(model->config, &model->encoder.config));
@@ -70,23 +175,52 @@ static mo_status_t configure(mo_model_t *model) {
   return MO_STATUS_OK;
 }
 
+/* Only heads with labels need their number; elsewhere whatever the file has refuses nothing. */
+static mo_status_t count_labels(mo_model_t *model) {
+  const mo_family *family = model->family;
+  const mo_head_kind_t head = model->architecture.head;
+  const bool answers = head == MO_HEAD_QUESTION_ANSWERING;
+  const bool needed = answers || head == MO_HEAD_SEQUENCE_CLASSIFICATION || head == MO_HEAD_TOKEN_CLASSIFICATION;
+  const bool told = mo_config_has(model->config, "id2label") || mo_config_has(model->config, "num_labels") ||
+                    mo_config_is_null(model->config, "num_labels");
+  model->label_count = told || family->default_label_count == 0 ? 2 : family->default_label_count;
+  if (answers && family->answers_with_two) model->label_count = 2;
+  if (!told || (answers && family->answers_with_two)) return MO_STATUS_OK;
+  const mo_status_t status = mo_config_num_labels(model->config, &model->label_count);
+  return needed ? status : MO_STATUS_OK;
+}
+
 static mo_status_t load(mo_model_t *model, const char *directory, const mo_model_options *options) {
   MO_TRY(mo_config_load(directory, &model->config));
   MO_TRY(mo_config_load_generation(directory, &model->generation_config));
-  MO_TRY(choose_architecture(model, options));
+  MO_TRY(choose_architecture(model, directory, options));
   MO_TRY(configure(model));
-  MO_TRY(mo_config_num_labels(model->config, &model->label_count));
+  MO_TRY(count_labels(model));
   MO_TRY(mo_config_problem_type(model->config, &model->problem_type));
   return load_weights(model, directory, options);
 }
 
+/* Tensors that the files have and the model does not, or (with allow_missing) the other way round. */
+static void note_tensors(const mo_model_t *model) {
+  const char *name = model->architecture.name;
+  int64_t unexpected = 0, missing = 0;
+  while (mo_checkpoint_unexpected(model->checkpoint, unexpected) != NULL) unexpected++;
+  while (mo_checkpoint_missing(model->checkpoint, missing) != NULL) missing++;
+  if (unexpected > 0)
+    mo_log(model->context, MO_LOG_LEVEL_WARNING, "%s: %" PRId64 " %s of the checkpoint not used by the model, first \"%s\"",
+           name, unexpected, unexpected == 1 ? "tensor is" : "tensors are", mo_checkpoint_unexpected(model->checkpoint, 0));
+  if (missing > 0)
+    mo_log(model->context, MO_LOG_LEVEL_WARNING, "%s: %" PRId64 " %s missing in the checkpoint and zero, first \"%s\"", name,
+           missing, missing == 1 ? "tensor is" : "tensors are", mo_checkpoint_missing(model->checkpoint, 0));
+}
+
 mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo_model_options *options, mo_model_t **model) {
-  const mo_model_options defaults = MO_MODEL_OPTIONS_INIT;
+  mo_model_options taken = MO_MODEL_OPTIONS_INIT;
   MO_CHECK(context != NULL && directory != NULL && model != NULL, MO_STATUS_INVALID_ARGUMENT,
            "model load: NULL context, directory or result");
-  if (options == NULL) options = &defaults;
-  MO_CHECK(options->struct_size >= sizeof defaults, MO_STATUS_INVALID_ARGUMENT,
-           "model load: struct_size %zu, use MO_MODEL_OPTIONS_INIT", options->struct_size);
+  if (options != NULL)
+    MO_TRY(MO_TAKE("model load", MO_MODEL_OPTIONS_INIT, options, MO_SIZE_TO(mo_model_options, allow_missing), &taken));
+  options = &taken;
   const mo_dtype_t dtype = options->dtype == MO_DTYPE_NONE ? MO_DTYPE_FLOAT32 : options->dtype;
   const mo_framework_t framework = options->framework == MO_FRAMEWORK_BASE ? MO_FRAMEWORK_PT : options->framework;
   MO_CHECK(mo_dtype_is_float(dtype), MO_STATUS_UNSUPPORTED, "model load: dtype %s, models run in float32, float16 or bfloat16",
@@ -105,6 +239,7 @@ mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo
     mo_model_destroy(made);
     return mo_context_note(context, status);
   }
+  note_tensors(made);
   *model = made;
   return MO_STATUS_OK;
 }
@@ -125,7 +260,7 @@ void mo_model_destroy(mo_model_t *model) {
   mo_context_release(context, model->workspace);
   (void)wait_for_staging(model);
   if (model->staged != NULL) mo_context_return_event(context, model->staged);
-  if (model->staging != NULL) mo_host_free(context, model->staging, model->staging_bytes);
+  mo_context_release_pinned(context, model->staging);
   mo_checkpoint_destroy(model->checkpoint);
   mo_config_destroy(model->generation_config);
   mo_config_destroy(model->config);
@@ -163,6 +298,12 @@ int64_t mo_model_config_integer(const mo_model_t *model, const char *name) {
   return mo_config_find_integer(model->config, name, &value) ? value : -1;
 }
 
+int64_t mo_model_max_length(const mo_model_t *model) {
+  if (model == NULL || model->stack.config.positions == MO_POSITIONS_NONE) return -1;
+  const mo_stack_config *config = &model->stack.config;
+  return config->position_count - (config->positions == MO_POSITIONS_SKIP_PADDING ? config->padding_id + 1 : 0);
+}
+
 const char *mo_model_unexpected_tensor(const mo_model_t *model, int64_t index) {
   return model != NULL ? mo_checkpoint_unexpected(model->checkpoint, index) : NULL;
 }
@@ -173,15 +314,27 @@ const char *mo_model_missing_tensor(const mo_model_t *model, int64_t index) {
 
 /* ---- Running ----------------------------------------------------------------------------------------------------------- */
 
+/* Inputs and request of a caller of any version, as this one knows them; a request of NULL stays NULL. */
+typedef struct taken_call {
+  mo_model_inputs inputs;
+  mo_request request;
+} taken_call;
+
+static mo_status_t take_call(const mo_model_t *model, const mo_model_inputs **inputs, const mo_request **request,
+                             taken_call *taken) {
+  const char *op = model->architecture.name;
+  *taken = (taken_call){.inputs = MO_MODEL_INPUTS_INIT, .request = MO_REQUEST_INIT};
+  MO_TRY(MO_TAKE(op, MO_MODEL_INPUTS_INIT, *inputs, MO_SIZE_TO(mo_model_inputs, encoder_outputs), &taken->inputs));
+  *inputs = &taken->inputs;
+  if (*request == NULL) return MO_STATUS_OK;
+  MO_TRY(MO_TAKE(op, MO_REQUEST_INIT, *request, MO_SIZE_TO(mo_request, attention_dtype), &taken->request));
+  *request = &taken->request;
+  return MO_STATUS_OK;
+}
+
 /* `decoder`: the inputs as the stack sees them, for everything that follows. */
 static mo_status_t check_call(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
                               mo_model_inputs *decoder, mo_run_shape *shape) {
-  const mo_model_inputs known_inputs = MO_MODEL_INPUTS_INIT;
-  const mo_request known_request = MO_REQUEST_INIT;
-  MO_CHECK(inputs != NULL && inputs->struct_size >= known_inputs.struct_size, MO_STATUS_INVALID_ARGUMENT,
-           "%s: inputs without their struct_size, use MO_MODEL_INPUTS_INIT", model->architecture.name);
-  MO_CHECK(request == NULL || request->struct_size >= known_request.struct_size, MO_STATUS_INVALID_ARGUMENT,
-           "%s: a request without its struct_size, use MO_REQUEST_INIT", model->architecture.name);
   *shape = (mo_run_shape){0};
   MO_TRY(mo_seq2seq_decoder_inputs(model, inputs, decoder, shape));
   MO_TRY(mo_inputs_check(model, decoder, request, shape));
@@ -234,7 +387,9 @@ mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inp
   mo_model_inputs decoder;
   mo_run_shape shape;
   MO_CHECK(model != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "model create output: NULL model or result");
-  mo_status_t status = check_call(model, inputs, request, &decoder, &shape);
+  taken_call taken;
+  mo_status_t status = take_call(model, &inputs, &request, &taken);
+  if (status == MO_STATUS_OK) status = check_call(model, inputs, request, &decoder, &shape);
   if (status == MO_STATUS_OK) {
     const mo_dimensions dimensions = dimensions_of(model, &shape);
     status = mo_output_create(model->context, model->output_class, &dimensions, request, NULL, 0, output);
@@ -310,6 +465,7 @@ static mo_status_t stage(mo_model_t *model, const mo_prepared_inputs *inputs) {
 /* Grows only: shapes seen before find their memory. The old block goes first, so that the two are never held together. */
 static mo_status_t reserve(mo_model_t *model, size_t bytes, size_t input_bytes) {
   if (bytes > model->workspace_bytes) {
+    MO_TRY(mo_context_check_not_captured(model->context, "the model's workspace", bytes));
     mo_context_release(model->context, model->workspace);
     model->workspace = NULL;
     model->workspace_bytes = 0;
@@ -319,9 +475,10 @@ static mo_status_t reserve(mo_model_t *model, size_t bytes, size_t input_bytes) 
   if (mo_context_backend(model->context)->memory_is_host || input_bytes == 0) return MO_STATUS_OK;
   MO_TRY(wait_for_staging(model));
   if (input_bytes <= model->staging_bytes) return MO_STATUS_OK;
-  void *staging = mo_host_allocate(model->context, input_bytes);
-  if (staging == NULL) return MO_STATUS_OUT_OF_MEMORY;
-  if (model->staging != NULL) mo_host_free(model->context, model->staging, model->staging_bytes);
+  /* Pinned: of ordinary memory a copy of more than 64 KiB waits for the stream. */
+  void *staging = NULL;
+  MO_TRY(mo_context_allocate_pinned(model->context, input_bytes, &staging));
+  mo_context_release_pinned(model->context, model->staging);
   model->staging = staging;
   model->staging_bytes = input_bytes;
   return MO_STATUS_OK;
@@ -366,6 +523,8 @@ static mo_status_t run_with_cache(mo_model_t *model, const mo_model_inputs *inpu
 static mo_status_t run(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request, mo_output *output) {
   mo_model_inputs decoder;
   mo_run_shape shape;
+  taken_call taken;
+  MO_TRY(take_call(model, &inputs, &request, &taken));
   MO_TRY(check_call(model, inputs, request, &decoder, &shape));
   MO_TRY(mo_run_check_output(model, &shape, request, output));
   const bool makes = shape.cache.wanted && shape.cache.given == NULL;

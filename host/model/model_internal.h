@@ -24,7 +24,7 @@ typedef struct mo_head {
 struct mo_model {
   mo_context_t *context;
   mo_config_t *config, *generation_config; /* the latter NULL without generation_config.json */
-  mo_checkpoint_t *checkpoint;             /* kept open: tables and norms are read from the mapped file where that can be */
+  mo_checkpoint_t *checkpoint;             /* for its lists of names; its files are open while weights are mapped */
   const mo_family *family;
   mo_architecture architecture;
   const mo_class *output_class;
@@ -37,7 +37,7 @@ struct mo_model {
   int64_t label_count;
   const char *problem_type; /* NULL: by the number of labels and their dtype */
   int64_t parameter_count;
-  /* Grown when a run needs more, so a repeated shape never allocates. `staging` is host memory for inputs on their way to a
+  /* Grown when a run needs more, so a repeated shape never allocates. `staging` is pinned memory for inputs on their way to a
    * device with memory of its own. */
   void *workspace;
   size_t workspace_bytes;

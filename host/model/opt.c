@@ -48,10 +48,10 @@ static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) 
   MO_TRY(mo_config_integer(config, "word_embed_proj_dim", 1, INT32_MAX, stack->hidden_size, &stack->embedding_size));
   stack->output_size = stack->embedding_size;
   stack->project_embeddings = stack->project_output = stack->embedding_size != stack->hidden_size;
-  MO_TRY(mo_config_bool(config, "do_layer_norm_before", true, &before));
-  MO_TRY(mo_config_bool(config, "_remove_final_layer_norm", false, &without_final));
-  MO_TRY(mo_config_bool(config, "enable_bias", true, &biased));
-  MO_TRY(mo_config_bool(config, "layer_norm_elementwise_affine", true, &affine));
+  MO_TRY(mo_config_flag(config, "do_layer_norm_before", true, &before));
+  MO_TRY(mo_config_flag(config, "_remove_final_layer_norm", false, &without_final));
+  MO_TRY(mo_config_flag(config, "enable_bias", true, &biased));
+  MO_TRY(mo_config_flag(config, "layer_norm_elementwise_affine", true, &affine));
   MO_CHECK(affine, MO_STATUS_UNSUPPORTED, "opt: layer_norm_elementwise_affine is false, only norms with weights are supported");
   stack->norm_placement = before ? MO_NORM_BEFORE : MO_NORM_AFTER;
   stack->final_norm = before && !without_final;
@@ -80,5 +80,6 @@ static const mo_architecture architectures[] = {
 const mo_family mo_opt_family = {.name = "opt",
                                  .names = &names,
                                  .configure = configure,
+                                 .answers_with_two = true,
                                  .architectures = architectures,
                                  .architecture_count = sizeof architectures / sizeof architectures[0]};

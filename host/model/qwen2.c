@@ -21,7 +21,8 @@ static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) 
     MO_TRY(mo_config_integer(config, "max_window_layers", 0, INT32_MAX, 28, &stack->first_window_layer));
     MO_TRY(mo_stack_config_layer_types(config, stack));
   }
-  return mo_stack_config_rotary(config, 1.0, stack);
+  MO_TRY(mo_stack_config_check_layer_types(config, stack));
+  return mo_stack_config_rotary(config, MO_ROTARY_KEYS, stack);
 }
 
 static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Qwen2", "transformer")};
@@ -29,5 +30,6 @@ static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Qwen2", 
 const mo_family mo_qwen2_family = {.name = "qwen2",
                                    .names = &names,
                                    .configure = configure,
+                                   .answers_with_two = true,
                                    .architectures = architectures,
                                    .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/model/text_file.h"
 #include "modelout/model.h"
 
 static const mo_family *const families[] = {&mo_bert_family,    &mo_distilbert_family, &mo_roberta_family,  &mo_electra_family,
@@ -76,18 +77,58 @@ static void list_known(char *text, size_t text_bytes) {
   }
 }
 
-mo_status_t mo_architecture_find(const char *name, const mo_family **family, const mo_architecture **architecture) {
-  for (int i = 0; i < FAMILY_COUNT; i++) {
-    for (int32_t k = 0; k < families[i]->architecture_count; k++) {
-      if (strcmp(families[i]->architectures[k].name, name) != 0) continue;
-      *family = families[i];
-      *architecture = &families[i]->architectures[k];
-      return MO_STATUS_OK;
+const mo_architecture *mo_architecture_look_up(const char *name, const mo_family **family) {
+  static const char *const frameworks[] = {"", "TF", "Flax"};
+  for (size_t f = 0; f < sizeof frameworks / sizeof frameworks[0]; f++) {
+    const size_t prefix = strlen(frameworks[f]);
+    if (strncmp(name, frameworks[f], prefix) != 0) continue;
+    for (int i = 0; i < FAMILY_COUNT; i++) {
+      for (int32_t k = 0; k < families[i]->architecture_count; k++) {
+        if (strcmp(families[i]->architectures[k].name, name + prefix) != 0) continue;
+        *family = families[i];
+        return &families[i]->architectures[k];
+      }
     }
   }
+  return NULL;
+}
+
+mo_status_t mo_architecture_unknown(const char *name) {
   char known[800];
   list_known(known, sizeof known);
-  return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known are %s", name, known);
+  return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known are %s", mo_name_show(name).text, known);
+}
+
+const mo_family *mo_family_find(const char *model_type) {
+  for (int i = 0; i < FAMILY_COUNT; i++)
+    if (strcmp(families[i]->name, model_type) == 0) return families[i];
+  return NULL;
+}
+
+static bool ends_with(const char *name, const char *ending) {
+  const size_t length = strlen(name), ending_length = strlen(ending);
+  return length >= ending_length && strcmp(name + length - ending_length, ending) == 0;
+}
+
+const mo_architecture *mo_architecture_by_ending(const mo_family *family, const char *name, bool causal) {
+  /* Names that language models have had. */
+  static const char *const language_models[] = {"LMHeadModel", "ForCausalLM", "ForConditionalGeneration", "ForMaskedLM",
+                                                "WithLMHead"};
+  for (int32_t k = 1; k < family->architecture_count; k++)
+    if (ends_with(name, suffix_of(family, k))) return &family->architectures[k];
+  for (size_t i = 0; i < sizeof language_models / sizeof language_models[0]; i++)
+    if (ends_with(name, language_models[i])) return mo_architecture_language_model(family, causal);
+  return NULL;
+}
+
+const mo_architecture *mo_architecture_language_model(const mo_family *family, bool causal) {
+  const mo_architecture *found = NULL;
+  for (int32_t k = 0; k < family->architecture_count; k++) {
+    const mo_head_kind_t head = family->architectures[k].head;
+    if (head != MO_HEAD_MASKED_LM && head != MO_HEAD_CAUSAL_LM) continue;
+    if (found == NULL || (causal && head == MO_HEAD_CAUSAL_LM)) found = &family->architectures[k];
+  }
+  return found;
 }
 
 mo_status_t mo_architecture_part(const mo_family *family, const char *sub_module, mo_architecture *architecture) {

@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 
+#include "host/core/struct_size.h"
 #include "host/model/model_internal.h"
 #include "host/ops/check.h"
 #include "modelout/decode_attention.h"
@@ -222,9 +223,8 @@ static mo_status_t create_public(mo_model_t *model, const mo_cache_options *opti
   MO_CHECK(batch_size >= 0 && max_length >= 0, MO_STATUS_INVALID_ARGUMENT,
            "%s: a cache for %" PRId64 " sequences of %" PRId64 " tokens", model->architecture.name, batch_size, max_length);
   if (options != NULL) {
-    MO_CHECK(options->struct_size >= filled.struct_size, MO_STATUS_INVALID_ARGUMENT,
-             "%s: cache options without their struct_size, use MO_CACHE_OPTIONS_INIT", model->architecture.name);
-    filled = *options;
+    MO_TRY(MO_TAKE(model->architecture.name, MO_CACHE_OPTIONS_INIT, options, MO_SIZE_TO(mo_cache_options, keeps_addresses),
+                   &filled));
   }
   const bool fixed = filled.kind == MO_CACHE_STATIC || filled.kind == MO_CACHE_STATIC_SLIDING || filled.kind == MO_CACHE_PAGED;
   if (filled.batch_size == 0) filled.batch_size = batch_size;

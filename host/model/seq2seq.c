@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "host/model/model_internal.h"
+#include "host/model/tensor_rows.h"
 #include "host/ops/check.h"
 
 /* ---- Names --------------------------------------------------------------------------------------------------------------- */
@@ -36,6 +37,18 @@ static mo_status_t refuse_decoder_inputs(const mo_model_t *model, const mo_model
   return MO_STATUS_OK;
 }
 
+static bool is_token(const mo_model_t *model, int64_t id) { return id >= 0 && id < model->stack.config.vocab_size; }
+
+/* Labels that are ignored become padding. */
+static bool holds_ignored(const mo_tensor *labels) {
+  if (labels->rank != 2 || (labels->dtype != MO_DTYPE_INT32 && labels->dtype != MO_DTYPE_INT64))
+    return false; /* refused later */
+  for (int64_t row = 0; row < mo_row_count(labels); row++)
+    for (int64_t i = 0; i < mo_row_length(labels); i++)
+      if (mo_read_integer(labels, mo_row_offset(labels, row) + i * mo_row_stride(labels)) == MO_IGNORED_LABEL) return true;
+  return false;
+}
+
 /* What decoder ids are made of where none are given: labels, or the encoder's ids. */
 static mo_status_t find_shifted(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
   const char *op = model->architecture.name;
@@ -48,12 +61,15 @@ static mo_status_t find_shifted(const mo_model_t *model, const mo_model_inputs *
   MO_CHECK(mo_input_is_readable(model, shape->shifted), MO_STATUS_UNSUPPORTED,
            "%s: %s lie on the device, but decoder ids are made of them on the host: give decoder_input_ids", op,
            labels ? "labels" : "input_ids");
-  MO_CHECK(model->stack.config.start_id >= 0 && model->stack.config.start_id < model->stack.config.vocab_size &&
-               model->stack.config.padding_id >= 0 && model->stack.config.padding_id < model->stack.config.vocab_size,
-           MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(is_token(model, model->stack.config.start_id), MO_STATUS_INVALID_ARGUMENT,
            "%s: decoder ids are to be made of %s, but config.json's decoder_start_token_id (%" PRId64
-           ") and pad_token_id (%" PRId64 ") are not both in the vocabulary",
-           op, labels ? "labels" : "input_ids", model->stack.config.start_id, model->stack.config.padding_id);
+           ") is not in the vocabulary",
+           op, labels ? "labels" : "input_ids", model->stack.config.start_id);
+  MO_CHECK(!labels || is_token(model, model->stack.config.padding_id) || !holds_ignored(inputs->labels),
+           MO_STATUS_INVALID_ARGUMENT,
+           "%s: decoder ids are to be made of labels with ignored ones, but config.json's pad_token_id (%s) is not in the "
+           "vocabulary",
+           op, mo_config_show(model->config, "pad_token_id").text);
   return MO_STATUS_OK;
 }
 

@@ -44,6 +44,11 @@ typedef struct mo_stack {
   int64_t rotary_count, rotary_length;
 } mo_stack;
 
+/* Of the hidden state between the layers. */
+static inline mo_dtype_t mo_stack_residual_dtype(const mo_stack *stack) {
+  return stack->config.float32_residual && stack->dtype == MO_DTYPE_FLOAT16 ? MO_DTYPE_FLOAT32 : stack->dtype;
+}
+
 /* ---- stack_load.c ---- */
 
 /* Loads (or, in the looking walk, only checks) every parameter. `layers` is allocated at the first walk. On failure the stack
@@ -89,9 +94,10 @@ typedef struct mo_stack_outputs {
 
 /* Device memory of a run. After it, everything but `hidden` and `second` is free for the heads. */
 typedef struct mo_stack_workspace {
-  void *hidden;   /* B * S * max(C, output size): the hidden state where the output has no place for it */
+  void *hidden;   /* B * S * max(C, output size): the hidden state where the output has no place for it, in its own dtype */
   void *attended; /* B * S * C */
-  void *second;   /* like hidden: the second norm of parallel residuals, or the projected result; not free after the run */
+  void *second;   /* like hidden: the second norm of parallel residuals, or the result where it cannot lie in hidden; not free
+                     after the run */
   void *wide;     /* B * S * mo_stack_wide_size() */
   void *cross;    /* keys and values of the encoder */
   void *bias;     /* relative position bias, of every row if they differ */

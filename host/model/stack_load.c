@@ -16,20 +16,29 @@ static mo_status_t load_table(mo_loader *loader, const char *stem, int64_t rows,
   return mo_load_table(loader, name, rows, columns, weight);
 }
 
-/* The word table, which may have several names in a file that shares it. */
+/* The first of the names that the files have, if none was `found` so far. */
+static mo_status_t choose_name(const mo_loader *loader, const char *const *stems, bool *found, const char **chosen) {
+  char name[MO_PARAMETER_NAME_BYTES];
+  for (; stems != NULL && *stems != NULL && !*found; stems++) {
+    MO_TRY(mo_parameter_name(name, *stems, ".weight", ""));
+    *found = mo_checkpoint_contains(loader->checkpoint, name);
+    if (*found) *chosen = *stems;
+  }
+  return MO_STATUS_OK;
+}
+
+/* The word table, which may have several names in a file that shares it: other tables', and that of a head tied to it. */
 static mo_status_t load_words(mo_stack *stack, mo_loader *loader, const mo_stack_names *names) {
   const mo_stack_config *config = &stack->config;
-  char name[MO_PARAMETER_NAME_BYTES];
   const char *chosen = names->word;
+  bool found = false;
   if (chosen == NULL) return MO_STATUS_OK; /* another stack's */
-  MO_TRY(mo_parameter_name(name, chosen, ".weight", ""));
-  bool found = mo_checkpoint_contains(loader->checkpoint, name);
+  MO_TRY(choose_name(loader, (const char *const[]){names->word, NULL}, &found, &chosen));
+  MO_TRY(choose_name(loader, names->word_aliases, &found, &chosen));
+  MO_TRY(choose_name(loader, loader->tied_heads, &found, &chosen));
   for (const char *const *alias = names->word_aliases; alias != NULL && *alias != NULL; alias++) {
+    char name[MO_PARAMETER_NAME_BYTES];
     MO_TRY(mo_parameter_name(name, *alias, ".weight", ""));
-    if (!found && mo_checkpoint_contains(loader->checkpoint, name)) {
-      chosen = *alias;
-      found = true;
-    }
     mo_checkpoint_mark_used(loader->checkpoint, name);
   }
   return load_table(loader, chosen, config->vocab_size, config->embedding_size, &stack->word);
@@ -49,15 +58,17 @@ static mo_status_t load_embeddings(mo_stack *stack, mo_loader *loader, const mo_
   }
   if (config->type_count > 0) MO_TRY(load_table(loader, names->type, config->type_count, width, &stack->type));
   if (names->embedding_norm != NULL)
-    MO_TRY(mo_load_norm(loader, "", names->embedding_norm, config->norm, width, &stack->embedding_norm));
+    MO_TRY(mo_load_norm(loader, "", names->embedding_norm, config->norm, loader->dtype, width, &stack->embedding_norm));
   if (!config->project_embeddings) return MO_STATUS_OK;
   return mo_load_dense(loader, "", &names->projection, &projection, &stack->projection);
 }
 
 /* ---- Layers ------------------------------------------------------------------------------------------------------------- */
 
-static mo_status_t load_self_attention(mo_stack_layer *layer, mo_loader *loader, const mo_stack_config *config,
+static mo_status_t load_self_attention(mo_stack_layer *layer, mo_loader *loader, const mo_stack *stack,
                                        const mo_stack_names *names, const char *prefix) {
+  const mo_stack_config *config = &stack->config;
+  const mo_dtype_t residual_dtype = mo_stack_residual_dtype(stack);
   const int64_t mixed = config->head_count * config->head_size;
   const int64_t shared = config->key_value_head_count * config->head_size;
   const char *const separate[3] = {names->query, names->key, names->value};
@@ -72,13 +83,16 @@ static mo_status_t load_self_attention(mo_stack_layer *layer, mo_loader *loader,
   if (config->projections != MO_PROJECTIONS_SEPARATE) input.rows[0] += input.rows[1] + input.rows[2];
   if (config->projections != MO_PROJECTIONS_SEPARATE) input.rows[1] = input.rows[2] = 0;
   const char *const *stems = config->projections == MO_PROJECTIONS_SEPARATE ? separate : &names->query_key_value;
-  MO_TRY(mo_load_norm(loader, prefix, names->attention_norm, config->norm, config->hidden_size, &layer->attention_norm));
+  MO_TRY(mo_load_norm(loader, prefix, names->attention_norm, config->norm, residual_dtype, config->hidden_size,
+                      &layer->attention_norm));
   MO_TRY(mo_load_dense(loader, prefix, stems, &input, &layer->query_key_value));
   return mo_load_dense(loader, prefix, &names->attention_output, &output, &layer->attention_output);
 }
 
-static mo_status_t load_cross_attention(mo_stack_layer *layer, mo_loader *loader, const mo_stack_config *config,
+static mo_status_t load_cross_attention(mo_stack_layer *layer, mo_loader *loader, const mo_stack *stack,
                                         const mo_stack_names *names, const char *prefix) {
+  const mo_stack_config *config = &stack->config;
+  const mo_dtype_t residual_dtype = mo_stack_residual_dtype(stack);
   const int64_t mixed = config->head_count * config->head_size;
   const int64_t shared = config->key_value_head_count * config->head_size;
   const bool fused = names->cross_key_value != NULL;
@@ -87,7 +101,8 @@ static mo_status_t load_cross_attention(mo_stack_layer *layer, mo_loader *loader
                         .columns = config->hidden_size,
                         .lacks_bias = config->attention_lacks_bias,
                         .transposed = config->transposed_weights};
-  MO_TRY(mo_load_norm(loader, prefix, names->cross_norm, config->norm, config->hidden_size, &layer->cross_norm));
+  MO_TRY(
+      mo_load_norm(loader, prefix, names->cross_norm, config->norm, residual_dtype, config->hidden_size, &layer->cross_norm));
   MO_TRY(mo_load_dense(loader, prefix, &names->cross_query, &rule, &layer->cross_query));
   rule.columns = config->encoder_hidden_size;
   rule.rows[0] = fused ? 2 * shared : shared;
@@ -100,15 +115,18 @@ static mo_status_t load_cross_attention(mo_stack_layer *layer, mo_loader *loader
   return mo_load_dense(loader, prefix, &names->cross_output, &rule, &layer->cross_output);
 }
 
-static mo_status_t load_mlp(mo_stack_layer *layer, mo_loader *loader, const mo_stack_config *config,
-                            const mo_stack_names *names, const char *prefix) {
+static mo_status_t load_mlp(mo_stack_layer *layer, mo_loader *loader, const mo_stack *stack, const mo_stack_names *names,
+                            const char *prefix) {
+  const mo_stack_config *config = &stack->config;
+  const mo_dtype_t residual_dtype = mo_stack_residual_dtype(stack);
   const char *single = names->ungated_intermediate != NULL ? names->ungated_intermediate : names->intermediate;
   const char *const stems[2] = {config->gated ? names->gate : single, names->intermediate};
   mo_dense_rule rule = {.rows = {config->intermediate_size, config->gated ? config->intermediate_size : 0},
                         .columns = config->hidden_size,
                         .lacks_bias = config->mlp_lacks_bias,
                         .transposed = config->transposed_weights};
-  MO_TRY(mo_load_norm(loader, prefix, names->output_norm, config->norm, config->hidden_size, &layer->output_norm));
+  MO_TRY(
+      mo_load_norm(loader, prefix, names->output_norm, config->norm, residual_dtype, config->hidden_size, &layer->output_norm));
   MO_TRY(mo_load_dense(loader, prefix, stems, &rule, &layer->intermediate));
   rule.rows[0] = config->hidden_size;
   rule.rows[1] = 0;
@@ -116,15 +134,15 @@ static mo_status_t load_mlp(mo_stack_layer *layer, mo_loader *loader, const mo_s
   return mo_load_dense(loader, prefix, &names->output, &rule, &layer->output);
 }
 
-static mo_status_t load_layer(mo_stack_layer *layer, mo_loader *loader, const mo_stack_config *config,
-                              const mo_stack_names *names, int64_t index) {
+static mo_status_t load_layer(mo_stack *stack, mo_loader *loader, const mo_stack_names *names, int64_t index) {
+  mo_stack_layer *layer = &stack->layers[index];
   char prefix[MO_PARAMETER_NAME_BYTES];
   const int length = snprintf(prefix, sizeof prefix, "%s%" PRId64 "%s", names->layer_prefix, index, names->layer_infix);
   MO_CHECK(length > 0 && (size_t)length < sizeof prefix, MO_STATUS_INTERNAL, "model: the name of layer %" PRId64 " is too long",
            index);
-  MO_TRY(load_self_attention(layer, loader, config, names, prefix));
-  if (config->cross_attention) MO_TRY(load_cross_attention(layer, loader, config, names, prefix));
-  return load_mlp(layer, loader, config, names, prefix);
+  MO_TRY(load_self_attention(layer, loader, stack, names, prefix));
+  if (stack->config.cross_attention) MO_TRY(load_cross_attention(layer, loader, stack, names, prefix));
+  return load_mlp(layer, loader, stack, names, prefix);
 }
 
 /* ---- The whole ---------------------------------------------------------------------------------------------------------- */
@@ -136,7 +154,8 @@ static mo_status_t load_rest(mo_stack *stack, mo_loader *loader, const mo_stack_
   if (config->relative_buckets > 0)
     MO_TRY(load_table(loader, names->relative_bias, config->relative_buckets, config->head_count, &stack->relative_bias));
   if (config->final_norm)
-    MO_TRY(mo_load_norm(loader, "", names->final_norm, config->norm, config->hidden_size, &stack->final_norm));
+    MO_TRY(mo_load_norm(loader, "", names->final_norm, config->norm, mo_stack_residual_dtype(stack), config->hidden_size,
+                        &stack->final_norm));
   if (config->project_output)
     MO_TRY(mo_load_dense(loader, "", &names->output_projection, &projection, &stack->output_projection));
   if (config->rotary.rotary_dim == 0 || loader->context == NULL) return MO_STATUS_OK;
@@ -151,7 +170,7 @@ mo_status_t mo_stack_load(mo_stack *stack, mo_loader *loader, const mo_stack_nam
     if (stack->layers == NULL) return MO_STATUS_OUT_OF_MEMORY;
   }
   MO_TRY(load_embeddings(stack, loader, names));
-  for (int64_t i = 0; i < count; i++) MO_TRY(load_layer(&stack->layers[i], loader, &stack->config, names, i));
+  for (int64_t i = 0; i < count; i++) MO_TRY(load_layer(stack, loader, names, i));
   return load_rest(stack, loader, names);
 }
 

@@ -2,6 +2,7 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/model/stack.h"
+#include "modelout/cast.h"
 #include "modelout/embedding.h"
 #include "modelout/gate.h"
 
@@ -27,11 +28,13 @@ void mo_stack_carve(const mo_stack *stack, const mo_stack_inputs *inputs, mo_are
   const size_t tokens = (size_t)(inputs->batch_size * inputs->sequence_length);
   const size_t key_value = (size_t)(2 * config->key_value_head_count * config->head_size) * element;
   const size_t encoder_tokens = (size_t)(inputs->batch_size * inputs->encoder_length);
+  const size_t width = (size_t)larger(config->hidden_size, config->output_size);
+  const bool wide_residual = mo_stack_residual_dtype(stack) != stack->dtype;
   *workspace = (mo_stack_workspace){.hidden = NULL};
-  workspace->hidden = mo_arena_carve(arena, tokens * (size_t)larger(config->hidden_size, config->output_size) * element);
+  workspace->hidden = mo_arena_carve(arena, tokens * width * mo_dtype_bytes(mo_stack_residual_dtype(stack)));
   workspace->attended = mo_arena_carve(arena, tokens * (size_t)config->hidden_size * element);
-  if (config->parallel_residual || config->project_output)
-    workspace->second = mo_arena_carve(arena, tokens * (size_t)larger(config->hidden_size, config->output_size) * element);
+  if (config->parallel_residual || config->project_output || wide_residual)
+    workspace->second = mo_arena_carve(arena, tokens * width * element);
   workspace->wide = mo_arena_carve(arena, tokens * (size_t)mo_stack_wide_size(config) * element);
   if (encoder_tokens > 0 && !inputs->cross_is_cached) workspace->cross = mo_arena_carve(arena, encoder_tokens * key_value);
   const int64_t bias_rows = inputs->rows_differ ? inputs->batch_size : 1;
@@ -44,6 +47,22 @@ void mo_stack_carve(const mo_stack *stack, const mo_stack_inputs *inputs, mo_are
 
 static mo_tensor token_matrix(const mo_stack_run *run, void *data, int64_t width) {
   return mo_stack_matrix(run, data, run->tokens, width);
+}
+
+/* The hidden state between the layers. */
+static mo_tensor residual_matrix(const mo_stack_run *run, void *data) {
+  const int64_t shape[2] = {run->tokens, run->stack->config.hidden_size};
+  return mo_device_tensor(run->stack->context, data, mo_stack_residual_dtype(run->stack), 2, shape);
+}
+
+static bool has_wide_residual(const mo_stack_run *run) { return mo_stack_residual_dtype(run->stack) != run->stack->dtype; }
+
+static mo_status_t cast(const mo_stack_run *run, const mo_tensor *output, const mo_tensor *input) {
+  mo_cast_params params = MO_CAST_PARAMS_INIT;
+  params.output = output;
+  params.input = input;
+  params.saturate = true;
+  return mo_cast(run->stack->context, &params);
 }
 
 static mo_tensor token_states(const mo_stack_run *run, void *data, int64_t width) {
@@ -243,6 +262,8 @@ static mo_status_t finish(const mo_stack_run *run, mo_tensor *hidden) {
   const mo_stack *stack = run->stack;
   const mo_stack_config *config = &stack->config;
   mo_tensor destination = hidden_destination(run, config->layer_count);
+  /* Neither two dtypes in one place, nor the bytes of one over those of the other. */
+  if (has_wide_residual(run) && destination.data == hidden->data) destination.data = run->workspace->second;
   if (config->final_norm) {
     const mo_tensor *normed = config->project_output ? hidden : &destination;
     MO_TRY(norm(run, &stack->final_norm, normed, hidden, NULL));
@@ -256,6 +277,42 @@ static mo_status_t finish(const mo_stack_run *run, mo_tensor *hidden) {
   return MO_STATUS_OK;
 }
 
+static mo_status_t run_layers(const mo_stack_run *run, bool finishes, mo_tensor *hidden) {
+  const mo_stack_config *config = &run->stack->config;
+  void *const memory = run->workspace->hidden;
+  *hidden = config->layer_count == 0 && finishes ? token_matrix(run, memory, config->hidden_size) : hidden_destination(run, 0);
+  MO_TRY(embed(run, hidden));
+  MO_TRY(mo_stack_relative_bias(run));
+  for (int64_t i = 0; i < config->layer_count; i++) {
+    /* What is not the last hidden state yet has no place in the output. */
+    const bool inner = finishes && i + 1 == config->layer_count;
+    const mo_tensor destination = inner ? token_matrix(run, memory, config->hidden_size) : hidden_destination(run, i + 1);
+    MO_TRY(run_layer(run, i, hidden, &destination));
+    *hidden = destination;
+  }
+  return MO_STATUS_OK;
+}
+
+/* The same where the hidden state has a dtype of its own: it stays in the workspace, and the output gets casts of it. The last
+ * layer's is not among them, as a final norm follows. */
+static mo_status_t run_layers_widely(const mo_stack_run *run, mo_tensor *hidden) {
+  const mo_stack_config *config = &run->stack->config;
+  const mo_tensor embedded = token_matrix(run, run->workspace->attended, config->hidden_size);
+  *hidden = residual_matrix(run, run->workspace->hidden);
+  MO_TRY(embed(run, &embedded));
+  MO_TRY(cast(run, hidden, &embedded));
+  MO_TRY(mo_stack_relative_bias(run));
+  for (int64_t i = 0; i < config->layer_count; i++) {
+    const mo_tensor *field = mo_field_tensor(mo_field_item(run->outputs->hidden_states, i));
+    if (field != NULL) {
+      const mo_tensor shown = mo_tensor_reshaped(field, 2, (int64_t[]){run->tokens, config->hidden_size});
+      MO_TRY(cast(run, &shown, hidden));
+    }
+    MO_TRY(run_layer(run, i, hidden, hidden));
+  }
+  return MO_STATUS_OK;
+}
+
 mo_status_t mo_stack_forward(const mo_stack *stack, const mo_stack_inputs *inputs, const mo_stack_workspace *workspace,
                              const mo_request *request, const mo_stack_outputs *outputs, mo_tensor *last_hidden) {
   const mo_stack_config *config = &stack->config;
@@ -266,18 +323,8 @@ mo_status_t mo_stack_forward(const mo_stack *stack, const mo_stack_inputs *input
                             .outputs = outputs,
                             .tokens = inputs->batch_size * inputs->sequence_length};
   const bool finishes = config->final_norm || config->project_output;
-  mo_tensor hidden = config->layer_count == 0 && finishes ? token_matrix(&run, workspace->hidden, config->hidden_size)
-                                                          : hidden_destination(&run, 0);
-  MO_TRY(embed(&run, &hidden));
-  MO_TRY(mo_stack_relative_bias(&run));
-  for (int64_t i = 0; i < config->layer_count; i++) {
-    /* What is not the last hidden state yet has no place in the output. */
-    const bool inner = finishes && i + 1 == config->layer_count;
-    const mo_tensor destination =
-        inner ? token_matrix(&run, workspace->hidden, config->hidden_size) : hidden_destination(&run, i + 1);
-    MO_TRY(run_layer(&run, i, &hidden, &destination));
-    hidden = destination;
-  }
+  mo_tensor hidden;
+  MO_TRY(has_wide_residual(&run) ? run_layers_widely(&run, &hidden) : run_layers(&run, finishes, &hidden));
   if (finishes) MO_TRY(finish(&run, &hidden));
   *last_hidden = token_states(&run, hidden.data, config->output_size);
   return MO_STATUS_OK;

@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "modelout/tokenizer.h"
 
+#include "host/core/struct_size.h"
 #include "host/model/tokenizer_internal.h"
 #include "host/model/unicode.h"
 
@@ -39,6 +40,19 @@ const char *mo_tokenizer_token(const mo_tokenizer_t *tokenizer, int32_t id) {
     else high = middle;
   }
   return low < tokenizer->entry_count && tokenizer->entries[low].id == id ? tokenizer->entries[low].text : NULL;
+}
+
+int32_t mo_tokenizer_special_id(const mo_tokenizer_t *tokenizer, const char *name) {
+  if (tokenizer == NULL || name == NULL) return -1;
+  for (int i = 0; i < MO_SPECIAL_COUNT; ++i)
+    if (strcmp(name, mo_special_keys[i]) == 0) return tokenizer->special_ids[i];
+  return -1;
+}
+
+int64_t mo_tokenizer_max_length(const mo_tokenizer_t *tokenizer) { return tokenizer != NULL ? tokenizer->max_length : 0; }
+
+bool mo_tokenizer_pads_left(const mo_tokenizer_t *tokenizer) {
+  return tokenizer != NULL && tokenizer->padding_side == MO_SIDE_LEFT;
 }
 
 /* ---- One text ---- */
@@ -112,28 +126,38 @@ static void write_id(id_writer *writer, int32_t id, int32_t type) {
   ++writer->count;
 }
 
-static void write_template(const mo_template *pattern, bool with_specials, const mo_id_buffer *first,
-                           const mo_id_buffer *second, id_writer *writer) {
+/* The ids of a text that are kept when it is truncated: the first, or the last ones. */
+typedef struct id_range {
+  const int32_t *ids;
+  size_t count;
+} id_range;
+
+static id_range keep_ids(const mo_tokenizer_t *tokenizer, const mo_id_buffer *text, size_t count) {
+  const bool left = tokenizer->truncation_side == MO_SIDE_LEFT && text->count > count;
+  return (id_range){left ? text->ids + (text->count - count) : text->ids, count};
+}
+
+static void write_template(const mo_template *pattern, bool with_specials, id_range first, id_range second, id_writer *writer) {
   for (size_t p = 0; p < pattern->count; ++p) {
     const mo_template_piece *piece = &pattern->pieces[p];
     if (piece->kind == MO_PIECE_KIND_SPECIAL) {
       if (with_specials) write_id(writer, piece->id, piece->type_id);
       continue;
     }
-    const mo_id_buffer *text = piece->kind == MO_PIECE_KIND_FIRST ? first : second;
-    for (size_t i = 0; i < text->count; ++i) write_id(writer, text->ids[i], piece->type_id);
+    const id_range text = piece->kind == MO_PIECE_KIND_FIRST ? first : second;
+    for (size_t i = 0; i < text.count; ++i) write_id(writer, text.ids[i], piece->type_id);
   }
 }
 
 mo_status_t mo_tokenizer_encode(const mo_tokenizer_t *tokenizer, const char *text, const mo_encode_options *options,
                                 int32_t *ids, int32_t *token_type_ids, int64_t capacity, int64_t *count) {
-  static const mo_encode_options defaults = MO_ENCODE_OPTIONS_INIT;
-  if (options == NULL) options = &defaults;
+  mo_encode_options taken = MO_ENCODE_OPTIONS_INIT;
   MO_CHECK(tokenizer != NULL && text != NULL && count != NULL, MO_STATUS_INVALID_ARGUMENT,
            "tokenizer encode: tokenizer, text or count is NULL, all are required");
-  MO_CHECK(options->struct_size >= sizeof *options, MO_STATUS_INVALID_ARGUMENT,
-           "tokenizer encode: options.struct_size is %zu, must be at least %zu (MO_ENCODE_OPTIONS_INIT)", options->struct_size,
-           sizeof *options);
+  if (options != NULL) {
+    MO_TRY(MO_TAKE("tokenizer encode", MO_ENCODE_OPTIONS_INIT, options, MO_SIZE_TO(mo_encode_options, max_length), &taken));
+  }
+  options = &taken;
   MO_CHECK(capacity >= 0 && (capacity == 0 || ids != NULL), MO_STATUS_INVALID_ARGUMENT,
            "tokenizer encode: capacity %lld with %s ids, must be 0 or more, with memory for them", (long long)capacity,
            ids != NULL ? "" : "NULL");
@@ -152,9 +176,12 @@ mo_status_t mo_tokenizer_encode(const mo_tokenizer_t *tokenizer, const char *tex
   mo_status_t status;
   MO_TRY_GOTO(tokenize(tokenizer, text, &normal, &first), status, done);
   MO_TRY_GOTO(tokenize(tokenizer, options->pair, &normal, &second), status, done);
-  if (options->max_length > 0) truncate_longest((size_t)(options->max_length - special_count), &first.count, &second.count);
+  size_t first_count = first.count;
+  size_t second_count = second.count;
+  if (options->max_length > 0) truncate_longest((size_t)(options->max_length - special_count), &first_count, &second_count);
   id_writer writer = {.ids = ids, .types = token_type_ids, .capacity = capacity};
-  write_template(pattern, with_specials, &first, &second, &writer);
+  write_template(pattern, with_specials, keep_ids(tokenizer, &first, first_count), keep_ids(tokenizer, &second, second_count),
+                 &writer);
   *count = writer.count;
 done:
   free(normal.data);

@@ -33,6 +33,14 @@ typedef struct mo_token_entry {
   int32_t id;
 } mo_token_entry;
 
+typedef enum mo_side_t { MO_SIDE_NONE = 0, MO_SIDE_RIGHT = 1, MO_SIDE_LEFT = 2 } mo_side_t;
+
+/* The special tokens that settings name. */
+enum { MO_SPECIAL_UNKNOWN, MO_SPECIAL_CLASSIFIER, MO_SPECIAL_SEPARATOR, MO_SPECIAL_PADDING, MO_SPECIAL_MASK, MO_SPECIAL_COUNT };
+
+/* "unk_token" and so on. */
+extern const char *const mo_special_keys[MO_SPECIAL_COUNT];
+
 struct mo_tokenizer {
   char *texts;
   mo_token_entry *entries; /* sorted by id; vocabulary and added tokens */
@@ -43,6 +51,9 @@ struct mo_tokenizer {
   mo_added_tokens raw_tokens;        /* looked for in the text as it is */
   mo_added_tokens normalized_tokens; /* looked for in the normal form of what lies between */
   mo_template single, pair;
+  mo_side_t padding_side, truncation_side; /* NONE: right */
+  int64_t max_length;                      /* of a text with its special tokens; 0: none */
+  int32_t special_ids[MO_SPECIAL_COUNT];   /* -1: none */
 };
 
 /* Cuts normal text into words and appends their ids. */

@@ -1,10 +1,11 @@
 /* host/model/tokenizer_json.c - a tokenizer from the text of a tokenizer.json.
  *
- * `truncation` and `padding` of the file are left to the caller (mo_encode_options); `decoder` has no part in encoding.
+ * As in Transformers, of `truncation` and `padding` only the sides and the padding's token count, where the settings are silent
+ * about them; `decoder` has no part in encoding.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/model/text_file.h"
-#include "host/model/tokenizer_build.h"
+#include "host/model/tokenizer_settings.h"
 
 #define SOURCE "tokenizer.json"
 
@@ -41,18 +42,41 @@ static mo_status_t read_type(const json_t *root, const char *part, const char **
   return read_string(object, "type", "unnamed", type);
 }
 
-static mo_status_t read_normalizer(const json_t *root, mo_normalizer_flags *flags) {
+/* The parts that the original knows; it refuses a file with others too. */
+static mo_status_t check_parts(const json_t *root) {
+  static const char *const known[] = {"version",       "truncation",     "padding", "added_tokens", "normalizer",
+                                      "pre_tokenizer", "post_processor", "decoder", "model"};
+  const char *key;
+  json_t *value;
+  json_object_foreach((json_t *)root, key, value) {
+    bool found = false;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i) found = found || strcmp(known[i], key) == 0;
+    MO_CHECK(found, MO_STATUS_BAD_FILE, SOURCE ": \"%s\" is no part of a tokenizer", mo_name_show(key).text);
+  }
+  return MO_STATUS_OK;
+}
+
+static mo_status_t read_normalizer(const json_t *root, const mo_tokenizer_settings *settings, mo_tokenizer_draft *draft) {
   const char *type;
   MO_TRY(read_type(root, "normalizer", &type));
-  *flags = (mo_normalizer_flags){false, false, false, false};
-  if (strcmp(type, "none") == 0) return MO_STATUS_OK;
-  MO_CHECK(strcmp(type, "BertNormalizer") == 0, MO_STATUS_UNSUPPORTED,
-           SOURCE ": the normalizer is a %s, BertNormalizer is supported", mo_name_show(type).text);
   const json_t *object = find(root, "normalizer");
-  MO_TRY(read_bool(object, "clean_text", true, &flags->clean_text));
-  MO_TRY(read_bool(object, "handle_chinese_chars", true, &flags->handle_chinese_chars));
-  MO_TRY(read_bool(object, "lowercase", true, &flags->lowercase));
-  return read_bool(object, "strip_accents", flags->lowercase, &flags->strip_accents);
+  MO_CHECK(object == NULL || strcmp(type, "BertNormalizer") == 0, MO_STATUS_UNSUPPORTED,
+           SOURCE ": the normalizer is a %s, BertNormalizer is supported", mo_name_show(type).text);
+  const bool overridden = settings->rule == MO_TOKENIZER_RULE_BERT || settings->rule == MO_TOKENIZER_RULE_NORMALIZER;
+  mo_normalizer_flags *flags = &draft->normalizer;
+  *flags = (mo_normalizer_flags){.clean_text = overridden};
+  if (object != NULL) {
+    MO_TRY(read_bool(object, "clean_text", true, &flags->clean_text));
+    MO_TRY(read_bool(object, "handle_chinese_chars", true, &flags->handle_chinese_chars));
+    MO_TRY(read_bool(object, "lowercase", true, &flags->lowercase));
+    MO_TRY(read_bool(object, "strip_accents", flags->lowercase, &flags->strip_accents));
+  }
+  draft->pattern_normalizer = *flags;
+  if (!overridden) return MO_STATUS_OK;
+  flags->handle_chinese_chars = settings->handle_chinese_chars;
+  flags->lowercase = settings->lower_case;
+  flags->strip_accents = settings->strip_accents;
+  return MO_STATUS_OK;
 }
 
 static mo_status_t check_pre_tokenizer(const json_t *root) {
@@ -99,21 +123,9 @@ static mo_status_t read_added_tokens(const json_t *root, mo_tokenizer_draft *dra
     if (!json_is_object(entry)) return BAD_VALUE("an entry of added_tokens", entry, "an object");
     const json_t *id = find(entry, "id");
     if (!json_is_integer(id)) return BAD_VALUE("id of an added token", id, "an integer");
-    MO_TRY(mo_tokenizer_draft_added_json(draft, json_integer_value(id), entry));
+    MO_TRY(mo_tokenizer_draft_added_json(draft, SOURCE, entry, false, false));
   }
   return MO_STATUS_OK;
-}
-
-mo_status_t mo_tokenizer_draft_added_json(mo_tokenizer_draft *draft, int64_t id, const json_t *entry) {
-  mo_added_draft added = {0};
-  const char *content;
-  MO_TRY(read_string(entry, "content", NULL, &content));
-  MO_TRY(read_bool(entry, "single_word", false, &added.flags.single_word));
-  MO_TRY(read_bool(entry, "lstrip", false, &added.flags.lstrip));
-  MO_TRY(read_bool(entry, "rstrip", false, &added.flags.rstrip));
-  MO_TRY(read_bool(entry, "special", false, &added.special));
-  MO_TRY(read_bool(entry, "normalized", !added.special, &added.normalized));
-  return mo_tokenizer_draft_added(draft, content, id, added);
 }
 
 /* ---- The template ---- */
@@ -180,32 +192,63 @@ static mo_status_t read_post_processor(const json_t *root, mo_tokenizer_t *token
   MO_TRY(read_type(root, "post_processor", &type));
   const json_t *processor = find(root, "post_processor");
   if (processor == NULL) return mo_templates_set_bert(tokenizer, -1, -1);
-  if (strcmp(type, "BertProcessing") == 0) {
+  const bool roberta = strcmp(type, "RobertaProcessing") == 0;
+  if (roberta || strcmp(type, "BertProcessing") == 0) {
     int32_t cls, sep;
     MO_TRY(read_named_id(processor, "cls", &cls));
     MO_TRY(read_named_id(processor, "sep", &sep));
-    return mo_templates_set_bert(tokenizer, cls, sep);
+    return roberta ? mo_templates_set_roberta(tokenizer, cls, sep) : mo_templates_set_bert(tokenizer, cls, sep);
   }
   MO_CHECK(strcmp(type, "TemplateProcessing") == 0, MO_STATUS_UNSUPPORTED,
-           SOURCE ": the post_processor is %s, TemplateProcessing and BertProcessing are supported", mo_name_show(type).text);
+           SOURCE ": the post_processor is %s, TemplateProcessing, BertProcessing and RobertaProcessing are supported",
+           mo_name_show(type).text);
   MO_TRY(read_template(processor, "single", false, &tokenizer->single));
   return read_template(processor, "pair", true, &tokenizer->pair);
 }
 
-mo_status_t mo_tokenizer_from_json(const char *text, size_t bytes, mo_tokenizer_t **tokenizer) {
-  MO_CHECK(text != NULL && tokenizer != NULL, MO_STATUS_INVALID_ARGUMENT,
-           "tokenizer: text or tokenizer is NULL, both are required");
+/* ---- Sides ---- */
+
+/* `direction` of the truncation or padding part. */
+static mo_status_t read_side(const json_t *root, const char *part, mo_side_t *side) {
+  const json_t *object = find(root, part);
+  const char *direction;
+  if (object == NULL) return MO_STATUS_OK;
+  if (!json_is_object(object)) return BAD_VALUE(part, object, "an object or null");
+  MO_TRY(read_string(object, "direction", "Right", &direction));
+  const bool left = strcmp(direction, "Left") == 0;
+  if (!left && strcmp(direction, "Right") != 0) return BAD_VALUE("direction", find(object, "direction"), "Left or Right");
+  *side = left ? MO_SIDE_LEFT : MO_SIDE_RIGHT;
+  return MO_STATUS_OK;
+}
+
+static mo_status_t read_sides(const json_t *root, const mo_tokenizer_settings *settings, mo_tokenizer_t *tokenizer) {
+  MO_TRY(read_side(root, "truncation", &tokenizer->truncation_side));
+  MO_TRY(read_side(root, "padding", &tokenizer->padding_side));
+  const char *token = json_string_value(find(find(root, "padding"), "pad_token"));
+  if (token != NULL && settings->specials[MO_SPECIAL_PADDING] == NULL)
+    tokenizer->special_ids[MO_SPECIAL_PADDING] = mo_tokenizer_id(tokenizer, token);
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_tokenizer_build_json(const char *text, size_t bytes, const mo_tokenizer_settings *settings,
+                                    mo_tokenizer_t **tokenizer) {
+  const mo_tokenizer_settings none = {.rule = MO_TOKENIZER_RULE_PLAIN};
   json_t *root;
-  MO_TRY(mo_json_parse(SOURCE, text, bytes, &root, NULL));
+  MO_TRY(mo_json_read_object(SOURCE, text, bytes, MO_JSON_PYTHON, &root));
   mo_tokenizer_draft draft = {.source = SOURCE};
   mo_tokenizer_t *made = NULL;
   mo_status_t status;
-  MO_TRY_GOTO(read_normalizer(root, &draft.normalizer), status, done);
+  if (settings == NULL) settings = &none;
+  MO_TRY_GOTO(check_parts(root), status, done);
+  MO_TRY_GOTO(read_normalizer(root, settings, &draft), status, done);
   MO_TRY_GOTO(read_model(root, &draft), status, done);
   MO_TRY_GOTO(check_pre_tokenizer(root), status, done);
   MO_TRY_GOTO(read_added_tokens(root, &draft), status, done);
+  MO_TRY_GOTO(mo_tokenizer_settings_add_tokens(settings, &draft), status, done);
   MO_TRY_GOTO(mo_tokenizer_draft_build(&draft, &made), status, done);
   MO_TRY_GOTO(read_post_processor(root, made), status, done);
+  MO_TRY_GOTO(read_sides(root, settings, made), status, done);
+  mo_tokenizer_settings_finish(settings, made);
   *tokenizer = made;
   made = NULL;
 done:
@@ -213,4 +256,10 @@ done:
   mo_tokenizer_draft_free(&draft);
   json_decref(root);
   return status;
+}
+
+mo_status_t mo_tokenizer_from_json(const char *text, size_t bytes, mo_tokenizer_t **tokenizer) {
+  MO_CHECK(text != NULL && tokenizer != NULL, MO_STATUS_INVALID_ARGUMENT,
+           "tokenizer: text or tokenizer is NULL, both are required");
+  return mo_tokenizer_build_json(text, bytes, NULL, tokenizer);
 }

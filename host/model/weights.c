@@ -15,9 +15,10 @@ mo_status_t mo_parameter_name(char name[MO_PARAMETER_NAME_BYTES], const char *pr
   return MO_STATUS_OK;
 }
 
-static mo_status_t load(mo_loader *loader, const char *name, int32_t rank, const int64_t *shape, mo_weight *weight) {
-  MO_TRY(mo_checkpoint_load(loader->checkpoint, loader->context, name, loader->dtype, rank, shape, MO_LOAD_MAP,
-                            loader->allow_missing, weight));
+static mo_status_t load(mo_loader *loader, const char *name, mo_dtype_t dtype, int32_t rank, const int64_t *shape,
+                        mo_weight *weight) {
+  MO_TRY(mo_checkpoint_load(loader->checkpoint, loader->context, name, dtype, rank, shape, loader->mode, loader->allow_missing,
+                            weight));
   if (loader->context == NULL) return MO_STATUS_OK;
   loader->parameter_count += mo_tensor_count(&weight->tensor);
   loader->any_mapped |= weight->mapped;
@@ -25,44 +26,51 @@ static mo_status_t load(mo_loader *loader, const char *name, int32_t rank, const
 }
 
 mo_status_t mo_load_table(mo_loader *loader, const char *name, int64_t rows, int64_t columns, mo_weight *weight) {
-  return load(loader, name, 2, (int64_t[]){rows, columns}, weight);
+  return load(loader, name, loader->dtype, 2, (int64_t[]){rows, columns}, weight);
 }
 
 mo_status_t mo_load_vector(mo_loader *loader, const char *name, int64_t count, mo_weight *weight) {
-  return load(loader, name, 1, &count, weight);
+  return load(loader, name, loader->dtype, 1, &count, weight);
 }
 
-/* rows x columns of `source`, which is (columns, rows) and perhaps not aligned, into `target`. In tiles, as one side of a
+/* rows x columns of `source`, which is (columns, rows), into `target`; elements of `size` bytes. In tiles, as one side of a
  * transposition always strides. */
-static mo_status_t transpose(const mo_tensor *source, mo_dtype_t dtype, int64_t rows, int64_t columns, char *target) {
+static inline void transpose_elements(const char *source, size_t size, int64_t rows, int64_t columns, char *target) {
   enum { TILE = 64 };
-  const size_t size = mo_dtype_bytes(dtype), source_size = mo_dtype_bytes(source->dtype);
-  uint64_t aligned[TILE], converted[TILE];
-  for (int64_t first_row = 0; first_row < rows; first_row += TILE) {
-    const int64_t count = rows - first_row < TILE ? rows - first_row : TILE;
-    for (int64_t column = 0; column < columns; column++) {
-      memcpy(aligned, (const char *)source->data + (size_t)(column * rows + first_row) * source_size,
-             (size_t)count * source_size);
-      MO_TRY(mo_dtype_convert(converted, dtype, aligned, source->dtype, count));
-      for (int64_t i = 0; i < count; i++)
-        memcpy(target + (size_t)((first_row + i) * columns + column) * size, (const char *)converted + (size_t)i * size, size);
-    }
+  for (int64_t first = 0; first < rows; first += TILE) {
+    const int64_t end = rows - first < TILE ? rows : first + TILE;
+    for (int64_t column = 0; column < columns; column++)
+      for (int64_t row = first; row < end; row++)
+        memcpy(target + (size_t)(row * columns + column) * size, source + (size_t)(column * rows + row) * size, size);
   }
-  return MO_STATUS_OK;
 }
 
-/* Through host memory where the device's is another. */
-static mo_status_t fill_transposed(mo_context_t *context, const mo_tensor *source, mo_weight *weight) {
+/* A constant size makes each copy one move. */
+static void transpose(const char *source, size_t size, int64_t rows, int64_t columns, char *target) {
+  if (size == sizeof(float)) {
+    transpose_elements(source, sizeof(float), rows, columns, target);
+  } else {
+    transpose_elements(source, sizeof(uint16_t), rows, columns, target);
+  }
+}
+
+/* Through host memory: as it lies in the file, and, where the device's is another, transposed. */
+static mo_status_t fill_transposed(mo_loader *loader, const char *name, const mo_tensor *found, mo_weight *weight) {
+  mo_context_t *context = loader->context;
   const mo_tensor *tensor = &weight->tensor;
   const size_t bytes = (size_t)mo_tensor_bytes(tensor);
-  if (mo_context_backend(context)->memory_is_host)
-    return transpose(source, tensor->dtype, tensor->shape[0], tensor->shape[1], tensor->data);
-  char *stage = mo_host_allocate(context, bytes);
-  if (stage == NULL) return MO_STATUS_OUT_OF_MEMORY;
-  mo_status_t status = transpose(source, tensor->dtype, tensor->shape[0], tensor->shape[1], stage);
-  if (status == MO_STATUS_OK) status = mo_context_copy_to_device(context, tensor->data, stage, bytes);
+  const bool direct = mo_context_backend(context)->memory_is_host;
+  char *source = mo_host_allocate(context, bytes);
+  char *stage = direct ? tensor->data : mo_host_allocate(context, bytes);
+  mo_status_t status = source == NULL || stage == NULL ? MO_STATUS_OUT_OF_MEMORY : MO_STATUS_OK;
+  if (status == MO_STATUS_OK) status = mo_checkpoint_read(loader->checkpoint, name, found, loader->dtype, source);
+  if (status == MO_STATUS_OK) {
+    transpose(source, mo_dtype_bytes(loader->dtype), tensor->shape[0], tensor->shape[1], stage);
+    if (!direct) status = mo_context_copy_to_device(context, tensor->data, stage, bytes);
+  }
   const mo_status_t waited = mo_context_synchronize(context);
-  mo_host_free(context, stage, bytes);
+  if (source != NULL) mo_host_free(context, source, bytes);
+  if (!direct && stage != NULL) mo_host_free(context, stage, bytes);
   return status != MO_STATUS_OK ? status : waited;
 }
 
@@ -70,7 +78,7 @@ static mo_status_t fill_transposed(mo_context_t *context, const mo_tensor *sourc
 static mo_status_t load_transposed(mo_loader *loader, const char *name, int64_t rows, int64_t columns, mo_weight *weight) {
   mo_tensor found;
   mo_context_t *context = loader->context;
-  if (context == NULL) return load(loader, name, 2, (int64_t[]){columns, rows}, weight);
+  if (context == NULL) return load(loader, name, loader->dtype, 2, (int64_t[]){columns, rows}, weight);
   if (!mo_checkpoint_contains(loader->checkpoint, name)) return mo_load_table(loader, name, rows, columns, weight);
   MO_TRY(mo_checkpoint_find(loader->checkpoint, name, &found));
   void *memory;
@@ -79,9 +87,7 @@ static mo_status_t load_transposed(mo_loader *loader, const char *name, int64_t 
                         .memory = memory,
                         .tensor = mo_device_tensor(context, memory, loader->dtype, 2, (int64_t[]){rows, columns})};
   loader->parameter_count += rows * columns;
-  const mo_status_t status = fill_transposed(context, &found, weight);
-  const mo_weight source = {.tensor = found, .mapped = true};
-  mo_weight_drop_pages(&source);
+  const mo_status_t status = fill_transposed(loader, name, &found, weight);
   if (status != MO_STATUS_OK) mo_weight_release(weight);
   return status;
 }
@@ -166,15 +172,15 @@ mo_status_t mo_load_plain_dense(mo_loader *loader, const char *stem, int64_t row
   return mo_load_vector(loader, name, rows, &dense->bias);
 }
 
-mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, int64_t count,
-                         mo_norm_weights *norm) {
+mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, mo_dtype_t dtype,
+                         int64_t count, mo_norm_weights *norm) {
   char name[MO_PARAMETER_NAME_BYTES];
   norm->kind = kind;
   MO_TRY(mo_parameter_name(name, prefix, stem, ".weight"));
-  MO_TRY(mo_load_vector(loader, name, count, &norm->weight));
+  MO_TRY(load(loader, name, dtype, 1, &count, &norm->weight));
   if (kind == MO_NORM_RMS) return MO_STATUS_OK;
   MO_TRY(mo_parameter_name(name, prefix, stem, ".bias"));
-  return mo_load_vector(loader, name, count, &norm->bias);
+  return load(loader, name, dtype, 1, &count, &norm->bias);
 }
 
 void mo_dense_release(mo_dense *dense) {

@@ -17,7 +17,10 @@ typedef struct mo_loader {
   mo_checkpoint_t *checkpoint;
   mo_context_t *context; /* NULL: look only */
   mo_dtype_t dtype;
+  mo_load_mode_t mode;
   bool allow_missing;
+  /* NULL-terminated stems: heads that the configuration ties to the word table, which may be stored under their name alone. */
+  const char *const *tied_heads;
   int64_t parameter_count; /* elements loaded, shared ones once */
   bool any_mapped;         /* some weight lay in the mapped file when it was loaded */
 } mo_loader;
@@ -60,9 +63,9 @@ mo_status_t mo_load_simple_dense(mo_loader *loader, const char *stem, int64_t ro
 mo_status_t mo_load_plain_dense(mo_loader *loader, const char *stem, int64_t rows, int64_t columns, bool lacks_bias,
                                 mo_dense *dense);
 
-/* PREFIX STEM.weight and, of a layer norm, .bias. */
-mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, int64_t count,
-                         mo_norm_weights *norm);
+/* PREFIX STEM.weight and, of a layer norm, .bias. `dtype` is that of what the norm reads. */
+mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem, mo_norm_kind_t kind, mo_dtype_t dtype,
+                         int64_t count, mo_norm_weights *norm);
 
 void mo_dense_release(mo_dense *dense);
 void mo_norm_weights_release(mo_norm_weights *norm);

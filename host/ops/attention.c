@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "host/core/attention_shape.h"
 #include "host/core/context_internal.h"
@@ -173,10 +172,9 @@ static mo_status_t check_overlaps(const mo_attention_params *params) {
 }
 
 static mo_status_t attention(mo_context_t *context, const mo_attention_params *given) {
-  MO_TRY(mo_check_params(OP, context, given, given == NULL ? 0 : given->struct_size, FIRST_STRUCT_SIZE));
-  mo_attention_params whole = MO_ATTENTION_PARAMS_INIT;
-  memcpy(&whole, given, given->struct_size < sizeof whole ? given->struct_size : sizeof whole);
-  const mo_attention_params *params = &whole;
+  mo_attention_params taken = MO_ATTENTION_PARAMS_INIT;
+  MO_TRY(MO_TAKE_PARAMS(OP, context, MO_ATTENTION_PARAMS_INIT, given, FIRST_STRUCT_SIZE, &taken));
+  const mo_attention_params *params = &taken;
   mo_attention_shape shape;
   MO_TRY(check_sources(context, params, &shape));
   MO_TRY(check_output(context, params, &shape));

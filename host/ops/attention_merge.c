@@ -27,8 +27,11 @@ static mo_status_t check_destination(const mo_attention_merge_params *params, co
   return mo_check_no_overlap(OP, name, destination, "log_sum_exp_b", params->log_sum_exp_b, row_sums);
 }
 
-static mo_status_t attention_merge(mo_context_t *context, const mo_attention_merge_params *params) {
-  MO_TRY(mo_check_params(OP, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
+static mo_status_t attention_merge(mo_context_t *context, const mo_attention_merge_params *given) {
+  mo_attention_merge_params taken = MO_ATTENTION_MERGE_PARAMS_INIT;
+  MO_TRY(MO_TAKE_PARAMS(OP, context, MO_ATTENTION_MERGE_PARAMS_INIT, given,
+                        MO_SIZE_TO(mo_attention_merge_params, log_sum_exp_b), &taken));
+  const mo_attention_merge_params *params = &taken;
   const mo_tensor *output = params->output;
   MO_TRY(mo_check_tensor(OP, "output", context, output, MO_DTYPES_FLOAT, 4, 4));
   MO_TRY(mo_check_last_stride(OP, "output", output));

@@ -19,9 +19,11 @@ static mo_status_t check_cast(const mo_context_t *context, const mo_cast_params 
   return mo_check_no_overlap(op, "output", p->output, "input", p->input, false);
 }
 
-mo_status_t mo_cast(mo_context_t *context, const mo_cast_params *params) {
-  MO_RANGE(context, "mo_cast", params, params->output, params->input);
-  mo_status_t status = mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof(mo_cast_params));
+mo_status_t mo_cast(mo_context_t *context, const mo_cast_params *given) {
+  MO_RANGE(context, "mo_cast", given, given->output, given->input);
+  mo_cast_params taken = MO_CAST_PARAMS_INIT;
+  const mo_cast_params *params = &taken;
+  mo_status_t status = MO_TAKE_PARAMS(op, context, MO_CAST_PARAMS_INIT, given, MO_SIZE_TO(mo_cast_params, input), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_cast(context, params);
   if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);

@@ -7,12 +7,11 @@
 
 #include <string.h>
 
-mo_status_t mo_check_params(const char *op, const mo_context_t *context, const void *params, size_t struct_size, size_t known) {
+mo_status_t mo_check_params(const char *op, const mo_context_t *context, const char *init, const void *given, size_t first_size,
+                            size_t known_size, void *taken) {
   MO_CHECK(context != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the context is NULL", op);
-  MO_CHECK(params != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the parameters are NULL", op);
-  MO_CHECK(struct_size >= known, MO_STATUS_INVALID_ARGUMENT, "%s: struct_size %zu is below %zu (use the _INIT macro)", op,
-           struct_size, known);
-  return MO_STATUS_OK;
+  MO_CHECK(given != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the parameters are NULL", op);
+  return mo_struct_take(op, init, given, first_size, known_size, taken);
 }
 
 static bool tensor_is_valid(const mo_tensor *tensor) {

@@ -5,6 +5,7 @@
 #define MO_OPS_CHECK_H
 
 #include "host/core/backend.h"
+#include "host/core/struct_size.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,8 +17,12 @@ extern "C" {
 #define MO_DTYPES_MASK                                                                                                         \
   (MO_DTYPES_INDEX | MO_DTYPE_BIT(MO_DTYPE_BOOL) | MO_DTYPE_BIT(MO_DTYPE_UINT8) | MO_DTYPE_BIT(MO_DTYPE_INT8))
 
-/* A params struct of a newer or older caller: struct_size must be at least `known` bytes. context must not be NULL. */
-mo_status_t mo_check_params(const char *op, const mo_context_t *context, const void *params, size_t struct_size, size_t known);
+/* Takes the parameters of a caller of any version (host/core/struct_size.h) into `taken`, which was set by the _INIT macro.
+ * Neither the context nor `given` may be NULL. */
+#define MO_TAKE_PARAMS(op, context, init, given, first_size, taken)                                                            \
+  mo_check_params((op), (context), #init, (given), (first_size), sizeof *(taken), (taken))
+mo_status_t mo_check_params(const char *op, const mo_context_t *context, const char *init, const void *given, size_t first_size,
+                            size_t known_size, void *taken);
 
 /* Present, a valid descriptor (rank, extents, no overflow, data unless empty, aligned to its element), on the context's device,
  * a dtype of the set, rank in [rank_min, rank_max]. */

@@ -68,15 +68,17 @@ static mo_status_t check_lengths(const mo_context_t *context, const mo_decode_at
   return MO_STATUS_OK;
 }
 
+/* Positions are looked at with or without rotary tables: what is written must not lie in them. */
 static mo_status_t check_rotary(const mo_context_t *context, const mo_decode_attention_params *params) {
   const mo_rotary *rotary = params->rotary;
   const mo_tensor *ids = params->position_ids;
   const int64_t batch = params->query->shape[0], tokens = params->query->shape[2];
-  MO_TRY(mo_check_rotary(OP, context, rotary, params->query->shape[3]));
+  if (rotary != NULL) MO_TRY(mo_check_rotary(OP, context, rotary, params->query->shape[3]));
   if (ids != NULL) {
     MO_TRY(mo_check_tensor(OP, "position_ids", context, ids, MO_DTYPES_INDEX, 2, 2));
     return mo_check_shape(OP, "position_ids", ids, 2, (const int64_t[]){ids->shape[0] == 1 ? 1 : batch, tokens});
   }
+  if (rotary == NULL) return MO_STATUS_OK;
   MO_CHECK(params->key != NULL, MO_STATUS_INVALID_ARGUMENT,
            OP ": rotary without new keys needs position_ids, no slot says where the queries stand");
   MO_CHECK(params->lengths != NULL || tokens == 0 || params->length + tokens <= rotary->cosine->shape[0],
@@ -143,14 +145,17 @@ static mo_status_t check_overlaps(const mo_decode_attention_params *params) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t decode_attention(mo_context_t *context, const mo_decode_attention_params *params) {
+static mo_status_t decode_attention(mo_context_t *context, const mo_decode_attention_params *given) {
   mo_kv_shape cache;
-  MO_TRY(mo_check_params(OP, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
+  mo_decode_attention_params taken = MO_DECODE_ATTENTION_PARAMS_INIT;
+  MO_TRY(MO_TAKE_PARAMS(OP, context, MO_DECODE_ATTENTION_PARAMS_INIT, given,
+                        MO_SIZE_TO(mo_decode_attention_params, weight_last_rows), &taken));
+  const mo_decode_attention_params *params = &taken;
   MO_TRY(mo_check_kv_view(OP, context, &params->cache, &cache));
   MO_TRY(check_sources(context, params, &cache));
   MO_TRY(check_output(context, params, &cache));
   MO_TRY(check_lengths(context, params, &cache));
-  if (params->rotary != NULL) MO_TRY(check_rotary(context, params));
+  MO_TRY(check_rotary(context, params));
   MO_TRY(check_scores(context, params));
   MO_TRY(check_overlaps(params));
   const mo_backend *backend = mo_context_backend(context);

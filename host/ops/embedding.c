@@ -94,10 +94,12 @@ static mo_status_t check_embedding(const mo_context_t *context, const mo_embeddi
   return check_norm(context, p);
 }
 
-mo_status_t mo_embedding(mo_context_t *context, const mo_embedding_params *params) {
-  MO_RANGE(context, "mo_embedding", params, params->output, params->ids, params->word);
+mo_status_t mo_embedding(mo_context_t *context, const mo_embedding_params *given) {
+  MO_RANGE(context, "mo_embedding", given, given->output, given->ids, given->word);
+  mo_embedding_params taken = MO_EMBEDDING_PARAMS_INIT;
+  const mo_embedding_params *params = &taken;
   mo_status_t status =
-      mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof(mo_embedding_params));
+      MO_TAKE_PARAMS(op, context, MO_EMBEDDING_PARAMS_INIT, given, MO_SIZE_TO(mo_embedding_params, word_scale), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_embedding(context, params);
   if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);

@@ -29,9 +29,11 @@ static mo_status_t check_gate(const mo_context_t *context, const mo_gate_params 
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_gate(mo_context_t *context, const mo_gate_params *params) {
-  MO_RANGE(context, "mo_gate", params, params->output, params->gate, params->input);
-  mo_status_t status = mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof(mo_gate_params));
+mo_status_t mo_gate(mo_context_t *context, const mo_gate_params *given) {
+  MO_RANGE(context, "mo_gate", given, given->output, given->gate, given->input);
+  mo_gate_params taken = MO_GATE_PARAMS_INIT;
+  const mo_gate_params *params = &taken;
+  mo_status_t status = MO_TAKE_PARAMS(op, context, MO_GATE_PARAMS_INIT, given, MO_SIZE_TO(mo_gate_params, activation), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_gate(context, params);
   if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);

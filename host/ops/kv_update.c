@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "host/core/context_internal.h"
 #include "host/core/range.h"
@@ -176,10 +175,9 @@ static mo_status_t check_packing(const mo_context_t *context, const mo_kv_update
 
 static mo_status_t kv_update(mo_context_t *context, const mo_kv_update_params *given) {
   mo_kv_shape shape;
-  MO_TRY(mo_check_params(UPDATE, context, given, given == NULL ? 0 : given->struct_size, FIRST_STRUCT_SIZE));
-  mo_kv_update_params whole = MO_KV_UPDATE_PARAMS_INIT;
-  memcpy(&whole, given, given->struct_size < sizeof whole ? given->struct_size : sizeof whole);
-  const mo_kv_update_params *params = &whole;
+  mo_kv_update_params taken = MO_KV_UPDATE_PARAMS_INIT;
+  MO_TRY(MO_TAKE_PARAMS(UPDATE, context, MO_KV_UPDATE_PARAMS_INIT, given, FIRST_STRUCT_SIZE, &taken));
+  const mo_kv_update_params *params = &taken;
   MO_CHECK(params->layer_count >= 0 && (params->layers != NULL || params->layer_count == 0), MO_STATUS_INVALID_ARGUMENT,
            UPDATE ": %d layers, or no list of them", (int)params->layer_count);
   if (params->layer_count == 0) return MO_STATUS_OK;
@@ -213,9 +211,11 @@ mo_status_t mo_kv_update(mo_context_t *context, const mo_kv_update_params *param
 
 /* ---- Gather ---- */
 
-static mo_status_t kv_gather(mo_context_t *context, const mo_kv_gather_params *params) {
+static mo_status_t kv_gather(mo_context_t *context, const mo_kv_gather_params *given) {
   mo_kv_shape from, to;
-  MO_TRY(mo_check_params(GATHER, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
+  mo_kv_gather_params taken = MO_KV_GATHER_PARAMS_INIT;
+  MO_TRY(MO_TAKE_PARAMS(GATHER, context, MO_KV_GATHER_PARAMS_INIT, given, MO_SIZE_TO(mo_kv_gather_params, start), &taken));
+  const mo_kv_gather_params *params = &taken;
   MO_TRY(mo_check_kv_view(GATHER, context, &params->source, &from));
   MO_TRY(mo_check_kv_view(GATHER, context, &params->destination, &to));
   MO_CHECK(params->destination.block_table == NULL, MO_STATUS_INVALID_ARGUMENT, GATHER ": the destination is paged");

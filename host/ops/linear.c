@@ -13,10 +13,17 @@ static const struct {
   mo_activation_t activation;
 } activation_names[] = {
     /* The first name of each is the one mo_activation_name gives. */
-    {"linear", MO_ACTIVATION_NONE},         {"gelu", MO_ACTIVATION_GELU},
-    {"gelu_new", MO_ACTIVATION_GELU_TANH},  {"gelu_pytorch_tanh", MO_ACTIVATION_GELU_TANH},
-    {"gelu_fast", MO_ACTIVATION_GELU_TANH}, {"relu", MO_ACTIVATION_RELU},
-    {"silu", MO_ACTIVATION_SILU},           {"swish", MO_ACTIVATION_SILU},
+    {"linear", MO_ACTIVATION_NONE},
+    {"gelu", MO_ACTIVATION_GELU},
+    {"gelu_new", MO_ACTIVATION_GELU_TANH},
+    {"gelu_pytorch_tanh", MO_ACTIVATION_GELU_TANH},
+    {"gelu_fast", MO_ACTIVATION_GELU_TANH},
+    {"gelu_accurate", MO_ACTIVATION_GELU_TANH},
+    {"gelu_python_tanh", MO_ACTIVATION_GELU_TANH},
+    {"gelu_python", MO_ACTIVATION_GELU},
+    {"relu", MO_ACTIVATION_RELU},
+    {"silu", MO_ACTIVATION_SILU},
+    {"swish", MO_ACTIVATION_SILU},
     {"tanh", MO_ACTIVATION_TANH},
 };
 #define ACTIVATION_NAME_COUNT (sizeof activation_names / sizeof activation_names[0])
@@ -31,7 +38,9 @@ mo_status_t mo_activation_from_name(const char *name, mo_activation_t *activatio
   }
   return mo_fail(
       MO_STATUS_UNSUPPORTED,
-      "activation: \"%.64s\" is none of linear, gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu, silu, swish, tanh", name);
+      "activation: \"%.64s\" is none of linear, gelu, gelu_python, gelu_new, gelu_pytorch_tanh, gelu_python_tanh, gelu_fast, "
+      "gelu_accurate, relu, silu, swish, tanh",
+      name);
 }
 
 const char *mo_activation_name(mo_activation_t activation) {
@@ -158,10 +167,12 @@ static mo_status_t check_linear(const mo_context_t *context, const mo_linear_par
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_linear(mo_context_t *context, const mo_linear_params *params) {
-  MO_RANGE(context, "mo_linear", params, params->output, params->input, params->weight, params->residual);
+mo_status_t mo_linear(mo_context_t *context, const mo_linear_params *given) {
+  MO_RANGE(context, "mo_linear", given, given->output, given->input, given->weight, given->residual);
+  mo_linear_params taken = MO_LINEAR_PARAMS_INIT;
+  const mo_linear_params *params = &taken;
   mo_status_t status =
-      mo_check_params("linear", context, params, params != NULL ? params->struct_size : 0, sizeof(mo_linear_params));
+      MO_TAKE_PARAMS("linear", context, MO_LINEAR_PARAMS_INIT, given, MO_SIZE_TO(mo_linear_params, activation), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_linear(context, params);
   if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);

@@ -51,7 +51,6 @@ static mo_status_t check_cross_entropy_loss(const mo_cross_entropy_params *param
 
 static mo_status_t check_cross_entropy(const mo_context_t *context, const mo_cross_entropy_params *params) {
   const char *op = "cross_entropy";
-  MO_TRY(mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof *params));
   MO_TRY(check_reduction(op, params->reduction, MO_LOSS_REDUCTION_COMPACT));
   MO_TRY(mo_check_tensor(op, "logits", context, params->logits, MO_DTYPES_FLOAT, 2, 3));
   MO_TRY(mo_check_last_stride(op, "logits", params->logits));
@@ -72,9 +71,14 @@ static mo_status_t check_cross_entropy(const mo_context_t *context, const mo_cro
   return check_loss_memory(op, "loss", params->loss, sources, names, 3);
 }
 
-mo_status_t mo_cross_entropy(mo_context_t *context, const mo_cross_entropy_params *params) {
-  MO_RANGE(context, "mo_cross_entropy", params, params->loss, params->logits, params->labels);
-  mo_status_t status = check_cross_entropy(context, params);
+mo_status_t mo_cross_entropy(mo_context_t *context, const mo_cross_entropy_params *given) {
+  MO_RANGE(context, "mo_cross_entropy", given, given->loss, given->logits, given->labels);
+  mo_cross_entropy_params taken = MO_CROSS_ENTROPY_PARAMS_INIT;
+  const mo_cross_entropy_params *params = &taken;
+  mo_status_t status = MO_TAKE_PARAMS("cross_entropy", context, MO_CROSS_ENTROPY_PARAMS_INIT, given,
+                                      MO_SIZE_TO(mo_cross_entropy_params, reduction), &taken);
+  if (context == NULL) return status;
+  if (status == MO_STATUS_OK) status = check_cross_entropy(context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);
     status =
@@ -86,7 +90,6 @@ mo_status_t mo_cross_entropy(mo_context_t *context, const mo_cross_entropy_param
 /* ---- Elementwise ---- */
 
 static mo_status_t check_elementwise(const char *op, const mo_context_t *context, const mo_elementwise_loss_params *params) {
-  MO_TRY(mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof *params));
   MO_TRY(check_reduction(op, params->reduction, MO_LOSS_REDUCTION_NONE));
   MO_TRY(mo_check_tensor(op, "logits", context, params->logits, MO_DTYPES_FLOAT, 0, ELEMENTWISE_RANK_MAX));
   const mo_tensor *logits = params->logits;
@@ -104,9 +107,14 @@ static mo_status_t check_elementwise(const char *op, const mo_context_t *context
   return check_loss_memory(op, "loss", params->loss, sources, names, 2);
 }
 
-mo_status_t mo_bce_with_logits_loss(mo_context_t *context, const mo_elementwise_loss_params *params) {
-  MO_RANGE(context, "mo_bce_with_logits_loss", params, params->loss, params->logits, params->labels);
-  mo_status_t status = check_elementwise("bce_with_logits_loss", context, params);
+mo_status_t mo_bce_with_logits_loss(mo_context_t *context, const mo_elementwise_loss_params *given) {
+  MO_RANGE(context, "mo_bce_with_logits_loss", given, given->loss, given->logits, given->labels);
+  mo_elementwise_loss_params taken = MO_ELEMENTWISE_LOSS_PARAMS_INIT;
+  const mo_elementwise_loss_params *params = &taken;
+  mo_status_t status = MO_TAKE_PARAMS("bce_with_logits_loss", context, MO_ELEMENTWISE_LOSS_PARAMS_INIT, given,
+                                      MO_SIZE_TO(mo_elementwise_loss_params, reduction), &taken);
+  if (context == NULL) return status;
+  if (status == MO_STATUS_OK) status = check_elementwise("bce_with_logits_loss", context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->bce_with_logits_loss != NULL ? backend->bce_with_logits_loss(context, params)
@@ -115,9 +123,14 @@ mo_status_t mo_bce_with_logits_loss(mo_context_t *context, const mo_elementwise_
   return mo_context_note(context, status);
 }
 
-mo_status_t mo_mse_loss(mo_context_t *context, const mo_elementwise_loss_params *params) {
-  MO_RANGE(context, "mo_mse_loss", params, params->loss, params->logits, params->labels);
-  mo_status_t status = check_elementwise("mse_loss", context, params);
+mo_status_t mo_mse_loss(mo_context_t *context, const mo_elementwise_loss_params *given) {
+  MO_RANGE(context, "mo_mse_loss", given, given->loss, given->logits, given->labels);
+  mo_elementwise_loss_params taken = MO_ELEMENTWISE_LOSS_PARAMS_INIT;
+  const mo_elementwise_loss_params *params = &taken;
+  mo_status_t status = MO_TAKE_PARAMS("mse_loss", context, MO_ELEMENTWISE_LOSS_PARAMS_INIT, given,
+                                      MO_SIZE_TO(mo_elementwise_loss_params, reduction), &taken);
+  if (context == NULL) return status;
+  if (status == MO_STATUS_OK) status = check_elementwise("mse_loss", context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->mse_loss != NULL ? backend->mse_loss(context, params) : mo_unsupported_op("mse_loss", context);
@@ -135,7 +148,6 @@ static mo_status_t check_span_positions(const mo_context_t *context, const char 
 
 static mo_status_t check_span(const mo_context_t *context, const mo_span_loss_params *params) {
   const char *op = "span_loss";
-  MO_TRY(mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof *params));
   MO_CHECK(params->reduction == MO_LOSS_REDUCTION_MEAN || params->reduction == MO_LOSS_REDUCTION_NONE,
            MO_STATUS_INVALID_ARGUMENT, "%s: reduction %d is neither mean (0) nor none (2)", op, (int)params->reduction);
   MO_TRY(mo_check_tensor(op, "start_logits", context, params->start_logits, MO_DTYPES_FLOAT, 2, 2));
@@ -155,9 +167,14 @@ static mo_status_t check_span(const mo_context_t *context, const mo_span_loss_pa
   return check_loss_memory(op, "loss", params->loss, sources, names, 4);
 }
 
-mo_status_t mo_span_loss(mo_context_t *context, const mo_span_loss_params *params) {
-  MO_RANGE(context, "mo_span_loss", params, params->loss, params->start_logits, params->end_logits);
-  mo_status_t status = check_span(context, params);
+mo_status_t mo_span_loss(mo_context_t *context, const mo_span_loss_params *given) {
+  MO_RANGE(context, "mo_span_loss", given, given->loss, given->start_logits, given->end_logits);
+  mo_span_loss_params taken = MO_SPAN_LOSS_PARAMS_INIT;
+  const mo_span_loss_params *params = &taken;
+  mo_status_t status =
+      MO_TAKE_PARAMS("span_loss", context, MO_SPAN_LOSS_PARAMS_INIT, given, MO_SIZE_TO(mo_span_loss_params, reduction), &taken);
+  if (context == NULL) return status;
+  if (status == MO_STATUS_OK) status = check_span(context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->span_loss != NULL ? backend->span_loss(context, params) : mo_unsupported_op("span_loss", context);

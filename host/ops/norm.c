@@ -55,8 +55,11 @@ static mo_status_t check_norm(const char *op, const mo_context_t *context, const
   return MO_STATUS_OK;
 }
 
-static mo_status_t norm(const char *op, mo_context_t *context, const mo_norm_params *params, bool rms) {
-  mo_status_t status = mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof(mo_norm_params));
+static mo_status_t norm(const char *op, mo_context_t *context, const mo_norm_params *given, bool rms) {
+  mo_norm_params taken = MO_NORM_PARAMS_INIT;
+  const mo_norm_params *params = &taken;
+  mo_status_t status =
+      MO_TAKE_PARAMS(op, context, MO_NORM_PARAMS_INIT, given, MO_SIZE_TO(mo_norm_params, weight_offset), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_norm(op, context, params, rms);
   if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);

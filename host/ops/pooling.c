@@ -24,7 +24,6 @@ static mo_status_t check_dense(const mo_context_t *context, const mo_pooling_par
 
 static mo_status_t check_pooling(const mo_context_t *context, const mo_pooling_params *params) {
   const char *op = "pooling";
-  MO_TRY(mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof *params));
   MO_CHECK(params->mode >= MO_POOLING_FIRST && params->mode <= MO_POOLING_MEAN_STD, MO_STATUS_INVALID_ARGUMENT,
            "%s: mode %d is not one of %d..%d", op, (int)params->mode, (int)MO_POOLING_FIRST, (int)MO_POOLING_MEAN_STD);
   MO_TRY(mo_check_tensor(op, "input", context, params->input, MO_DTYPES_FLOAT, 3, 3));
@@ -53,9 +52,14 @@ static mo_status_t check_pooling(const mo_context_t *context, const mo_pooling_p
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_pooling(mo_context_t *context, const mo_pooling_params *params) {
-  MO_RANGE(context, "mo_pooling", params, params->output, params->input, params->mask, params->weight);
-  mo_status_t status = check_pooling(context, params);
+mo_status_t mo_pooling(mo_context_t *context, const mo_pooling_params *given) {
+  MO_RANGE(context, "mo_pooling", given, given->output, given->input, given->mask, given->weight);
+  mo_pooling_params taken = MO_POOLING_PARAMS_INIT;
+  const mo_pooling_params *params = &taken;
+  mo_status_t status =
+      MO_TAKE_PARAMS("pooling", context, MO_POOLING_PARAMS_INIT, given, MO_SIZE_TO(mo_pooling_params, l2_normalize), &taken);
+  if (context == NULL) return status;
+  if (status == MO_STATUS_OK) status = check_pooling(context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->pooling != NULL ? backend->pooling(context, params) : mo_unsupported_op("pooling", context);

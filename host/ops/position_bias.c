@@ -40,8 +40,11 @@ static mo_status_t check_t5(const mo_context_t *context, const mo_position_bias_
   return MO_STATUS_OK;
 }
 
-static mo_status_t position_bias(mo_context_t *context, const mo_position_bias_params *params) {
-  MO_TRY(mo_check_params(OP, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
+static mo_status_t position_bias(mo_context_t *context, const mo_position_bias_params *given) {
+  mo_position_bias_params taken = MO_POSITION_BIAS_PARAMS_INIT;
+  MO_TRY(MO_TAKE_PARAMS(OP, context, MO_POSITION_BIAS_PARAMS_INIT, given, MO_SIZE_TO(mo_position_bias_params, query_offsets),
+                        &taken));
+  const mo_position_bias_params *params = &taken;
   const mo_tensor *output = params->output, *offsets = params->query_offsets;
   MO_TRY(mo_check_tensor(OP, "output", context, output, MO_DTYPES_FLOAT, 4, 4));
   MO_CHECK(output->shape[0] == 1, MO_STATUS_INVALID_ARGUMENT,

@@ -54,8 +54,10 @@ static mo_status_t check_positions(const mo_context_t *context, const mo_rotary_
   return mo_check_shape(OP, "position_ids", ids, 2, shape);
 }
 
-static mo_status_t rotary_embedding(mo_context_t *context, const mo_rotary_params *params) {
-  MO_TRY(mo_check_params(OP, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
+static mo_status_t rotary_embedding(mo_context_t *context, const mo_rotary_params *given) {
+  mo_rotary_params taken = MO_ROTARY_PARAMS_INIT;
+  MO_TRY(MO_TAKE_PARAMS(OP, context, MO_ROTARY_PARAMS_INIT, given, MO_SIZE_TO(mo_rotary_params, position_offset), &taken));
+  const mo_rotary_params *params = &taken;
   MO_TRY(mo_check_tensor(OP, "query", context, params->query, MO_DTYPES_FLOAT, 4, 4));
   MO_TRY(mo_check_rotary(OP, context, &params->rotary, params->query->shape[3]));
   MO_TRY(check_side(context, params, "query_output", params->query_output, "query", params->query));

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "host/core/error.h"
+#include "host/core/struct_size.h"
 #include "modelout/rotary.h"
 
 #define OP "rotary tables"
@@ -14,9 +15,8 @@
 
 /* A configuration with its defaults filled in. */
 static mo_status_t resolve(const mo_rotary_config *given, mo_rotary_config *config) {
-  MO_CHECK(given != NULL && given->struct_size >= sizeof *given, MO_STATUS_INVALID_ARGUMENT,
-           OP ": a configuration without its struct_size, use MO_ROTARY_CONFIG_INIT");
-  *config = *given;
+  *config = (mo_rotary_config)MO_ROTARY_CONFIG_INIT;
+  MO_TRY(MO_TAKE(OP, MO_ROTARY_CONFIG_INIT, given, MO_SIZE_TO(mo_rotary_config, yarn_keeps_fraction), config));
   if (config->theta == 0.0) config->theta = 10000.0;
   if (config->low_frequency_factor == 0.0) config->low_frequency_factor = 1.0;
   if (config->high_frequency_factor == 0.0) config->high_frequency_factor = 4.0;

@@ -35,7 +35,6 @@ static mo_status_t check_numbers(const mo_sampling_params *params) {
 static mo_status_t check_sampling(const mo_context_t *context, const mo_sampling_params *params) {
   const uint32_t float32 = MO_DTYPE_BIT(MO_DTYPE_FLOAT32), int32 = MO_DTYPE_BIT(MO_DTYPE_INT32);
   const uint32_t int64 = MO_DTYPE_BIT(MO_DTYPE_INT64);
-  MO_TRY(mo_check_params(OP, context, params, params != NULL ? params->struct_size : 0, sizeof *params));
   const mo_tensor *logits = params->logits;
   MO_TRY(mo_check_tensor(OP, "logits", context, logits, MO_DTYPES_FLOAT, 2, 2));
   MO_TRY(mo_check_last_stride(OP, "logits", logits));
@@ -94,9 +93,14 @@ static mo_status_t check_sampling(const mo_context_t *context, const mo_sampling
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_sample(mo_context_t *context, const mo_sampling_params *params) {
-  MO_RANGE(context, "mo_sample", params, params->tokens, params->scores, params->logits);
-  mo_status_t status = check_sampling(context, params);
+mo_status_t mo_sample(mo_context_t *context, const mo_sampling_params *given) {
+  MO_RANGE(context, "mo_sample", given, given->tokens, given->scores, given->logits);
+  mo_sampling_params taken = MO_SAMPLING_PARAMS_INIT;
+  const mo_sampling_params *params = &taken;
+  mo_status_t status =
+      MO_TAKE_PARAMS(OP, context, MO_SAMPLING_PARAMS_INIT, given, MO_SIZE_TO(mo_sampling_params, positions), &taken);
+  if (context == NULL) return status;
+  if (status == MO_STATUS_OK) status = check_sampling(context, params);
   if (status == MO_STATUS_OK && params->logits->shape[0] > 0) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->sample != NULL ? backend->sample(context, params) : mo_unsupported_op(OP, context);

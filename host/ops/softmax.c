@@ -28,8 +28,10 @@ static mo_status_t check_masks(const mo_context_t *context, const mo_softmax_par
   return MO_STATUS_OK;
 }
 
-static mo_status_t softmax(mo_context_t *context, const mo_softmax_params *params) {
-  MO_TRY(mo_check_params(OP, context, params, params == NULL ? 0 : params->struct_size, sizeof *params));
+static mo_status_t softmax(mo_context_t *context, const mo_softmax_params *given) {
+  mo_softmax_params taken = MO_SOFTMAX_PARAMS_INIT;
+  MO_TRY(MO_TAKE_PARAMS(OP, context, MO_SOFTMAX_PARAMS_INIT, given, MO_SIZE_TO(mo_softmax_params, causal), &taken));
+  const mo_softmax_params *params = &taken;
   MO_TRY(mo_check_tensor(OP, "input", context, params->input, MO_DTYPES_FLOAT, 1, 4));
   MO_TRY(mo_check_last_stride(OP, "input", params->input));
   MO_TRY(mo_check_tensor(OP, "output", context, params->output, MO_DTYPES_FLOAT, 1, 4));

@@ -27,7 +27,6 @@ static mo_status_t check_result(const mo_context_t *context, const char *name, c
 
 static mo_status_t check_topk(const mo_context_t *context, const mo_topk_params *params) {
   const char *op = "topk";
-  MO_TRY(mo_check_params(op, context, params, params != NULL ? params->struct_size : 0, sizeof *params));
   MO_TRY(mo_check_tensor(op, "input", context, params->input, MO_DTYPES_FLOAT, 1, MO_MAX_DIMS));
   MO_TRY(check_result(context, "values", params->values, params->input->dtype, params->input));
   MO_TRY(check_result(context, "indices", params->indices, MO_DTYPE_INT64, params->input));
@@ -35,9 +34,13 @@ static mo_status_t check_topk(const mo_context_t *context, const mo_topk_params 
   return mo_check_no_overlap(op, "values", params->values, "indices", params->indices, false);
 }
 
-mo_status_t mo_topk(mo_context_t *context, const mo_topk_params *params) {
-  MO_RANGE(context, "mo_topk", params, params->values, params->indices, params->input);
-  mo_status_t status = check_topk(context, params);
+mo_status_t mo_topk(mo_context_t *context, const mo_topk_params *given) {
+  MO_RANGE(context, "mo_topk", given, given->values, given->indices, given->input);
+  mo_topk_params taken = MO_TOPK_PARAMS_INIT;
+  const mo_topk_params *params = &taken;
+  mo_status_t status = MO_TAKE_PARAMS("topk", context, MO_TOPK_PARAMS_INIT, given, MO_SIZE_TO(mo_topk_params, input), &taken);
+  if (context == NULL) return status;
+  if (status == MO_STATUS_OK) status = check_topk(context, params);
   if (status == MO_STATUS_OK) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->topk != NULL ? backend->topk(context, params) : mo_unsupported_op("topk", context);

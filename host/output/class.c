@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
+#include "host/core/json.h"
 #include "host/output/class_internal.h"
 #include "modelout/output_classes.h"
 
@@ -155,10 +156,74 @@ int32_t mo_class_field_index(const mo_class *output_class, const char *name) {
   return -1;
 }
 
+/* Position in the table; -1 for a class of somebody else's. */
+static int32_t mo_class_position(const mo_class *output_class) {
+  const uintptr_t offset = (uintptr_t)output_class - (uintptr_t)mo_classes;
+  return offset < sizeof mo_classes && offset % sizeof(mo_class) == 0 ? (int32_t)(offset / sizeof(mo_class)) : -1;
+}
+
 mo_symbols mo_class_alternative_shape(const mo_class *output_class, int32_t index) {
-  const mo_alternative_shape *alternative = mo_details[output_class - mo_classes].fields[index].alt_shapes;
+  const int32_t position = mo_class_position(output_class);
+  if (position < 0) return NULL;
+  const mo_alternative_shape *alternative = mo_details[position].fields[index].alt_shapes;
   return alternative == NULL ? NULL : alternative->shape;
 }
+
+/* ---- Classes of somebody else's ------------------------------------------------------------------------------------ */
+
+static bool mo_has_symbols(mo_symbols symbols, int32_t count) {
+  for (int32_t i = 0; i < count; ++i) {
+    if (symbols == NULL || symbols[i] == NULL) return false;
+  }
+  return true;
+}
+
+static mo_status_t mo_class_check_field(const mo_class *output_class, int32_t index) {
+  const mo_class_field *field = &output_class->fields[index];
+  const char *class_name = output_class->name, *name = field->name;
+  MO_CHECK(field->when != NULL, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has no condition (when)", class_name, name);
+  MO_CHECK(mo_class_field_kind_name(field->kind) != NULL, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s is of kind %d", class_name,
+           name, (int)field->kind);
+  MO_CHECK(field->rank >= -1 && field->rank <= MO_MAX_DIMS, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has rank %d", class_name,
+           name, (int)field->rank);
+  MO_CHECK(mo_has_symbols(field->shape, field->rank) &&
+               (field->observed_shape == NULL || mo_has_symbols(field->observed_shape, field->rank)),
+           MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has fewer symbols in its shape than its rank, %d", class_name, name,
+           (int)field->rank);
+  MO_CHECK(field->struct_offset >= sizeof(mo_output) && field->struct_offset % _Alignof(mo_field *) == 0 &&
+               output_class->struct_bytes >= sizeof(mo_field *) &&
+               field->struct_offset <= output_class->struct_bytes - sizeof(mo_field *),
+           MO_STATUS_INVALID_ARGUMENT, "output: %s.%s lies at byte %zu, no place for a member in a struct of %zu bytes",
+           class_name, name, field->struct_offset, output_class->struct_bytes);
+  MO_CHECK(mo_class_field_index(output_class, name) == index, MO_STATUS_INVALID_ARGUMENT, "output: %s has two fields '%s'",
+           class_name, name);
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_class_check(const mo_class *output_class) {
+  MO_CHECK(output_class != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the class is NULL");
+  if (mo_class_position(output_class) >= 0) return MO_STATUS_OK;
+  MO_CHECK(output_class->name != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the class has no name");
+  MO_CHECK(mo_framework_name(output_class->framework) != NULL, MO_STATUS_INVALID_ARGUMENT, "output: %s is of framework %d",
+           output_class->name, (int)output_class->framework);
+  const int32_t count = output_class->field_count;
+  MO_CHECK(count >= 0 && count <= MO_MAX_CLASS_FIELDS && (count > 0 || output_class->framework == MO_FRAMEWORK_BASE),
+           MO_STATUS_INVALID_ARGUMENT, "output: %s has %d fields, there may be 1 to %d (0 in a class of the base framework)",
+           output_class->name, (int)count, MO_MAX_CLASS_FIELDS);
+  MO_CHECK(output_class->fields != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "output: the fields of %s are NULL",
+           output_class->name);
+  MO_CHECK(output_class->struct_bytes >= sizeof(mo_output), MO_STATUS_INVALID_ARGUMENT,
+           "output: the struct of %s has %zu bytes, it begins with an mo_output", output_class->name,
+           output_class->struct_bytes);
+  for (int32_t i = 0; i < count; ++i) {
+    MO_CHECK(output_class->fields[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "output: field %d of %s has no name", (int)i,
+             output_class->name);
+  }
+  for (int32_t i = 0; i < count; ++i) MO_TRY(mo_class_check_field(output_class, i));
+  return MO_STATUS_OK;
+}
+
+/* ---- Names --------------------------------------------------------------------------------------------------------- */
 
 const char *mo_framework_name(mo_framework_t framework) {
   static const char *const names[] = {"base", "pt", "tf", "flax"};
@@ -326,28 +391,15 @@ static json_t *mo_json_classes(int32_t index, int framework) {
 
 mo_status_t mo_class_to_json(const mo_class *output_class, int framework, char **json) {
   MO_CHECK(json != NULL, MO_STATUS_INVALID_ARGUMENT, "class_to_json: json is NULL, it receives the text");
-  int32_t index = -1;
-  if (output_class != NULL) {
-    index = 0;
-    while (index < MO_CLASS_TOTAL && &mo_classes[index] != output_class) ++index;
-    MO_CHECK(index < MO_CLASS_TOTAL, MO_STATUS_INVALID_ARGUMENT, "class_to_json: the class is not one of the library's table");
-  }
+  const int32_t index = output_class == NULL ? -1 : mo_class_position(output_class);
+  MO_CHECK(output_class == NULL || index >= 0, MO_STATUS_INVALID_ARGUMENT,
+           "class_to_json: the class is not one of the library's table");
   MO_CHECK(index >= 0 || framework < 0 || mo_framework_name((mo_framework_t)framework) != NULL, MO_STATUS_INVALID_ARGUMENT,
            "class_to_json: framework %d is not one of 0 to 3", framework);
   json_t *root = mo_json_classes(index, framework);
-  /* Measured, then written: the text is plain malloc memory whatever allocator jansson was given. */
-  const size_t flags = JSON_INDENT(1) | JSON_PRESERVE_ORDER;
-  const size_t length = root == NULL ? 0 : json_dumpb(root, NULL, 0, flags);
-  char *text = length == 0 ? NULL : malloc(length + 1);
-  const bool written = text != NULL && json_dumpb(root, text, length, flags) == length;
+  const mo_status_t status = mo_json_write(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER, json);
   json_decref(root);
-  if (!written) {
-    free(text);
-    return mo_fail(MO_STATUS_OUT_OF_MEMORY, "class_to_json: no memory for the text");
-  }
-  text[length] = '\0';
-  *json = text;
-  return MO_STATUS_OK;
+  return status;
 }
 
 void mo_free_text(char *text) { free(text); }

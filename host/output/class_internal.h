@@ -8,8 +8,14 @@
 
 typedef const char *const *mo_symbols; /* NULL-terminated */
 
-/* The other shape a field may have (one token, several variables), NULL if it has one shape only. The class must be the
- * library's own. */
+#define MO_MAX_CLASS_FIELDS 64 /* outputs have a bit for each */
+
+/* A class need not be of the table: INVALID_ARGUMENT names what is wrong with a description that cannot be worked with (fields
+ * past the struct, a shape without its symbols and so on). Any function that takes a class and looks into it asks this first. */
+mo_status_t mo_class_check(const mo_class *output_class);
+
+/* The other shape a field may have (one token, several variables), NULL if it has one shape only, as those of classes outside
+ * of the table. */
 mo_symbols mo_class_alternative_shape(const mo_class *output_class, int32_t index);
 
 #endif

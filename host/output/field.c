@@ -1,4 +1,4 @@
-/* host/output/field.c - making fields by hand, looking into them, counting their references, comparing them.
+/* host/output/field.c - making fields by hand, looking into them, counting their references.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
@@ -27,12 +27,23 @@ mo_field *mo_field_item(const mo_field *field, int64_t index) {
   return index >= 0 && index < count ? field->as.items.items[index] : NULL;
 }
 
+static mo_name_list mo_field_keys(const mo_field *field) {
+  return (mo_name_list){field->as.items.keys, sizeof *field->as.items.keys};
+}
+
+/* The position of a key among those there are; -1. */
+static int64_t mo_field_key_position(const mo_field *dict, const char *key) {
+  if (dict->as.items.index.slots != NULL) return mo_name_index_find(&dict->as.items.index, mo_field_keys(dict), key);
+  for (int64_t i = 0; i < dict->as.items.count; ++i) {
+    if (strcmp(dict->as.items.keys[i], key) == 0) return i;
+  }
+  return -1;
+}
+
 mo_field *mo_field_item_by_key(const mo_field *field, const char *key) {
   if (field == NULL || field->kind != MO_FIELD_DICT || key == NULL) return NULL;
-  for (int64_t i = 0; i < field->as.items.count; ++i) {
-    if (strcmp(field->as.items.keys[i], key) == 0) return field->as.items.items[i];
-  }
-  return NULL;
+  const int64_t position = mo_field_key_position(field, key);
+  return position < 0 ? NULL : field->as.items.items[position];
 }
 
 const char *mo_field_key(const mo_field *field, int64_t index) {
@@ -48,42 +59,6 @@ double mo_field_real(const mo_field *field) { return field != NULL && field->kin
 
 const char *mo_field_string(const mo_field *field) {
   return field != NULL && field->kind == MO_FIELD_STRING ? field->as.string : NULL;
-}
-
-/* ---- Equality ------------------------------------------------------------------------------------------------------ */
-
-static bool mo_tensor_same(const mo_tensor *a, const mo_tensor *b) {
-  if (a->data != b->data || a->dtype != b->dtype || a->rank != b->rank) return false;
-  if (a->device.kind != b->device.kind || a->device.index != b->device.index) return false;
-  for (int32_t i = 0; i < a->rank; ++i) {
-    if (a->shape[i] != b->shape[i] || a->strides[i] != b->strides[i]) return false;
-  }
-  return true;
-}
-
-bool mo_field_equal(const mo_field *a, const mo_field *b) {
-  if (a == b) return true;
-  if (a == NULL || b == NULL || a->kind != b->kind) return false;
-  switch (a->kind) {
-    case MO_FIELD_TENSOR:
-      return mo_tensor_same(&a->as.tensor.tensor, &b->as.tensor.tensor);
-    case MO_FIELD_INTEGER:
-      return a->as.integer == b->as.integer;
-    case MO_FIELD_REAL:
-      return a->as.real == b->as.real;
-    case MO_FIELD_STRING:
-      return strcmp(a->as.string, b->as.string) == 0;
-    case MO_FIELD_TUPLE:
-    case MO_FIELD_CACHE:
-    case MO_FIELD_DICT:
-      break;
-  }
-  if (a->as.items.count != b->as.items.count) return false;
-  for (int64_t i = 0; i < a->as.items.count; ++i) {
-    if (a->kind == MO_FIELD_DICT && strcmp(a->as.items.keys[i], b->as.items.keys[i]) != 0) return false;
-    if (!mo_field_equal(a->as.items.items[i], b->as.items.items[i])) return false;
-  }
-  return true;
 }
 
 /* ---- Making -------------------------------------------------------------------------------------------------------- */
@@ -173,14 +148,39 @@ mo_status_t mo_field_create_tensor(mo_context_t *context, const mo_tensor *tenso
   return mo_context_note(context, status);
 }
 
+static int64_t mo_field_value_count(const mo_field *field) { return field == NULL || field->depth == 0 ? 1 : field->value_count; }
+
+void mo_field_measure(mo_field *field) {
+  if (!mo_field_has_items(field)) return;
+  field->depth = 1;
+  field->value_count = 1;
+  for (int64_t i = 0; i < field->as.items.count; ++i) {
+    const mo_field *item = field->as.items.items[i];
+    if (item != NULL && item->depth >= field->depth) field->depth = item->depth + 1;
+    if (!mo_checked_add(field->value_count, mo_field_value_count(item), &field->value_count)) field->value_count = INT64_MAX;
+  }
+}
+
+/* Before a field is made of them. */
+static mo_status_t mo_field_check_depth(const char *op, mo_field *const *items, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    MO_CHECK(items[i] == NULL || items[i]->depth < MO_FIELD_DEPTH_LIMIT, MO_STATUS_INVALID_ARGUMENT,
+             "%s: entry %lld is nested %d deep, at most %d are allowed", op, (long long)i, MO_FIELD_DEPTH_LIMIT,
+             MO_FIELD_DEPTH_LIMIT);
+  }
+  return MO_STATUS_OK;
+}
+
 static mo_status_t mo_field_make_tuple(mo_context_t *context, mo_field *const *items, int64_t count, mo_field **field) {
   size_t bytes = 0;
   mo_field *made = NULL;
   MO_TRY(mo_field_check_items("field_create_tuple", items, count, 1, &bytes));
+  MO_TRY(mo_field_check_depth("field_create_tuple", items, count));
   MO_TRY(mo_field_allocate(context, MO_FIELD_TUPLE, bytes, &made));
   made->as.items.count = count;
   made->as.items.items = (mo_field **)(made + 1);
   for (int64_t i = 0; i < count; ++i) made->as.items.items[i] = mo_field_retain(items[i]);
+  mo_field_measure(made);
   *field = made;
   return MO_STATUS_OK;
 }
@@ -225,6 +225,7 @@ static mo_status_t mo_field_make_cache(mo_context_t *context, mo_field *const *t
       return status;
     }
   }
+  mo_field_measure(made);
   *field = made;
   return MO_STATUS_OK;
 }
@@ -235,37 +236,50 @@ mo_status_t mo_field_create_cache(mo_context_t *context, mo_field *const *tensor
   return mo_context_note(context, mo_field_make_cache(context, tensors, layer_count, tensors_per_layer, field));
 }
 
-/* Layout behind the field: values, keys, the keys' text. */
+static mo_status_t mo_field_check_dict(const char *op, const char *const *keys, mo_field *const *values, int64_t count,
+                                       size_t *bytes, size_t *text_bytes) {
+  MO_TRY(mo_field_check_items(op, keys, count, 2, bytes));
+  MO_CHECK(values != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: values is NULL, count is %lld", op, (long long)count);
+  MO_CHECK(count <= INT32_MAX / 4, MO_STATUS_OUT_OF_MEMORY, "%s: %lld entries are too many", op, (long long)count);
+  MO_TRY(mo_field_check_depth(op, values, count));
+  *text_bytes = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    MO_CHECK(keys[i] != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: key %lld is NULL", op, (long long)i);
+    *text_bytes += strlen(keys[i]) + 1;
+  }
+  MO_CHECK(*text_bytes <= SIZE_MAX / 4 - *bytes, MO_STATUS_OUT_OF_MEMORY, "%s: the keys are too long", op);
+  return MO_STATUS_OK;
+}
+
+/* Layout behind the field: values, keys, the slots of their index, the keys' text. */
 static mo_status_t mo_field_make_dict(mo_context_t *context, const char *const *keys, mo_field *const *values, int64_t count,
                                       mo_field **field) {
   const char *op = "field_create_dict";
   size_t bytes = 0, text_bytes = 0;
   mo_field *made = NULL;
-  MO_TRY(mo_field_check_items(op, keys, count, 2, &bytes));
-  MO_CHECK(values != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: values is NULL, count is %lld", op, (long long)count);
-  for (int64_t i = 0; i < count; ++i) {
-    MO_CHECK(keys[i] != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: key %lld is NULL", op, (long long)i);
-    text_bytes += strlen(keys[i]) + 1;
-  }
-  MO_CHECK(text_bytes <= SIZE_MAX / 2 - bytes, MO_STATUS_OUT_OF_MEMORY, "%s: the keys are too long", op);
-  MO_TRY(mo_field_allocate(context, MO_FIELD_DICT, bytes + text_bytes, &made));
+  MO_TRY(mo_field_check_dict(op, keys, values, count, &bytes, &text_bytes));
+  const int64_t slot_count = mo_name_index_slots(count);
+  MO_TRY(mo_field_allocate(context, MO_FIELD_DICT, bytes + (size_t)slot_count * sizeof(mo_name_slot) + text_bytes, &made));
   made->as.items.items = (mo_field **)(made + 1);
   made->as.items.keys = (const char **)(made->as.items.items + count);
-  char *text = (char *)(made->as.items.keys + count);
+  mo_name_slot *slots = (mo_name_slot *)(made->as.items.keys + count);
+  char *text = (char *)(slots + slot_count);
+  if (slot_count > 0) mo_name_index_build(&made->as.items.index, slots, slot_count, mo_field_keys(made), 0);
   for (int64_t i = 0; i < count; ++i) {
-    int64_t place = 0;
-    while (place < made->as.items.count && strcmp(made->as.items.keys[place], keys[i]) != 0) ++place;
-    if (place == made->as.items.count) {
+    int64_t place = mo_field_key_position(made, keys[i]);
+    if (place < 0) {
       const size_t length = strlen(keys[i]) + 1;
       memcpy(text, keys[i], length);
+      place = made->as.items.count++;
       made->as.items.keys[place] = text;
       text += length;
-      ++made->as.items.count;
+      if (slot_count > 0) mo_name_index_add(&made->as.items.index, keys[i], place);
     }
     mo_field *before = made->as.items.items[place];
     made->as.items.items[place] = mo_field_retain(values[i]);
     mo_field_release(before);
   }
+  mo_field_measure(made);
   *field = made;
   return MO_STATUS_OK;
 }

@@ -207,6 +207,8 @@ static void release_device_block(mo_field *field, mo_mirror *mirror) {
 
 mo_status_t mo_mirror_wait(mo_field *field, mo_mirror *mirror, uint64_t generation) {
   if (atomic_load_explicit(&mirror->complete, memory_order_acquire) == generation) return MO_STATUS_OK;
+  /* Without an event the work was complete when the mirror was filled: a newer generation than the reader's is there. */
+  if (mirror->event == NULL) return MO_STATUS_OK;
   const mo_backend *backend = mo_context_backend(field->context);
   MO_TRY(backend->event_synchronize(mo_context_backend_state(field->context), mirror->event));
   if (mirror->top_k > 0) release_device_block(field, mirror);

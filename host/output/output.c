@@ -158,7 +158,7 @@ static mo_status_t mo_output_finish(mo_context_t *context, mo_output *made, mo_s
 }
 
 static mo_status_t mo_output_check_list(const mo_class *output_class, const void *list, int64_t count) {
-  MO_CHECK(output_class != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the class is NULL");
+  MO_TRY(mo_class_check(output_class));
   MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "%s: count %lld is negative", output_class->name, (long long)count);
   MO_CHECK(list != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: the list is NULL, count is %lld", output_class->name,
            (long long)count);

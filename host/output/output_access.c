@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "host/output/field_equal.h"
 #include "host/output/output_state.h"
 
 static mo_status_t mo_output_note(const mo_output *output, mo_status_t status) {
@@ -93,11 +94,19 @@ mo_status_t mo_output_attribute(const mo_output *output, const char *name, mo_fi
 }
 
 /* An ordered dict's equality: same keys in the same order with equal values. */
-static bool mo_output_entries_equal(const mo_output *a, const mo_output *b) {
+static bool mo_output_entries_equal(mo_equality *known, const mo_output *a, const mo_output *b) {
   if (a->state->entry_count != b->state->entry_count) return false;
   for (int32_t i = 0; i < a->state->entry_count; ++i) {
     if (strcmp(a->state->entries[i].key, b->state->entries[i].key) != 0) return false;
-    if (!mo_field_equal(a->state->entries[i].field, b->state->entries[i].field)) return false;
+    if (!mo_field_equal_known(known, a->state->entries[i].field, b->state->entries[i].field)) return false;
+  }
+  return true;
+}
+
+/* Of outputs of one class. */
+static bool mo_output_members_equal(mo_equality *known, const mo_output *a, const mo_output *b) {
+  for (int32_t i = 0; i < a->output_class->field_count; ++i) {
+    if (!mo_field_equal_known(known, *mo_output_member(a, i), *mo_output_member(b, i))) return false;
   }
   return true;
 }
@@ -105,12 +114,12 @@ static bool mo_output_entries_equal(const mo_output *a, const mo_output *b) {
 bool mo_output_equal(const mo_output *a, const mo_output *b) {
   if (a == b) return true;
   if (a == NULL || b == NULL) return false;
-  if (mo_output_is_base(a) || mo_output_is_base(b)) return mo_output_entries_equal(a, b);
-  if (a->output_class != b->output_class) return false;
-  for (int32_t i = 0; i < a->output_class->field_count; ++i) {
-    if (!mo_field_equal(*mo_output_member(a, i), *mo_output_member(b, i))) return false;
-  }
-  return true;
+  mo_equality known = {.slots = NULL};
+  const bool as_dicts = mo_output_is_base(a) || mo_output_is_base(b);
+  const bool equal = as_dicts ? mo_output_entries_equal(&known, a, b)
+                              : a->output_class == b->output_class && mo_output_members_equal(&known, a, b);
+  mo_equality_release(&known);
+  return equal;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------- */
@@ -197,6 +206,9 @@ mo_status_t mo_output_move_to_end(mo_output *output, const char *key, bool last)
   const mo_output_entry moved = *entry;
   const int32_t position = (int32_t)(entry - entries);
   const int32_t end = output->state->entry_count - 1;
+  if (output->state->entry_index.slots != NULL) {
+    mo_name_index_move(&output->state->entry_index, position, last ? end : 0);
+  }
   if (last) {
     memmove(entry, entry + 1, (size_t)(end - position) * sizeof moved);
     entries[end] = moved;

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/struct_size.h"
 #include "host/output/class_internal.h"
 #include "host/output/output_state.h"
+#include "host/output/visited.h"
 
 typedef struct mo_shape_check {
   const mo_output *output;
@@ -43,6 +45,8 @@ static int64_t mo_symbol_extent(const mo_shape_check *check, const char *symbol,
   const bool in_encoder = mo_is_encoder_field(check->field);
   if (symbol[0] >= '0' && symbol[0] <= '9') return strtoll(symbol, NULL, 10);
   if (d == NULL) return MO_UNKNOWN;
+  /* The steps of a generation differ in length. */
+  if (check->field->kind == MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES && strstr(symbol, "length") != NULL) return MO_UNKNOWN;
   const int64_t length = mo_given(d->sequence_length, MO_UNKNOWN);
   const int64_t encoder_length = mo_given(d->encoder_sequence_length, length);
   const bool in_cache = check->field->kind == MO_CLASS_FIELD_TENSOR_LIST;
@@ -157,7 +161,8 @@ static mo_status_t mo_check_class_tensor(const mo_shape_check *check, const mo_f
 static int64_t mo_expected_length(const mo_shape_check *check) {
   const mo_dimensions *d = check->dimensions;
   const char *length = check->field->tuple_length;
-  if (d == NULL || length == NULL || strcmp(length, "unstated") == 0) return MO_UNKNOWN;
+  if (d == NULL || length == NULL) return MO_UNKNOWN;
+  if (strstr(length, "layers") == NULL && strstr(length, "stages") == NULL) return MO_UNKNOWN;
   int64_t layers = mo_given(d->num_layers, MO_UNKNOWN);
   if (mo_is_encoder_field(check->field)) layers = mo_given(d->encoder_num_layers, layers);
   if (layers == MO_UNKNOWN || strstr(length, "+ 1") == NULL) return layers;
@@ -212,17 +217,33 @@ static mo_status_t mo_check_cache_tensor(const mo_shape_check *check, const mo_f
   return MO_STATUS_OK;
 }
 
+/* A class that states a shape means the tensors of a generation's step, else keys and values are meant. */
+static mo_status_t mo_check_layer(const mo_shape_check *check, const mo_field *layer) {
+  const bool is_step = check->field->kind == MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES && check->field->rank >= 0;
+  for (int64_t i = 0; i < mo_field_length(layer); ++i) {
+    const mo_field *entry = mo_field_item(layer, i);
+    if (is_step && entry == NULL) continue;
+    MO_TRY(is_step ? mo_check_class_tensor(check, entry) : mo_check_cache_tensor(check, entry));
+  }
+  return MO_STATUS_OK;
+}
+
 static mo_status_t mo_check_layers(const mo_shape_check *check, const mo_field *value) {
   const mo_field_kind_t kind = mo_field_kind(value);
   const bool tuples = check->field->kind == MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES && kind == MO_FIELD_TUPLE;
   if (kind != MO_FIELD_CACHE && !tuples) return mo_fail_shape(check, "neither a cache nor layers, its kind is", kind);
   MO_TRY(mo_check_length(check, value));
-  for (int64_t i = 0; i < mo_field_length(value); ++i) {
+  mo_visited visited = {.count = 0};
+  mo_status_t status = MO_STATUS_OK;
+  for (int64_t i = 0; i < mo_field_length(value) && status == MO_STATUS_OK; ++i) {
     const mo_field *layer = mo_field_item(value, i);
-    if (layer != NULL && mo_field_kind(layer) != MO_FIELD_TUPLE) return mo_fail_shape(check, "no tuple in layer", i);
-    for (int64_t k = 0; k < mo_field_length(layer); ++k) MO_TRY(mo_check_cache_tensor(check, mo_field_item(layer, k)));
+    if (layer == NULL) continue;
+    if (mo_field_kind(layer) != MO_FIELD_TUPLE) status = mo_fail_shape(check, "no tuple in layer", i);
+    else if (mo_visited_add(&visited, layer)) status = mo_check_layer(check, layer);
+    else if (visited.failed) status = mo_fail(MO_STATUS_OUT_OF_MEMORY, "output_check_shapes: no memory");
   }
-  return MO_STATUS_OK;
+  mo_visited_release(&visited);
+  return status;
 }
 
 /* Tuples and lists of tensors; entries that were not selected are None. */
@@ -279,8 +300,12 @@ static mo_status_t mo_check_output(const mo_output *output, const mo_dimensions 
 
 mo_status_t mo_output_check_shapes(const mo_output *output, const mo_dimensions *dimensions) {
   MO_CHECK(output != NULL, MO_STATUS_INVALID_ARGUMENT, "output_check_shapes: output is NULL");
-  MO_CHECK(dimensions == NULL || dimensions->struct_size >= sizeof *dimensions, MO_STATUS_INVALID_ARGUMENT,
-           "output_check_shapes: dimensions.struct_size is %zu, it must be set with MO_DIMENSIONS_INIT",
-           dimensions->struct_size);
-  return mo_context_note(output->state->context, mo_check_output(output, dimensions));
+  mo_dimensions taken = MO_DIMENSIONS_INIT;
+  mo_status_t status = MO_STATUS_OK;
+  if (dimensions != NULL) {
+    status = MO_TAKE("output_check_shapes", MO_DIMENSIONS_INIT, dimensions, MO_SIZE_TO(mo_dimensions, cache_is_given), &taken);
+    dimensions = &taken;
+  }
+  if (status == MO_STATUS_OK) status = mo_check_output(output, dimensions);
+  return mo_context_note(output->state->context, status);
 }

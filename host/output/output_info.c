@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "host/output/output_state.h"
+#include "host/output/visited.h"
 
 uint64_t mo_output_generation(const mo_output *output) {
   if (output == NULL) return 0;
@@ -50,58 +51,57 @@ const void *mo_output_memory(const mo_output *output, size_t *bytes) {
 
 /* ---- Costs: every tensor field below the present values, each once ------------------------------------------------- */
 
-/* Counts the tensors below a field and, with room, lists them. */
-static size_t mo_collect_tensors(const mo_field *field, const mo_field **list, size_t used, size_t capacity) {
-  if (mo_field_kind(field) == MO_FIELD_TENSOR) {
+/* Counts the tensors below a field that were not met yet and, with room, lists them. */
+static size_t mo_collect_tensors(const mo_field *field, mo_visited *visited, const mo_field **list, size_t used,
+                                 size_t capacity) {
+  if (field == NULL || !mo_visited_add(visited, field)) return used;
+  if (field->kind == MO_FIELD_TENSOR) {
     if (used < capacity) list[used] = field;
     return used + 1;
   }
   for (int64_t i = 0; i < mo_field_length(field); ++i) {
-    used = mo_collect_tensors(field->as.items.items[i], list, used, capacity);
+    used = mo_collect_tensors(field->as.items.items[i], visited, list, used, capacity);
   }
   return used;
 }
 
-/* Attributes count as present too: a key and an attribute may hold different fields (rule 33). */
+/* Attributes count as present too: a key and an attribute may hold different fields (rule 33). Without memory what was met. */
 static size_t mo_collect_output(const mo_output *output, const mo_field **list, size_t capacity) {
+  mo_visited visited = {.count = 0};
   size_t used = 0;
   for (int32_t i = 0; i < output->state->entry_count; ++i) {
-    used = mo_collect_tensors(output->state->entries[i].field, list, used, capacity);
+    used = mo_collect_tensors(output->state->entries[i].field, &visited, list, used, capacity);
   }
   for (int32_t i = 0; i < output->output_class->field_count; ++i) {
-    used = mo_collect_tensors(*mo_output_member(output, i), list, used, capacity);
+    used = mo_collect_tensors(*mo_output_member(output, i), &visited, list, used, capacity);
   }
+  mo_visited_release(&visited);
   return used;
 }
 
-/* The list, to be freed with mo_host_free; NULL when there are no tensors or no memory (then nothing can be told). */
-static const mo_field **mo_list_tensors(const mo_output *output, size_t *count) {
-  *count = output == NULL ? 0 : mo_collect_output(output, NULL, 0);
+/* Each once; to be freed with mo_host_free, of *allocated. NULL when there are no tensors or no memory (then nothing can be
+ * told). */
+static const mo_field **mo_list_tensors(const mo_output *output, size_t *count, size_t *allocated) {
+  *count = *allocated = output == NULL ? 0 : mo_collect_output(output, NULL, 0);
   if (*count == 0) return NULL;
-  const mo_field **list = mo_host_allocate(output->state->context, *count * sizeof *list);
-  if (list != NULL) mo_collect_output(output, list, *count);
+  const mo_field **list = mo_host_allocate(output->state->context, *allocated * sizeof *list);
+  if (list == NULL) return NULL;
+  const size_t listed = mo_collect_output(output, list, *allocated);
+  if (listed < *count) *count = listed;
   return list;
-}
-
-static int mo_compare_fields(const void *a, const void *b) {
-  const uintptr_t left = (uintptr_t) * (const mo_field *const *)a;
-  const uintptr_t right = (uintptr_t) * (const mo_field *const *)b;
-  return (left > right) - (left < right);
 }
 
 mo_field_counters mo_output_get_counters(const mo_output *output) {
   mo_field_counters sum = {0, 0};
-  size_t count;
-  const mo_field **list = mo_list_tensors(output, &count);
+  size_t count, allocated;
+  const mo_field **list = mo_list_tensors(output, &count, &allocated);
   if (list == NULL) return sum;
-  qsort(list, count, sizeof *list, mo_compare_fields);
   for (size_t i = 0; i < count; ++i) {
-    if (i > 0 && list[i] == list[i - 1]) continue;
     const mo_field_counters one = mo_field_get_counters(list[i]);
     sum.host_copies += one.host_copies;
     sum.host_copy_bytes += one.host_copy_bytes;
   }
-  mo_host_free(output->state->context, list, count * sizeof *list);
+  mo_host_free(output->state->context, list, allocated * sizeof *list);
   return sum;
 }
 
@@ -118,8 +118,8 @@ static int mo_compare_memory(const void *a, const void *b) {
  * unless a tensor at the same address was counted before. */
 uint64_t mo_output_device_bytes(const mo_output *output) {
   uint64_t sum = 0;
-  size_t count;
-  const mo_field **list = mo_list_tensors(output, &count);
+  size_t count, allocated;
+  const mo_field **list = mo_list_tensors(output, &count, &allocated);
   if (list == NULL) return 0;
   const mo_device device = mo_context_device(output->state->context);
   qsort(list, count, sizeof *list, mo_compare_memory);
@@ -140,6 +140,6 @@ uint64_t mo_output_device_bytes(const mo_output *output) {
     if (start + bytes > from) sum += start + bytes - from;
     if (start + bytes > end) end = start + bytes;
   }
-  mo_host_free(output->state->context, list, count * sizeof *list);
+  mo_host_free(output->state->context, list, allocated * sizeof *list);
   return sum;
 }

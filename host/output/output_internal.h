@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "host/core/context_internal.h"
+#include "host/output/name_index.h"
 #include "modelout/output.h"
 
 typedef struct mo_output_block mo_output_block;
@@ -35,8 +36,13 @@ typedef struct mo_source {
   mo_event ready;              /* NULL until the first mark_written; then of the latest */
 } mo_source;
 
+/* Tuples, caches and dicts may stand in one another this deep: walks over fields call themselves. */
+#define MO_FIELD_DEPTH_LIMIT 256
+
 struct mo_field {
   mo_field_kind_t kind;
+  int32_t depth;               /* 0: no items; else one more than the deepest item */
+  int64_t value_count;         /* this field and all below it, a field in two places counted twice; INT64_MAX: more */
   int32_t tensors_per_layer;   /* caches */
   mo_output_block *block;      /* NULL: made by hand */
   mo_context_t *context;
@@ -59,6 +65,7 @@ struct mo_field {
       int64_t count;
       mo_field **items;          /* NULL entries are None */
       const char **keys;         /* dicts, else NULL */
+      mo_name_index index;       /* of the keys of a long dict */
     } items;
     int64_t integer;
     double real;
@@ -93,6 +100,8 @@ struct mo_output_state {
   mo_output_entry *extra_attributes; /* undeclared attributes, retained; declared ones are the struct's members */
   int32_t extra_attribute_count;
   int32_t extra_attribute_capacity;
+  mo_name_index entry_index;     /* of long lists */
+  mo_name_index extra_attribute_index;
   uint64_t generation;       /* outputs without a block; else block->source.generation */
   uint8_t *absences;         /* mo_absence_t per class field */
   uint64_t deleted_attributes; /* bit per class field: `del x.name` was done */
@@ -111,6 +120,9 @@ static inline mo_field **mo_output_member(const mo_output *output, int32_t index
 
 /* Appends a key without looking whether it exists; retains the field; `key` must be static. Used while building. */
 mo_status_t mo_output_append_entry(mo_output *output, const char *key, mo_field *field);
+
+/* Depth and number of values of a field whose items are in place. */
+void mo_field_measure(mo_field *field);
 
 /* A source without a generation; destroy gives the event back. */
 mo_status_t mo_source_init(mo_source *source);

@@ -17,10 +17,8 @@ static mo_field mo_no_attribute;
 /* The allocation: typed struct, state, first entries, one absence per class field. */
 mo_status_t mo_output_allocate(mo_context_t *context, const mo_class *output_class, mo_output **output) {
   MO_CHECK(context != NULL, MO_STATUS_INVALID_ARGUMENT, "output: context is NULL");
-  MO_CHECK(output_class != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the class is NULL");
   MO_CHECK(output != NULL, MO_STATUS_INVALID_ARGUMENT, "output: output is NULL, it receives the result");
-  MO_CHECK(output_class->field_count <= MO_MAX_CLASS_FIELDS, MO_STATUS_INTERNAL, "output: %s has %d fields, at most %d",
-           output_class->name, (int)output_class->field_count, MO_MAX_CLASS_FIELDS);
+  MO_TRY(mo_class_check(output_class));
   const size_t field_count = (size_t)output_class->field_count;
   const size_t capacity = output_class->framework == MO_FRAMEWORK_BASE ? MO_BASE_ENTRIES : field_count;
   const size_t state_offset = mo_align_up(output_class->struct_bytes, _Alignof(struct mo_output_state));
@@ -57,6 +55,11 @@ static void mo_output_free_entries(mo_output *output) {
   }
 }
 
+static void mo_output_free_index(mo_context_t *context, mo_name_index *index) {
+  if (index->slots != NULL) mo_host_free(context, index->slots, (size_t)index->slot_count * sizeof *index->slots);
+  *index = (mo_name_index){.slots = NULL};
+}
+
 static void mo_output_free_extras(struct mo_output_state *state) {
   for (int32_t i = 0; i < state->extra_attribute_count; ++i) {
     mo_output_entry *extra = &state->extra_attributes[i];
@@ -77,6 +80,8 @@ void mo_output_destroy(mo_output *output) {
   for (int32_t i = 0; i < output->output_class->field_count; ++i) mo_output_let_go(output, *mo_output_member(output, i));
   mo_output_free_entries(output);
   mo_output_free_extras(state);
+  mo_output_free_index(context, &state->entry_index);
+  mo_output_free_index(context, &state->extra_attribute_index);
   mo_host_free(context, output, state->host_bytes);
   if (block != NULL) mo_output_block_release(block);
   mo_context_release_reference(context);
@@ -101,8 +106,29 @@ static mo_status_t mo_output_grow(mo_output *output, const mo_output_entry *list
   return MO_STATUS_OK;
 }
 
+static mo_name_list mo_output_names(const mo_output_entry *list) {
+  return (mo_name_list){list == NULL ? NULL : &list->key, sizeof *list};
+}
+
+/* Makes sure that names can be added to the index of a list of `used` until there are `total`. */
+static mo_status_t mo_output_reserve_index(mo_output *output, mo_name_index *index, const mo_output_entry *list, int32_t used,
+                                           int64_t total) {
+  const int64_t needed = mo_name_index_slots(total);
+  if (needed <= index->slot_count) return MO_STATUS_OK;
+  mo_name_slot *slots = mo_host_allocate(output->state->context, (size_t)needed * sizeof *slots);
+  if (slots == NULL) return MO_STATUS_OUT_OF_MEMORY;
+  mo_output_free_index(output->state->context, index);
+  mo_name_index_build(index, slots, needed, mo_output_names(list), used);
+  return MO_STATUS_OK;
+}
+
 static mo_output_entry *mo_output_find_extra(const mo_output *output, const char *name) {
   const struct mo_output_state *state = output->state;
+  if (state->extra_attribute_index.slots != NULL) {
+    const int64_t position =
+        mo_name_index_find(&state->extra_attribute_index, mo_output_names(state->extra_attributes), name);
+    return position < 0 ? NULL : &state->extra_attributes[position];
+  }
   for (int32_t i = 0; i < state->extra_attribute_count; ++i) {
     if (state->extra_attributes[i].key == name || strcmp(state->extra_attributes[i].key, name) == 0) {
       return &state->extra_attributes[i];
@@ -131,12 +157,17 @@ mo_status_t mo_output_intern(mo_output *output, const char *name, const char **i
     mo_host_free(state->context, state->extra_attributes, (size_t)capacity * sizeof *grown);
     state->extra_attributes = grown;
   }
+  MO_TRY(mo_output_reserve_index(output, &state->extra_attribute_index, state->extra_attributes, state->extra_attribute_count,
+                                 (int64_t)state->extra_attribute_count + 1));
   const size_t length = strlen(name) + 1;
   char *copy = mo_host_allocate(state->context, length);
   if (copy == NULL) return MO_STATUS_OUT_OF_MEMORY;
   memcpy(copy, name, length);
   state->extra_attributes[state->extra_attribute_count++] =
       (mo_output_entry){.key = copy, .field = &mo_no_attribute, .owns_key = true};
+  if (state->extra_attribute_index.slots != NULL) {
+    mo_name_index_add(&state->extra_attribute_index, copy, state->extra_attribute_count - 1);
+  }
   *interned = copy;
   return MO_STATUS_OK;
 }
@@ -146,6 +177,10 @@ mo_status_t mo_output_intern(mo_output *output, const char *name, const char **i
 mo_output_entry *mo_output_find_entry(const mo_output *output, const char *key) {
   mo_output_entry *entries = output->state->entries;
   const int32_t count = output->state->entry_count;
+  if (output->state->entry_index.slots != NULL) {
+    const int64_t position = mo_name_index_find(&output->state->entry_index, mo_output_names(entries), key);
+    return position < 0 ? NULL : &entries[position];
+  }
   for (int32_t i = 0; i < count; ++i) {
     if (entries[i].key == key) return &entries[i];
   }
@@ -161,27 +196,34 @@ mo_status_t mo_output_reserve_entries(mo_output *output, int64_t count) {
   int32_t capacity = state->entry_capacity;
   mo_output_entry *grown = NULL;
   MO_TRY(mo_output_grow(output, state->entries, state->entry_count, &capacity, count, &grown));
-  if (grown == NULL) return MO_STATUS_OK;
-  mo_output_free_entries(output);
-  state->entries = grown;
-  state->entry_capacity = capacity;
-  return MO_STATUS_OK;
+  if (grown != NULL) {
+    mo_output_free_entries(output);
+    state->entries = grown;
+    state->entry_capacity = capacity;
+  }
+  return mo_output_reserve_index(output, &state->entry_index, state->entries, state->entry_count,
+                                 (int64_t)state->entry_count + count);
+}
+
+/* A new entry at the end; room is reserved. */
+static mo_output_entry *mo_output_add_entry(mo_output *output, const char *key) {
+  struct mo_output_state *state = output->state;
+  mo_output_entry *entry = &state->entries[state->entry_count++];
+  *entry = (mo_output_entry){.key = key};
+  if (state->entry_index.slots != NULL) mo_name_index_add(&state->entry_index, key, state->entry_count - 1);
+  return entry;
 }
 
 mo_status_t mo_output_append_entry(mo_output *output, const char *key, mo_field *field) {
   MO_TRY(mo_output_reserve_entries(output, 1));
-  output->state->entries[output->state->entry_count++] = (mo_output_entry){.key = key, .field = mo_field_retain(field)};
+  mo_output_add_entry(output, key)->field = mo_field_retain(field);
   return MO_STATUS_OK;
 }
 
 void mo_output_store_entry(mo_output *output, const char *name, mo_field *field) {
-  struct mo_output_state *state = output->state;
   mo_output_entry *entry = mo_output_find_entry(output, name);
   mo_field *before = entry != NULL ? entry->field : NULL;
-  if (entry == NULL) {
-    entry = &state->entries[state->entry_count++];
-    *entry = (mo_output_entry){.key = name};
-  }
+  if (entry == NULL) entry = mo_output_add_entry(output, name);
   entry->field = mo_field_retain(field);
   mo_field_release(before);
 }
@@ -189,6 +231,9 @@ void mo_output_store_entry(mo_output *output, const char *name, mo_field *field)
 mo_field *mo_output_take_entry(mo_output *output, int32_t position) {
   struct mo_output_state *state = output->state;
   mo_field *field = state->entries[position].field;
+  if (state->entry_index.slots != NULL) {
+    mo_name_index_remove(&state->entry_index, state->entries[position].key, position, state->entry_count);
+  }
   --state->entry_count;
   memmove(&state->entries[position], &state->entries[position + 1],
           (size_t)(state->entry_count - position) * sizeof(mo_output_entry));

@@ -8,9 +8,8 @@
 #ifndef MO_OUTPUT_STATE_H
 #define MO_OUTPUT_STATE_H
 
+#include "host/output/class_internal.h"
 #include "host/output/output_internal.h"
-
-#define MO_MAX_CLASS_FIELDS 64 /* deleted_attributes has a bit for each */
 
 /* The entry of a key, NULL if there is none. */
 mo_output_entry *mo_output_find_entry(const mo_output *output, const char *key);

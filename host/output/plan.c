@@ -288,6 +288,7 @@ static mo_status_t create_output(mo_context_t *context, const mo_plan *plan, voi
   }
   created->state->block = block; /* the first reference is the output's */
   carve_output(&carver, plan, made);
+  for (int64_t i = block->field_count - 1; i >= 0; --i) mo_field_measure(&block->fields[i]); /* items stand behind tuples */
   status = fill_output(created, plan, made);
   if (status != MO_STATUS_OK) {
     mo_output_destroy(created);

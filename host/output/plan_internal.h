@@ -29,10 +29,12 @@ typedef struct mo_field_plan {
 
 typedef struct mo_plan {
   const mo_class *output_class;
+  mo_dimensions dimensions; /* what the caller gave, as this version knows it */
+  mo_request request;
   mo_field_plan fields[MO_PLAN_MAX_FIELDS]; /* one per class field; absent ones hold nothing but `absence` */
 } mo_plan;
 
-/* Resolves every field. The plan points into `request`. INVALID_ARGUMENT names the missing or wrong extent. */
+/* Resolves every field. The plan points into the lists of `request`. INVALID_ARGUMENT names the missing or wrong extent. */
 mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *dimensions, const mo_request *request,
                             mo_plan *plan);
 

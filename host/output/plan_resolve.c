@@ -18,6 +18,8 @@
 #include <string.h>
 
 #include "host/core/checked_math.h"
+#include "host/output/class_internal.h"
+#include "host/core/struct_size.h"
 #include "host/output/plan_internal.h"
 
 /* What the extents of one field are looked up in. */
@@ -198,6 +200,8 @@ static mo_status_t last_of(const mo_scope *scope, const char *what, int64_t want
 static mo_status_t attention_shape(const mo_scope *scope, mo_tensor *tensor) {
   const mo_request *request = scope->request;
   int64_t *shape = tensor->shape;
+  MO_CHECK(tensor->rank == 4, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s, attention weights, has rank %d, it must be 4",
+           scope->output_class->name, scope->field->name, (int)tensor->rank);
   if (is(scope->field->name, "cross_attentions")) MO_TRY(sequence_extent(scope, true, &shape[3]));
   else if (!is(scope->field->shape[2], "patch_size")) MO_TRY(key_extent(scope, &shape[3]));
   MO_TRY(check_selection(scope, "attention_heads", request->attention_heads, shape[1]));
@@ -211,7 +215,7 @@ static mo_status_t attention_shape(const mo_scope *scope, mo_tensor *tensor) {
 
 static mo_status_t table_shape(const mo_scope *scope, mo_tensor *tensor) {
   const mo_class_field *field = scope->field;
-  MO_CHECK(field->rank >= 0 && field->rank < MO_MAX_DIMS, MO_STATUS_INTERNAL, "output: %s.%s has no shape in the table",
+  MO_CHECK(field->rank >= 0 && field->rank < MO_MAX_DIMS, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has no shape in the table",
            scope->output_class->name, field->name);
   tensor->rank = field->rank;
   for (int32_t i = 0; i < field->rank; ++i) MO_TRY(extent_of(scope, field->shape[i], &tensor->shape[i]));
@@ -332,11 +336,6 @@ static void share_last_hidden_state(mo_plan *plan, const char *single, const cha
 }
 
 static mo_status_t check_request(const mo_dimensions *dimensions, const mo_request *request) {
-  MO_CHECK(dimensions->struct_size >= sizeof *dimensions, MO_STATUS_INVALID_ARGUMENT,
-           "output: dimensions.struct_size is %zu, not %zu (use MO_DIMENSIONS_INIT)", dimensions->struct_size,
-           sizeof *dimensions);
-  MO_CHECK(request->struct_size >= sizeof *request, MO_STATUS_INVALID_ARGUMENT,
-           "output: request.struct_size is %zu, not %zu (use MO_REQUEST_INIT)", request->struct_size, sizeof *request);
   MO_CHECK(dimensions->dtype == MO_DTYPE_NONE || mo_dtype_is_float(dimensions->dtype), MO_STATUS_INVALID_ARGUMENT,
            "output: dtype %s, fields are float32, float16 or bfloat16", mo_dtype_name(dimensions->dtype));
   MO_CHECK(request->attention_dtype == MO_DTYPE_NONE || mo_dtype_is_float(request->attention_dtype), MO_STATUS_INVALID_ARGUMENT,
@@ -347,14 +346,24 @@ static mo_status_t check_request(const mo_dimensions *dimensions, const mo_reque
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *dimensions, const mo_request *request,
-                            mo_plan *plan) {
-  static const mo_request nothing = MO_REQUEST_INIT;
-  MO_CHECK(output_class != NULL && dimensions != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the %s is NULL",
-           output_class == NULL ? "class" : "mo_dimensions");
-  if (request == NULL) request = &nothing;
+/* Dimensions and request of a caller of any version; request NULL: no optional field. */
+static mo_status_t take_request(const mo_dimensions *dimensions, const mo_request *request, mo_plan *plan) {
+  plan->dimensions = (mo_dimensions)MO_DIMENSIONS_INIT;
+  plan->request = (mo_request)MO_REQUEST_INIT;
+  MO_TRY(MO_TAKE("output", MO_DIMENSIONS_INIT, dimensions, MO_SIZE_TO(mo_dimensions, cache_is_given), &plan->dimensions));
+  if (request == NULL) return MO_STATUS_OK;
+  return MO_TAKE("output", MO_REQUEST_INIT, request, MO_SIZE_TO(mo_request, attention_dtype), &plan->request);
+}
+
+mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *given_dimensions,
+                            const mo_request *given_request, mo_plan *plan) {
+  const mo_dimensions *dimensions = &plan->dimensions;
+  const mo_request *request = &plan->request;
+  MO_TRY(mo_class_check(output_class));
+  MO_CHECK(given_dimensions != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the mo_dimensions is NULL");
+  MO_TRY(take_request(given_dimensions, given_request, plan));
   MO_TRY(check_request(dimensions, request));
-  MO_CHECK(output_class->field_count <= MO_PLAN_MAX_FIELDS, MO_STATUS_INTERNAL,
+  MO_CHECK(output_class->field_count <= MO_PLAN_MAX_FIELDS, MO_STATUS_INVALID_ARGUMENT,
            "output: %s has %d fields, at most %d are planned", output_class->name, (int)output_class->field_count,
            MO_PLAN_MAX_FIELDS);
   plan->output_class = output_class;

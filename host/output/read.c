@@ -7,6 +7,7 @@
 #include "host/core/range.h"
 #include "host/output/gather.h"
 #include "host/output/mirror.h"
+#include "host/output/visited.h"
 
 /* ---- Sources ---- */
 
@@ -41,14 +42,19 @@ mo_status_t mo_source_mark_written(mo_source *source, mo_context_t *context, mo_
 
 typedef mo_status_t (*mo_source_function)(mo_source *source, mo_context_t *context, mo_stream stream);
 
-/* Calls `function` for the sources of a field made by hand; `last` saves repeating one for the entries of a block. */
-static mo_status_t for_each_source(const mo_field *field, mo_stream stream, mo_source_function function, mo_source **last) {
-  if (mo_field_kind(field) == MO_FIELD_TENSOR && field->as.tensor.source != *last) {
-    *last = field->as.tensor.source;
-    return function(*last, field->context, stream);
+static mo_status_t check_visited(const mo_visited *visited) {
+  return visited->failed ? mo_fail(MO_STATUS_OUT_OF_MEMORY, "output: no memory to walk over the fields") : MO_STATUS_OK;
+}
+
+/* Calls `function` once for each source of a field made by hand. */
+static mo_status_t for_each_source(const mo_field *field, mo_stream stream, mo_source_function function, mo_visited *visited) {
+  if (mo_field_kind(field) == MO_FIELD_TENSOR) {
+    mo_source *source = field->as.tensor.source;
+    return mo_visited_add(visited, source) ? function(source, field->context, stream) : check_visited(visited);
   }
+  if (mo_field_length(field) == 0 || !mo_visited_add(visited, field)) return check_visited(visited);
   for (int64_t i = 0; i < mo_field_length(field); ++i) {
-    MO_TRY(for_each_source(field->as.items.items[i], stream, function, last));
+    MO_TRY(for_each_source(field->as.items.items[i], stream, function, visited));
   }
   return MO_STATUS_OK;
 }
@@ -56,9 +62,13 @@ static mo_status_t for_each_source(const mo_field *field, mo_stream stream, mo_s
 static mo_status_t for_each_output_source(const mo_output *output, mo_stream stream, mo_source_function function) {
   const struct mo_output_state *state = output->state;
   if (state->block != NULL) return function(&state->block->source, state->context, stream);
-  mo_source *last = NULL;
-  for (int32_t i = 0; i < state->entry_count; ++i) MO_TRY(for_each_source(state->entries[i].field, stream, function, &last));
-  return MO_STATUS_OK;
+  mo_visited visited = {.count = 0};
+  mo_status_t status = MO_STATUS_OK;
+  for (int32_t i = 0; i < state->entry_count && status == MO_STATUS_OK; ++i) {
+    status = for_each_source(state->entries[i].field, stream, function, &visited);
+  }
+  mo_visited_release(&visited);
+  return status;
 }
 
 mo_status_t mo_output_mark_written(mo_output *output, mo_stream stream) {
@@ -110,6 +120,7 @@ static mo_tensor contiguous_like(const mo_tensor *tensor, void *data) {
   int64_t stride = 1;
   result.data = data;
   result.device = (mo_device){.kind = MO_DEVICE_KIND_CPU};
+  if (mo_tensor_count(tensor) == 0) return result; /* any strides; the other extents may be of any size */
   for (int32_t i = tensor->rank - 1; i >= 0; --i) {
     result.strides[i] = stride;
     stride *= tensor->shape[i];
@@ -327,7 +338,7 @@ mo_status_t mo_field_read_top_k(mo_field *field, int64_t k, mo_host_view *values
 
 /* ---- Ahead of time, and afterwards ---- */
 
-static mo_status_t prefetch(mo_field *field) {
+static mo_status_t prefetch(mo_field *field, mo_visited *visited) {
   if (field == NULL) return MO_STATUS_OK;
   if (field->kind == MO_FIELD_TENSOR) {
     uint64_t generation = 0;
@@ -337,14 +348,18 @@ static mo_status_t prefetch(mo_field *field) {
     if (mo_field_is_on_host(field) || mo_tensor_count(tensor) == 0) return MO_STATUS_OK;
     return mo_mirror_of_view(field, tensor, &mirror);
   }
-  for (int64_t i = 0; i < mo_field_length(field); ++i) MO_TRY(prefetch(field->as.items.items[i]));
+  if (mo_field_length(field) == 0 || !mo_visited_add(visited, field)) return check_visited(visited);
+  for (int64_t i = 0; i < mo_field_length(field); ++i) MO_TRY(prefetch(field->as.items.items[i], visited));
   return MO_STATUS_OK;
 }
 
 mo_status_t mo_field_prefetch(mo_field *field) {
   MO_RANGE_OF(field != NULL ? field->context : NULL, "mo_field_prefetch", "field", mo_field_tensor(field));
   MO_CHECK(field != NULL, MO_STATUS_TYPE_ERROR, "field_prefetch: the field is None");
-  return note(field, prefetch(field));
+  mo_visited visited = {.count = 0};
+  const mo_status_t status = prefetch(field, &visited);
+  mo_visited_release(&visited);
+  return note(field, status);
 }
 
 static bool is_ready_on_host(const mo_field *field) {
@@ -354,7 +369,7 @@ static bool is_ready_on_host(const mo_field *field) {
   return backend->event_is_complete(mo_context_backend_state(field->context), ready);
 }
 
-bool mo_field_is_ready(mo_field *field) {
+static bool is_ready(mo_field *field, mo_visited *visited) {
   if (field == NULL) return true;
   if (field->kind == MO_FIELD_TENSOR) {
     const uint64_t generation = mo_source_generation(field->as.tensor.source);
@@ -362,10 +377,18 @@ bool mo_field_is_ready(mo_field *field) {
     if (mo_field_is_on_host(field)) return is_ready_on_host(field);
     return mo_tensor_count(&field->as.tensor.tensor) == 0 || mo_mirror_current_whole(field, generation, true) != NULL;
   }
+  if (mo_field_length(field) == 0 || !mo_visited_add(visited, field)) return !visited->failed;
   for (int64_t i = 0; i < mo_field_length(field); ++i) {
-    if (!mo_field_is_ready(field->as.items.items[i])) return false;
+    if (!is_ready(field->as.items.items[i], visited)) return false;
   }
   return true;
+}
+
+bool mo_field_is_ready(mo_field *field) {
+  mo_visited visited = {.count = 0};
+  const bool ready = is_ready(field, &visited);
+  mo_visited_release(&visited);
+  return ready;
 }
 
 mo_status_t mo_field_check_view(const mo_field *field, const mo_host_view *view) {
@@ -378,17 +401,19 @@ mo_status_t mo_field_check_view(const mo_field *field, const mo_host_view *view)
   return MO_STATUS_OK;
 }
 
+static void add_counters(const mo_field *field, mo_visited *visited, mo_field_counters *sum) {
+  if (field == NULL || !mo_visited_add(visited, field)) return;
+  if (field->kind == MO_FIELD_TENSOR) {
+    sum->host_copies += atomic_load_explicit(&field->as.tensor.host_copies, memory_order_relaxed);
+    sum->host_copy_bytes += atomic_load_explicit(&field->as.tensor.host_copy_bytes, memory_order_relaxed);
+  }
+  for (int64_t i = 0; i < mo_field_length(field); ++i) add_counters(field->as.items.items[i], visited, sum);
+}
+
 mo_field_counters mo_field_get_counters(const mo_field *field) {
   mo_field_counters sum = {0};
-  if (mo_field_kind(field) == MO_FIELD_TENSOR) {
-    sum.host_copies = atomic_load_explicit(&field->as.tensor.host_copies, memory_order_relaxed);
-    sum.host_copy_bytes = atomic_load_explicit(&field->as.tensor.host_copy_bytes, memory_order_relaxed);
-    return sum;
-  }
-  for (int64_t i = 0; i < mo_field_length(field); ++i) {
-    const mo_field_counters entry = mo_field_get_counters(field->as.items.items[i]);
-    sum.host_copies += entry.host_copies;
-    sum.host_copy_bytes += entry.host_copy_bytes;
-  }
+  mo_visited visited = {.count = 0};
+  add_counters(field, &visited, &sum);
+  mo_visited_release(&visited);
   return sum;
 }

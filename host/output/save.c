@@ -6,17 +6,19 @@
  * ["cache", tensors per layer, layers...], ["dict", [key, value]...], ["integer", n], ["real", "%a"], ["string", text].
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/checked_math.h"
+#include "host/core/json.h"
 #include "host/output/gather.h"
 #include "host/output/output_internal.h"
 #include "modelout/safetensors.h"
 
 #define MAX_NAME_BYTES 512
 #define MAX_DEPTH 16
+#define MAX_VALUES ((int64_t)1 << 21) /* more names than the header of a file can hold */
 
 static const char *const cache_names[4] = {"key", "value", "cross_key", "cross_value"};
 
@@ -142,14 +144,27 @@ static mo_status_t save_value(mo_saver *saver, mo_field *field, const char *name
   return status;
 }
 
+/* A file names each value at each of its places: what is shared may be far more in a file than in memory. */
+static mo_status_t check_value_count(const mo_output *output) {
+  int64_t total = 0;
+  for (int64_t i = 0; i < mo_output_length(output); ++i) {
+    const mo_field *field = mo_output_at(output, i);
+    const int64_t count = mo_field_length(field) > 0 ? field->value_count : 1;
+    MO_CHECK(mo_checked_add(total, count, &total) && total <= MAX_VALUES, MO_STATUS_INVALID_ARGUMENT,
+             "output_save: more than %lld values, each at each of the places where it stands", (long long)MAX_VALUES);
+  }
+  return MO_STATUS_OK;
+}
+
 static mo_status_t save_entries(mo_saver *saver, mo_output *output, const char *prefix, json_t *keys, json_t *structure) {
+  MO_TRY(check_value_count(output));
   for (int64_t i = 0; i < mo_output_length(output); ++i) {
     char name[MAX_NAME_BYTES];
     json_t *described = NULL;
     const char *key = mo_output_key_at(output, i);
     MO_CHECK(snprintf(name, sizeof name, "%s%s", prefix, key) < MAX_NAME_BYTES, MO_STATUS_INVALID_ARGUMENT,
              "output_save: the name %.60s%.60s is too long", prefix, key);
-    MO_TRY(save_value(saver, mo_output_get(output, key), name, false, 0, &described));
+    MO_TRY(save_value(saver, mo_output_at(output, i), name, false, 0, &described));
     if (described == NULL || json_array_append_new(structure, json_pack("[so]", key, described)) != 0 ||
         json_array_append_new(keys, json_string(key)) != 0) {
       return out_of_memory("output_save");
@@ -161,12 +176,11 @@ static mo_status_t save_entries(mo_saver *saver, mo_output *output, const char *
 static mo_status_t write_file(const mo_saver *saver, const mo_output *output, const char *path, const char *prefix,
                               const json_t *keys, const json_t *structure) {
   static const char *const names[] = {"class", "keys", "none_entries", "prefix", "structure"};
-  char *texts[3] = {json_dumps(keys, JSON_COMPACT), json_dumps(saver->none_entries, JSON_COMPACT),
-                    json_dumps(structure, JSON_COMPACT)};
+  const json_t *const lists[3] = {keys, saver->none_entries, structure};
+  char *texts[3] = {NULL, NULL, NULL};
   mo_status_t status = MO_STATUS_OK;
-  if (texts[0] == NULL || texts[1] == NULL || texts[2] == NULL) {
-    status = out_of_memory("output_save");
-  } else {
+  for (int i = 0; i < 3 && status == MO_STATUS_OK; ++i) status = mo_json_write(lists[i], JSON_COMPACT, &texts[i]);
+  if (status == MO_STATUS_OK) {
     const char *const values[] = {output->output_class->name, texts[0], texts[1], prefix, texts[2]};
     status = mo_safetensors_write(path, (const char *const *)saver->names, saver->tensors, saver->count, names, values, 5);
   }
@@ -203,6 +217,7 @@ typedef struct mo_loader {
   mo_context_t *context;
   const mo_safetensors_t *file;
   const char *path;
+  int64_t *bytes_left; /* of the file's tensors, that no field holds yet */
 } mo_loader;
 
 static mo_status_t bad_file(const mo_loader *loader, const char *name, const char *problem) {
@@ -220,27 +235,41 @@ static void release_loaded(void *user_data) {
   free(loaded);
 }
 
+/* The data of a tensor of the file into device memory. */
+static mo_status_t read_data(const mo_loader *loader, const char *name, const mo_tensor *source, void *memory) {
+  mo_context_t *context = loader->context;
+  const size_t bytes = (size_t)mo_tensor_bytes(source);
+  const int64_t count = mo_tensor_count(source);
+  if (bytes == 0) return MO_STATUS_OK;
+  if (mo_context_backend(context)->memory_is_host) return mo_safetensors_read(loader->file, name, 0, count, memory);
+  void *stage = mo_host_allocate(context, bytes);
+  if (stage == NULL) return out_of_memory("output_load");
+  mo_status_t status = mo_safetensors_read(loader->file, name, 0, count, stage);
+  if (status == MO_STATUS_OK) status = mo_context_copy_to_device(context, memory, stage, bytes);
+  const mo_status_t waited = mo_context_synchronize(context); /* before what it reads is freed */
+  mo_host_free(context, stage, bytes);
+  return status != MO_STATUS_OK ? status : waited;
+}
+
 static mo_status_t load_tensor(const mo_loader *loader, const char *name, mo_field **field) {
   mo_tensor source, tensor;
-  if (mo_safetensors_tensor(loader->file, name, &source) != MO_STATUS_OK) return bad_file(loader, name, "no such tensor");
+  if (mo_safetensors_describe(loader->file, name, &source) != MO_STATUS_OK) return bad_file(loader, name, "no such tensor");
+  /* Else a small file could ask for any amount of memory. */
+  if (mo_tensor_bytes(&source) > *loader->bytes_left)
+    return bad_file(loader, name, "the structure holds more than the file: tensors stand in it twice");
+  *loader->bytes_left -= mo_tensor_bytes(&source);
   mo_loaded_memory *loaded = malloc(sizeof *loaded);
   if (loaded == NULL) return out_of_memory("output_load");
   *loaded = (mo_loaded_memory){.context = loader->context};
   const size_t bytes = (size_t)mo_tensor_bytes(&source);
   mo_status_t status = mo_context_allocate(loader->context, bytes, &loaded->memory);
-  if (status == MO_STATUS_OK && bytes > 0) {
-    status = mo_context_copy_to_device(loader->context, loaded->memory, source.data, bytes);
-  }
+  if (status == MO_STATUS_OK) status = read_data(loader, name, &source, loaded->memory);
   if (status == MO_STATUS_OK) {
     status =
         mo_tensor_init(&tensor, loaded->memory, source.dtype, mo_context_device(loader->context), source.rank, source.shape);
   }
   if (status == MO_STATUS_OK) status = mo_field_create_tensor(loader->context, &tensor, release_loaded, loaded, field);
-  if (status != MO_STATUS_OK) {
-    /* The copy may be under way and reads the mapped file. */
-    (void)mo_context_synchronize(loader->context);
-    release_loaded(loaded);
-  }
+  if (status != MO_STATUS_OK) release_loaded(loaded);
   return status;
 }
 
@@ -361,7 +390,8 @@ static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
   /* A class of a model's own, which the table does not list: the keys and fields are what matters. */
   if (output_class == NULL && class_name != NULL) output_class = mo_class_find("ModelOutput");
   if (output_class == NULL || text == NULL) return bad_file(loader, "metadata", "not a file of mo_output_save");
-  json_t *structure = json_loads(text, 0, NULL);
+  json_t *structure = NULL;
+  MO_TRY(mo_json_read("output_load: the structure in the metadata", text, strlen(text), MO_JSON_PYTHON, &structure));
   if (!json_is_array(structure)) {
     json_decref(structure);
     return bad_file(loader, "metadata", "the structure is no JSON list");
@@ -371,9 +401,6 @@ static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
   if (status == MO_STATUS_OK) status = load_entries(loader, structure, prefix != NULL ? prefix : "", made);
   if (status == MO_STATUS_OK) status = mo_output_mark_written(made, mo_context_stream(loader->context));
   json_decref(structure);
-  /* The copies read the mapped file until they are done. */
-  const mo_status_t waited = mo_context_synchronize(loader->context);
-  if (status == MO_STATUS_OK) status = waited;
   if (status != MO_STATUS_OK) {
     mo_output_destroy(made);
     return status;
@@ -382,12 +409,21 @@ static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
   return MO_STATUS_OK;
 }
 
+static int64_t bytes_of_all(const mo_safetensors_t *file) {
+  int64_t bytes = 0; /* cannot overflow: they lie in the file one behind the other */
+  mo_tensor tensor;
+  for (int64_t i = 0; i < mo_safetensors_count(file); ++i)
+    if (mo_safetensors_describe(file, mo_safetensors_name(file, i), &tensor) == MO_STATUS_OK) bytes += mo_tensor_bytes(&tensor);
+  return bytes;
+}
+
 mo_status_t mo_output_load(mo_context_t *context, const char *path, mo_output **output) {
   MO_CHECK(context != NULL && path != NULL && output != NULL, MO_STATUS_INVALID_ARGUMENT, "output_load: an argument is NULL");
   mo_safetensors_t *file;
   mo_status_t status = mo_safetensors_open(path, &file);
   if (status == MO_STATUS_OK) {
-    const mo_loader loader = {.context = context, .file = file, .path = path};
+    int64_t bytes_left = bytes_of_all(file);
+    const mo_loader loader = {.context = context, .file = file, .path = path, .bytes_left = &bytes_left};
     status = load_output(&loader, output);
     mo_safetensors_close(file);
   }

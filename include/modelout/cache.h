@@ -44,7 +44,7 @@
  *   - crop works on a static layer (removed slots are zero again), and on a sliding layer as long as no token that is still
  *     needed has been dropped; both fail in the original for want of a method or of recorded tokens;
  *   - batch_repeat and batch_select work on every kind; on encoder-decoder caches of every kind too;
- *   - the first update of any layer fixes the batch size of the whole cache until it is empty again (of a static one for good);
+ *   - the first update of any layer fixes the batch size of the whole cache until it is reset (of a static one for good);
  *     the original looks at each layer alone;
  *   - quantised layers are stored as int8 or float8 with a scale per token, head and group from the first token on (the
  *     original keeps a residue of recent tokens unquantised, and packs 1 to 8 bits).
@@ -113,7 +113,8 @@ MO_API mo_status_t mo_cache_create(mo_context_t *context, const mo_cache_options
  * reset act on both (reset also forgets which layers are filled), crop on the self cache. */
 MO_API mo_status_t mo_cache_create_encoder_decoder(mo_cache_t *self_cache, mo_cache_t *cross_cache, mo_cache_t **cache);
 
-/* Reference counting; NULL is fine. */
+/* Reference counting; NULL is fine, here and in every question to a cache or a pool: it has no layers, tokens, pages or bytes,
+ * kind 0, and -1 where a number is not known. */
 MO_API mo_cache_t *mo_cache_retain(mo_cache_t *cache);
 MO_API void mo_cache_release(mo_cache_t *cache);
 

@@ -1,9 +1,14 @@
 /* modelout/class.h - the output classes: what fields each has, in which order, of which kind and symbolic shape, and when.
  *
- * All 63 classes come from one table (host/output/classes.def): ModelOutput itself, 29 PyTorch, 18 TensorFlow and 15 Flax
+ * All 63 classes come from one table: ModelOutput itself, 29 PyTorch, 18 TensorFlow and 15 Flax
  * classes of Hugging Face Transformers. Source: the Transformers page "Model outputs"; order and fields agree with
  * src/transformers/modeling_outputs.py, modeling_tf_outputs.py and modeling_flax_outputs.py of September 2025.
  * The typed structs are in modelout/output_classes.h.
+ *
+ * A class may also be described by somebody else: a static mo_class with its fields and a struct that begins with an mo_output.
+ * Whatever takes a class answers INVALID_ARGUMENT to a description that cannot be worked with: no name, no fields or more than
+ * 64, a field without name or `when`, of an unknown kind, with a shape that lacks symbols, named twice, or with a member
+ * outside of the struct.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MODELOUT_CLASS_H
@@ -85,7 +90,8 @@ MO_API const char *mo_framework_name(mo_framework_t framework);
 MO_API const char *mo_class_field_kind_name(mo_class_field_kind_t kind);
 
 /* Everything the table says of a class (NULL: of all classes, or of one framework's when `framework` is not negative) as JSON
- * text in the form of tests/golden/output_classes.json. *json is released with mo_free_text(). */
+ * text: an object with "classes", each with the members of mo_class and "fields" with those of mo_class_field. *json is released
+ * with mo_free_text(). */
 MO_API mo_status_t mo_class_to_json(const mo_class *output_class, int framework, char **json);
 
 /* Releases text the library handed out. NULL is fine. */

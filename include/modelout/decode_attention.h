@@ -36,8 +36,10 @@ typedef struct mo_decode_attention_params {
   const mo_tensor *key, *value; /* the new ones, (B, Hkv, T, D) and (B, Hkv, T, Dv), dtype of query, last stride 1; both NULL:
                                    nothing is appended */
   mo_kv_view cache;             /* of query's dtype, int8 or float8 e4m3; written too if there are new keys. No two of its slots
-                                   share memory (pages of one prefix that several rows list are shared on purpose; then nobody
-                                   may append to them) */
+                                   share memory. Pages of one prefix that several rows list are shared on purpose; new tokens
+                                   never go to them: a page that is appended to stands once in what all rows hold, else
+                                   INVALID_ARGUMENT on the CPU, before anything is written (a GPU does not look: the page then
+                                   holds new tokens of any of the rows) */
   const mo_rotary *rotary;      /* of query and the new keys; NULL */
   const mo_tensor *position_ids; /* (B|1, T) int32 or int64, for rotary; NULL: the slot of each token. Needed with `rotary`
                                     where nothing is appended */

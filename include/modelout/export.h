@@ -4,12 +4,18 @@
 #ifndef MODELOUT_EXPORT_H
 #define MODELOUT_EXPORT_H
 
-#if defined(__GNUC__)
+#if defined(MO_STATIC_LIBRARY) /* while the library itself is compiled to be linked statically */
+#define MO_API
+#elif defined(__GNUC__)
 #define MO_API __attribute__((visibility("default")))
+#else
+#define MO_API
+#endif
+
+#if defined(__GNUC__)
 /* Checks printf-style arguments at compile time. */
 #define MO_PRINTF_FORMAT(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
 #else
-#define MO_API
 #define MO_PRINTF_FORMAT(format_index, first_argument)
 #endif
 

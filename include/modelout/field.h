@@ -2,7 +2,9 @@
  *
  * A field is a tensor, a tuple of fields (entries may be NULL = None), a cache, a dict, or a host scalar. Fields are reference
  * counted and belong to no particular output: the same field may stand in two outputs, or twice in one. Fields made by
- * mo_output_create() live in the output's arena and hold it alive while they are retained.
+ * mo_output_create() live in the output's arena and hold it alive while they are retained. Tuples, caches and dicts may stand
+ * in one another 256 deep (INVALID_ARGUMENT past that); whatever walks over them looks at each field once, however many places
+ * it stands in.
  *
  * READING. On the CPU device a read is a pointer: it copies nothing and counts 0 bytes. Elsewhere the first read of a tensor
  * (or of a slice of it) enqueues that copy on the context's copy stream behind the output's ready event, waits for that copy
@@ -107,7 +109,7 @@ MO_API bool mo_field_is_ready(mo_field *field);
 /* OK while the view shows what the device holds; STALE_VIEW once the output was marked as written again. */
 MO_API mo_status_t mo_field_check_view(const mo_field *field, const mo_host_view *view);
 
-/* What reading this field has cost so far (tuples: the sum of their entries). */
+/* What reading this field has cost so far (tuples: the sum of the tensors below, each once). */
 typedef struct mo_field_counters {
   uint64_t host_copies;     /* copies enqueued */
   uint64_t host_copy_bytes; /* bytes that crossed the bus */

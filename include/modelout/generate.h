@@ -6,9 +6,41 @@
  * search: the best (1 + end tokens, at least 2) * num_beams candidates of each beam, 12 bytes each), and nothing else, whatever
  * was requested: fields cross when they are read.
  *
- * Of the processors that a checkpoint's files may name, temperature, top-k, top-p, min-p and the minimum length are known, and
- * only the last is taken from the files; the others (forced_eos_token_id, repetition_penalty, no_repeat_ngram_size, ...) are
- * not applied.
+ * SETTINGS OF THE FILES. What the caller leaves open the checkpoint says, by the rules of Transformers 4.57: where there is a
+ * generation_config.json it alone, and config.json is not looked at; else what config.json says of generation, and of token ids
+ * what the family's configuration class takes where it is silent (LLaMA: eos_token_id 2; BART: forced_eos_token_id 2; ...). null
+ * means: not set. A value of the wrong kind or out of range is BAD_FILE, with file, key and value.
+ *
+ *   obeyed     max_new_tokens, max_length, min_new_tokens, min_length; eos_token_id, pad_token_id, bos_token_id,
+ *              decoder_start_token_id; do_sample, temperature, top_k (50 if do_sample is true and nothing is said), top_p, min_p;
+ *              num_beams, num_return_sequences, length_penalty, early_stopping; repetition_penalty, no_repeat_ngram_size,
+ *              encoder_no_repeat_ngram_size, bad_words_ids, sequence_bias, suppress_tokens, begin_suppress_tokens,
+ *              forced_bos_token_id, forced_eos_token_id, force_bos_token_to_be_generated (BART's config.json); use_cache
+ *              (false: no past_key_values in the output), output_scores, output_logits, output_attentions,
+ *              output_hidden_states
+ *   refused    UNSUPPORTED, naming file, key and value, where the value is not neutral (null, false, 0 or 1): num_beams above 1
+ *              with do_sample; num_beam_groups above 1 with beams; penalty_alpha of contrastive search; constraints,
+ *              force_words_ids, encoder_repetition_penalty, exponential_decay_length_penalty, guidance_scale,
+ *              watermarking_config, renormalize_logits, remove_invalid_values, token_healing, dola_layers, max_time,
+ *              stop_strings; typical_p, epsilon_cutoff, eta_cutoff, top_h with do_sample; cache_implementation "quantized";
+ *              num_return_sequences above 1 with greedy search
+ *   neutral    they change no number here: temperature and its kin without do_sample; length_penalty and early_stopping without
+ *              beams; diversity_penalty without beam groups; other values of cache_implementation, cache_config,
+ *              return_legacy_cache, prefill_chunk_size, compile_config, disable_compile, low_memory; what steers assisted
+ *              generation (assistant_..., prompt_lookup_num_tokens, ...), which chooses the same tokens faster;
+ *              return_dict_in_generate; task_specific_params of config.json; and any key that is unknown
+ *
+ * With ignore_file_settings only the token ids are taken. An id outside the vocabulary is refused when it is needed: pad_token_id
+ * when a row has ended before the others, a forced token in its step, decoder_start_token_id without decoder_input_ids; an end
+ * token never. A length that files ask for ends where the model's position table does; where positions are rotary or relative,
+ * at max_position_embeddings (T5: n_positions) or at 1024, whichever is more. max_length 20 is a total length like any other, as
+ * in Transformers 5; 4.57 takes it for silence.
+ *
+ * MEMORY grows with the tokens that come, whatever length was asked for. Where steps are recorded (below; at most 32768 new
+ * tokens) that of all tokens is taken at once.
+ *
+ * NaN. Logits that are NaN count as -inf. A row with no other logit (or with beams: an input none of whose beams has any) ends
+ * the generation with VALUE_ERROR, which names prompt and step.
  *
  * GRAPHS. Where the device can record work (CUDA), the decode step is captured once and replayed: greedy, sampling and (without
  * its books, which are the host's) beam search, of decoder-only and encoder-decoder models, with scores, logits and hidden
@@ -32,7 +64,8 @@ extern "C" {
  * hidden_size), where `new` is the prompt's length in the first step and 1 later. Present if asked for; sequences always. */
 typedef struct mo_generate_decoder_only_output {
   mo_output base;
-  mo_field *sequences; /* (batch_size, prompt + N) int64: prompt and new tokens; finished rows go on with pad_token_id */
+  mo_field *sequences; /* (batch_size, prompt + N) int64: prompt and new tokens; finished rows go on with pad_token_id.
+                          With sampling batch_size counts each prompt num_return_sequences times, here and below */
   mo_field *scores;    /* output_scores: N of (batch_size, vocab_size) float32: processed, -inf where removed */
   mo_field *logits;    /* output_logits: N of (batch_size, vocab_size), in the model's dtype: as the model gave them */
   mo_field *attentions;
@@ -101,7 +134,7 @@ MO_API const mo_class *mo_generation_class(mo_framework_t framework, mo_generati
 
 /* ---- What goes in ---- */
 
-/* The new ids of one step, (batch_size) on the host; rows that have finished show pad_token_id. Return false to stop there. */
+/* The new ids of one step, (batch_size; with sampling times num_return_sequences) on the host; rows that have finished show pad_token_id. Return false to stop there. */
 typedef bool (*mo_generation_callback)(void *user_data, int64_t step, const int64_t *tokens, int64_t batch_size);
 
 typedef enum mo_early_stopping_t {
@@ -110,12 +143,13 @@ typedef enum mo_early_stopping_t {
   MO_EARLY_STOPPING_NEVER = 2, /* when no running beam can become better, at any length that may still come */
 } mo_early_stopping_t;
 
-/* Unset members (0, NULL) take the value of generation_config.json, else of config.json, else the default named here. Sampling
- * settings come from here alone. */
+/* Unset members (0, NULL) take what the files say (SETTINGS OF THE FILES, above), else the default named here. */
 typedef struct mo_generation_options {
   size_t struct_size;
-  int64_t max_new_tokens; /* unset: the files' max_new_tokens, or what max_length leaves (20 if they say nothing), at least 1 */
-  int64_t min_new_tokens; /* end tokens cannot be chosen before */
+  int64_t max_new_tokens; /* unset: the files' max_new_tokens, or what max_length leaves, which must be something; if they say
+                             nothing 20, or what max_position_embeddings leaves */
+  int64_t min_new_tokens; /* end tokens cannot be chosen before; unset: the files' min_new_tokens, or what is left of
+                             min_length */
   const int64_t
       *eos_token_ids; /* a row that draws one of them is finished; NULL: eos_token_id of the files, a number or a list */
   int32_t eos_token_count;
@@ -123,14 +157,15 @@ typedef struct mo_generation_options {
   bool has_pad_token; /* pad_token_id is set; else that of the files, else the first end token, else 0 */
   int64_t pad_token_id;
 
-  float temperature; /* 0: greedy. These five as in mo_sampling_params */
-  int64_t top_k;
+  /* As in mo_sampling_params. Unset: those of the files, if they ask for sampling (do_sample), or a temperature is set here. */
+  float temperature; /* unset and no do_sample: greedy */
+  int64_t top_k;     /* to switch the files' off: any number from the vocabulary's size up; top_p: 1 */
   float top_p;
   float min_p;
   uint64_t seed;
 
-  int64_t num_beams;            /* above 1: beam search; temperature must then be 0 */
-  int64_t num_return_sequences; /* beam search: up to num_beams; default 1 */
+  int64_t num_beams;            /* 1: none; above 1: beam search; temperature must then be 0 */
+  int64_t num_return_sequences; /* beam search: up to num_beams; sampling: drawn for each prompt, as rows side by side; else 1 */
   bool has_length_penalty;      /* length_penalty is set; else 1 */
   float length_penalty;
   mo_early_stopping_t early_stopping;
@@ -141,8 +176,12 @@ typedef struct mo_generation_options {
   bool no_past_key_values;   /* the output does not hold the cache */
   bool no_graph;             /* never record the step */
 
-  mo_generation_callback callback; /* not with beam search; NULL */
+  mo_generation_callback callback; /* not beside num_beams; not called where the files ask for beams; NULL */
   void *user_data;
+
+  bool ignore_file_settings; /* of the files only the token ids count: eos, pad, bos, decoder_start */
+  bool no_sampling;          /* draw nothing, whatever the files say of do_sample; temperature must be 0 */
+  bool has_early_stopping;   /* early_stopping is set, also if it is FALSE; any other value is set without this */
 } mo_generation_options;
 
 #define MO_GENERATION_OPTIONS_INIT MO_STRUCT_INIT(mo_generation_options)
@@ -152,8 +191,9 @@ typedef struct mo_generation_options {
  * (unset: decoder_start_token_id). Ids and masks on the host. No other input is taken. options NULL: all unset.
  *
  * Synchronises once per step (beam search: twice). INVALID_ARGUMENT: an option out of range, a prompt that leaves no room in
- * the position table, a prompt that ends in padding; UNSUPPORTED: a model without a language modelling head; and the statuses
- * of a run. */
+ * the position table or in max_length, a prompt that ends in padding; UNSUPPORTED: a model without a language modelling head, a
+ * setting of the files that is refused; BAD_FILE: one of a wrong kind; VALUE_ERROR: nothing to choose from; and the statuses of
+ * a run. */
 MO_API mo_status_t mo_generate(mo_model_t *model, const mo_model_inputs *inputs, const mo_generation_options *options,
                                mo_output **output);
 

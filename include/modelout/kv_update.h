@@ -56,10 +56,11 @@ typedef struct mo_kv_update_params {
 #define MO_KV_UPDATE_PARAMS_INIT MO_STRUCT_INIT(mo_kv_update_params)
 
 /* INVALID_ARGUMENT: also slots outside the cache, counts and cumulative lengths that leave the new tokens, positions outside
- * the rotary tables, and entries of the block table (of the slots that are written) that are neither a page nor -1. The CPU
- * names the first of them and writes nothing. A GPU can refuse only what parameters in host memory show: there a token whose
+ * the rotary tables, entries of the block table (of the slots that are written) that are neither a page nor -1, and a page that
+ * stands twice among them, in which tokens would be written over one another. The CPU names the first of them and writes
+ * nothing. A GPU can refuse only what parameters in host memory show: there a token whose
  * slot lies past the capacity or in no page is not written, nor is any token of a row whose offset is negative; a count past T
- * counts as T, a negative one as 0; a position outside the tables makes what turns of its key NaN, stored as above; nothing
+ * counts as T, a negative one as 0; a page that stands twice holds tokens of either place; a position outside the tables makes what turns of its key NaN, stored as above; nothing
  * outside the tensors is touched. UNSUPPORTED, DEVICE_ERROR. Asynchronous on a GPU. */
 MO_API mo_status_t mo_kv_update(mo_context_t *context, const mo_kv_update_params *params);
 

@@ -19,17 +19,36 @@ typedef struct mo_model_options {
   size_t struct_size;
   mo_dtype_t dtype;         /* weights and activations; NONE: float32 */
   mo_framework_t framework; /* whose output classes: pt (default when 0), tf, flax */
-  const char *architecture; /* instead of the first of config.json's `architectures`; NULL */
+  const char *architecture; /* "BertForMaskedLM"; NULL: as config.json says, see mo_model_load */
   const char *sub_module;   /* a part of an encoder-decoder model as a model of its own: "encoder" or "decoder"; NULL: all */
-  bool allow_missing;       /* missing tensors are zero (and reported) instead of BAD_FILE */
+  bool allow_missing;       /* missing tensors are zero (and noted in the context's log) instead of BAD_FILE */
+  /* false: weights are read into memory of the model's own, and once it is loaded nothing that happens to the files matters.
+   * true: embedding tables and other weights that are used as they lie in the file stay mapped (on the CPU, where dtype and
+   * alignment fit), so that they are only read where they are used and several processes share them. The files must not change
+   * while the model lives: writing into them changes its results, and truncating or copying over them ends the process with
+   * SIGBUS at the next use. Replacing them by renaming other files over them is fine. */
+  bool map_weights;
 } mo_model_options;
 
 #define MO_MODEL_OPTIONS_INIT MO_STRUCT_INIT(mo_model_options)
 
 /* Loads config.json and model.safetensors (or the shards of model.safetensors.index.json). Parameter names may carry the base
- * model's prefix ("bert.") or not; tied weights are shared. IO_ERROR, BAD_FILE (missing tensors or wrong shapes by name, wrong
- * types in config.json), UNSUPPORTED (an unknown architecture: the sentence lists the known ones), OUT_OF_MEMORY. The model
- * holds the context alive. Ops run on it one call at a time. */
+ * model's prefix ("bert.") or not; weights that the configuration ties are shared, and found under whichever of their names is
+ * stored. Weights of another floating point type (F64 among them) are converted. Of the shards' index only the names of the
+ * files matter: a tensor in two of them is taken from the one that sorts last. IO_ERROR, BAD_FILE (missing tensors or wrong
+ * shapes by name, wrong types in config.json, a Git LFS pointer instead of a file), UNSUPPORTED, OUT_OF_MEMORY. The model holds
+ * the context alive. Ops run on it one call at a time.
+ *
+ * WHICH ARCHITECTURE. That of the options; else the first of config.json's `architectures` that is known (names of TensorFlow
+ * and Flax classes too), which must be of the family that `model_type` names (UNSUPPORTED: the options can say which is meant).
+ * Without a known one `model_type` names the family, and the ending of the unknown name the head ("LLaMAForCausalLM"); where
+ * that says nothing it is the family's language model if the files hold what that needs, else its base model. UNSUPPORTED lists
+ * the known architectures.
+ *
+ * WHAT CONFIG.JSON SAYS is read as Transformers reads it: under either name of a key that has two (its attribute maps: the
+ * standard name wins), null as the family takes it. What changes the numbers and is not supported (quantization_config and
+ * tensors of quantised weights, pruned_heads, relative positions, rotary scaling by other rules, adapter_config.json, ...) is
+ * UNSUPPORTED, with key and value. Ids and counts that an architecture does not need may be anything. */
 MO_API mo_status_t mo_model_load(mo_context_t *context, const char *directory, const mo_model_options *options,
                                  mo_model_t **model);
 
@@ -44,7 +63,12 @@ MO_API int64_t mo_model_parameter_count(const mo_model_t *model);
  * -1 if the model has none of that name. */
 MO_API int64_t mo_model_config_integer(const mo_model_t *model, const char *name);
 
-/* Tensors in the files that the architecture does not use, and (with allow_missing) those it missed. NULL out of range. */
+/* How many tokens a sequence may have: the rows of the position table that tokens can take (RoBERTa's behind the padding's
+ * row). -1: no table, so no end (rotary, relative). */
+MO_API int64_t mo_model_max_length(const mo_model_t *model);
+
+/* Tensors in the files that the architecture does not use, and (with allow_missing) those it missed. NULL out of range. How many
+ * there are, and the first of them, are also a warning in the context's log. */
 MO_API const char *mo_model_unexpected_tensor(const mo_model_t *model, int64_t index);
 MO_API const char *mo_model_missing_tensor(const mo_model_t *model, int64_t index);
 
@@ -99,9 +123,10 @@ typedef struct mo_model_inputs {
   const mo_tensor *token_type_ids; /* (B, S) */
   const mo_tensor *position_ids;   /* (B, S) or (1, S) */
   const mo_tensor *inputs_embeds;  /* (B, S, embedding size), instead of input_ids */
-  const mo_tensor *labels;         /* shape and dtype as the head says */
-  const mo_tensor *next_sentence_label; /* BertForPreTraining: (B) */
-  const mo_tensor *start_positions;     /* question answering: (B) */
+  const mo_tensor *labels;         /* dtype and number as the head says; any shape where forward() flattens them (view(-1)):
+                                      (B, 1) for (B); rows of (B, S) where they are shifted */
+  const mo_tensor *next_sentence_label; /* BertForPreTraining: (B) or (B, 1) */
+  const mo_tensor *start_positions;     /* question answering: (B) or (B, 1) */
   const mo_tensor *end_positions;
 
   /* Decoders. A cache holds `past` tokens of each sequence; attention_mask then has past + S keys, and positions go on from

@@ -32,6 +32,7 @@
 #include "modelout/position_bias.h"
 #include "modelout/rotary.h"
 #include "modelout/sampling.h"
+#include "modelout/score_edit.h"
 #include "modelout/softmax.h"
 #include "modelout/topk.h"
 
@@ -39,6 +40,9 @@
 
 #include "modelout/generate.h"
 #include "modelout/model.h"
+#include "modelout/sentence.h"
 #include "modelout/tokenizer.h"
+
+#include "modelout/backend.h"
 
 #endif

@@ -2,8 +2,8 @@
  *
  * An output is three things at once, as the original is: a struct (attribute access: `outputs->logits`, NULL is None), an
  * ordered mapping (by key), and an indexable sequence of its present values (by position and slice). The rules are those of
- * Transformers' ModelOutput, newest generation ("C": 5.3.0.dev0 and later); docs/output_behaviour.md lists all 47 and how each
- * looks in C.
+ * Transformers' ModelOutput, newest generation ("C": 5.3.0.dev0 and later); output_behaviour.md, which is installed as
+ * share/doc/modelout/output_behaviour.md, lists all 47 and how each looks in C. Rule numbers in the headers are its.
  *
  *   const mo_sequence_classifier_output *outputs = (const mo_sequence_classifier_output *)output;
  *   mo_host_view logits;
@@ -46,8 +46,9 @@ MO_API mo_status_t mo_output_create(mo_context_t *context, const mo_class *outpu
                                     const mo_request *request, void *memory, size_t memory_bytes, mo_output **output);
 
 /* To be called after the last kernel that writes the output was put on `stream` (and after each replay of a CUDA graph that
- * does): records the ready event and advances the generation, so that host copies made before are out of date. WRONG_STATE
- * while `stream` is being captured: nothing is written then. */
+ * does): records the ready event and advances the generation, so that host copies made before are out of date. `stream` NULL is
+ * the default stream, as everywhere (mo_context_stream() of a context with own_stream is another). WRONG_STATE while `stream` is
+ * being captured: nothing is written then. */
 MO_API mo_status_t mo_output_mark_written(mo_output *output, mo_stream stream);
 
 /* Starts at 0 (nothing written yet); reading a field at generation 0 is WRONG_STATE for outputs of mo_output_create. */

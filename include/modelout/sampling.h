@@ -51,18 +51,22 @@ typedef struct mo_sampling_params {
 
   /* Rows that are done; both NULL without. A finished row gets pad_token; a row that draws one of end_tokens becomes
    * finished. */
-  const mo_tensor *finished;   /* (B) bool, read and written; NULL */
+  const mo_tensor *finished;   /* (B) bool, read and written; any byte but 0 is true; NULL */
   const mo_tensor *end_tokens; /* (E) int32 or int64 on the device; needs `finished`; NULL */
   int64_t pad_token;
 
-  /* (B) int32, incremented by one per row: lengths or positions of the next step (also of finished rows); NULL. */
+  /* (B) int32, incremented by one per row: lengths or positions of the next step (also of finished rows), as
+   far as INT32_MAX, where they stay; NULL. */
   const mo_tensor *lengths;
   const mo_tensor *positions;
+
+  bool marks_no_choice; /* a row of nothing but -inf or NaN gives id -1 instead of 0 */
 } mo_sampling_params;
 
 #define MO_SAMPLING_PARAMS_INIT MO_STRUCT_INIT(mo_sampling_params)
 
-/* NaN logits count as -inf. A row of nothing but -inf gives id 0 with log probability -inf; where logits are +inf, one of
+/* NaN logits count as -inf. A row of nothing but -inf gives id 0 (with marks_no_choice -1)
+ * with log probability -inf; where logits are +inf, one of
  * those is drawn. One launch on a GPU, asynchronous, nothing crosses to the host; deterministic. INVALID_ARGUMENT,
  * OUT_OF_MEMORY, DEVICE_ERROR. */
 MO_API mo_status_t mo_sample(mo_context_t *context, const mo_sampling_params *params);

@@ -18,7 +18,7 @@ extern "C" {
 typedef enum mo_device_kind_t {
   MO_DEVICE_KIND_CPU = 1,
   MO_DEVICE_KIND_CUDA = 2,
-  MO_DEVICE_KIND_CUSTOM = 3, /* a backend of the caller's own (host/core/backend.h) */
+  MO_DEVICE_KIND_CUSTOM = 3, /* a backend of the caller's own (modelout/backend.h) */
 } mo_device_kind_t;
 
 typedef struct mo_device {
@@ -51,16 +51,16 @@ MO_API mo_status_t mo_tensor_init_strided(mo_tensor *tensor, void *data, mo_dtyp
  * An invalid request gives a descriptor with dtype MO_DTYPE_NONE, which every op refuses. */
 MO_API mo_tensor mo_tensor_cpu(void *data, mo_dtype_t dtype, int32_t rank, const int64_t *shape);
 
-/* Product of the extents (1 for a scalar). */
+/* Product of the extents (1 for a scalar; 0 for NULL, as the bytes are). */
 MO_API int64_t mo_tensor_count(const mo_tensor *tensor);
 
 /* Bytes of all elements once: count * element bytes. */
 MO_API int64_t mo_tensor_bytes(const mo_tensor *tensor);
 
-/* Row-major without gaps. Extents of 1 may have any stride; an empty tensor is contiguous. */
+/* Row-major without gaps. Extents of 1 may have any stride; an empty tensor is contiguous, NULL is not. */
 MO_API bool mo_tensor_is_contiguous(const mo_tensor *tensor);
 
-/* One dimension of a slice, with the meaning of Python's start:stop:step. Use MO_SLICE_ALL, MO_SLICE_FROM... or fill it. */
+/* One dimension of a slice, with the meaning of Python's start:stop:step. Use MO_SLICE_ALL, _FROM, _RANGE, _AT, or fill it. */
 typedef struct mo_slice {
   int64_t start; /* negative counts from the end; MO_SLICE_UNSET = default of the step's direction */
   int64_t stop;
@@ -68,10 +68,21 @@ typedef struct mo_slice {
 } mo_slice;
 
 #define MO_SLICE_UNSET INT64_MIN
-#define MO_SLICE_ALL ((mo_slice){MO_SLICE_UNSET, MO_SLICE_UNSET, 1})
-#define MO_SLICE_RANGE(first, end) ((mo_slice){(first), (end), 1})
+#define MO_SLICE_ALL MO_SLICE_OF(MO_SLICE_UNSET, MO_SLICE_UNSET, 1)
+#define MO_SLICE_FROM(first) MO_SLICE_OF(first, MO_SLICE_UNSET, 1)
+#define MO_SLICE_RANGE(first, end) MO_SLICE_OF(first, end, 1)
 /* One position, keeping the dimension (extent 1). */
-#define MO_SLICE_AT(position) ((mo_slice){(position), (position) == -1 ? MO_SLICE_UNSET : (position) + 1, 1})
+#define MO_SLICE_AT(position)                                                                                                  \
+  MO_SLICE_OF(position, MO_SLICE_NUMBER(position) == -1 ? MO_SLICE_UNSET : MO_SLICE_NUMBER(position) + 1, 1)
+/* Three numbers of any integer types as an expression, in the form each language has for it. */
+#define MO_SLICE_OF(start, stop, step) (MO_SLICE_STRUCT{MO_SLICE_NUMBER(start), MO_SLICE_NUMBER(stop), MO_SLICE_NUMBER(step)})
+#ifdef __cplusplus
+#define MO_SLICE_STRUCT mo_slice
+#define MO_SLICE_NUMBER(number) static_cast<int64_t>(number)
+#else
+#define MO_SLICE_STRUCT (mo_slice)
+#define MO_SLICE_NUMBER(number) ((int64_t)(number))
+#endif
 
 /* Resolves a slice over `length` items as Python's slice.indices does: first position, step and number of positions.
  * VALUE_ERROR for a step of 0. */

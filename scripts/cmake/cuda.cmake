@@ -25,7 +25,7 @@ file(GLOB MODELOUT_CUDA_KERNELS CONFIGURE_DEPENDS kernels/*.cu)
 file(GLOB MODELOUT_CUDA_SOURCES CONFIGURE_DEPENDS host/cuda/*.c)
 
 add_library(modelout_cuda_kernels OBJECT ${MODELOUT_CUDA_KERNELS})
-target_include_directories(modelout_cuda_kernels PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
+target_include_directories(modelout_cuda_kernels PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
 # Line tables are most of the device code; compressed (drivers have known it since CUDA 12.4) it is an eighth.
 target_compile_options(modelout_cuda_kernels PRIVATE -lineinfo --compress-mode=size -Xcompiler=-Wall,-Wextra)
 if(MODELOUT_WARNINGS_AS_ERRORS)
@@ -35,12 +35,14 @@ set_target_properties(modelout_cuda_kernels PROPERTIES CUDA_ARCHITECTURES "${arc
 
 add_library(modelout_cuda SHARED ${MODELOUT_CUDA_SOURCES} $<TARGET_OBJECTS:modelout_cuda_kernels>)
 mo_target_defaults(modelout_cuda)
-target_include_directories(modelout_cuda PRIVATE ${CMAKE_SOURCE_DIR})
+target_include_directories(modelout_cuda PRIVATE ${PROJECT_SOURCE_DIR})
 target_link_libraries(modelout_cuda PRIVATE modelout CUDA::cudart_static CUDA::cublasLt m)
-target_link_options(modelout_cuda PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/scripts/cmake/cuda_exports.map)
+target_link_options(modelout_cuda PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/scripts/cmake/cuda_exports.map -Wl,-z,nodelete)
 if(NOT MODELOUT_SANITIZE)
   target_link_options(modelout_cuda PRIVATE -Wl,--no-undefined)
 endif()
 set_target_properties(modelout_cuda PROPERTIES LINKER_LANGUAGE C INSTALL_RPATH "$ORIGIN"
-                      LINK_DEPENDS ${CMAKE_SOURCE_DIR}/scripts/cmake/cuda_exports.map)
-install(TARGETS modelout_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+                      LINK_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/cmake/cuda_exports.map)
+if(MODELOUT_INSTALL)
+  install(TARGETS modelout_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()

@@ -7,6 +7,8 @@ function(mo_target_defaults target)
   if(MODELOUT_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
+  # The pragmas "omp simd" alone: no OpenMP runtime comes with them.
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:-fopenmp-simd>)
   # Strict C11 hides POSIX; the host side needs mmap, pthreads and getopt_long.
   target_compile_definitions(${target} PRIVATE _GNU_SOURCE $<$<NOT:$<BOOL:${MODELOUT_NVTX}>>:MO_NO_RANGES>)
   mo_target_sanitize(${target})
@@ -50,13 +52,12 @@ function(mo_add_cpu_kernels target)
     set(library ${target}_${isa})
     add_library(${library} OBJECT ${sources})
     mo_target_defaults(${library})
-    target_include_directories(${library} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
+    target_include_directories(${library} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
     # Contraction to fused multiply-add is on in GNU C and off in ISO C; the kernels want it. No other relaxed mathematics.
     # GNU vector extensions return vectors in registers the baseline lacks: -Wno-psabi is about an ABI no one else sees.
     # What Clang cannot unroll or vectorise as a pragma asks runs all the same: no error.
     target_compile_options(${library} PRIVATE ${flags_${isa}} ${optimise} -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-psabi
                                               $<$<C_COMPILER_ID:Clang>:-Wno-pass-failed>)
-    target_link_libraries(${library} PRIVATE OpenMP::OpenMP_C)
     target_sources(${target} INTERFACE $<TARGET_OBJECTS:${library}>)
   endforeach()
 endfunction()

@@ -438,4 +438,78 @@ TEST_F(CacheForms, SlidingLayersStaySmall) {
   mo_cache_release(cache);
 }
 
+/* ---- What a layer keeps when it is emptied, and what reading it may touch ---- */
+
+/* As torch.cat does in the original, a cropped layer takes the rows it had only; a reset one takes any. */
+TEST_F(CacheForms, CroppedLayersKeepTheirRows) {
+  for (const mo_cache_kind_t kind : {MO_CACHE_DYNAMIC, MO_CACHE_SLIDING, MO_CACHE_QUANTIZED}) {
+    SCOPED_TRACE(kind);
+    mo_cache_t *cache = Make(kind, 0, 0, kind == MO_CACHE_SLIDING ? 8 : 0);
+    const auto two = Numbers({2, 3, 5, 4}), six = Numbers({6, 3, 5, 4});
+    const auto update = [&](DeviceTensor &tokens) {
+      return mo_cache_update(cache, 0, tokens.get(), tokens.get(), nullptr, nullptr, nullptr);
+    };
+    ASSERT_EQ(update(*two), MO_STATUS_OK) << mo_last_error();
+    ASSERT_EQ(mo_cache_crop(cache, 5), MO_STATUS_OK);
+    EXPECT_EQ(update(*six), MO_STATUS_INVALID_ARGUMENT);
+    ASSERT_EQ(mo_cache_batch_repeat(cache, 3), MO_STATUS_OK);
+    EXPECT_EQ(mo_cache_batch_size(cache), 2) << "there is nothing to repeat";
+    EXPECT_EQ(update(*six), MO_STATUS_INVALID_ARGUMENT);
+    mo_cache_t *copy = nullptr;
+    ASSERT_EQ(mo_cache_copy(cache, &copy), MO_STATUS_OK);
+    EXPECT_EQ(mo_cache_update(copy, 0, six->get(), six->get(), nullptr, nullptr, nullptr), MO_STATUS_INVALID_ARGUMENT);
+    mo_cache_release(copy);
+    ASSERT_EQ(update(*two), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(mo_cache_length(cache, 0), 5);
+    ASSERT_EQ(mo_cache_reset(cache), MO_STATUS_OK);
+    ASSERT_EQ(update(*six), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(mo_cache_batch_size(cache), 6);
+    mo_cache_release(cache);
+  }
+}
+
+/* A prepared entry says where to write: reading the layer, or another one, does not lead it elsewhere. */
+TEST_F(CacheForms, ReadingLeavesAPreparedEntryAsItIs) {
+  const struct {
+    mo_cache_kind_t kind;
+    int64_t held;
+  } cases[] = {{MO_CACHE_DYNAMIC, 5},        {MO_CACHE_SLIDING, 9}, {MO_CACHE_STATIC, 5},
+               {MO_CACHE_STATIC_SLIDING, 8}, {MO_CACHE_STATIC_SLIDING, 7}, {MO_CACHE_QUANTIZED, 5}};
+  for (const auto &one : cases) {
+    SCOPED_TRACE(testing::Message() << "kind " << one.kind << " holding " << one.held);
+    const bool is_static = one.kind == MO_CACHE_STATIC || one.kind == MO_CACHE_STATIC_SLIDING;
+    const bool slides = one.kind == MO_CACHE_SLIDING || one.kind == MO_CACHE_STATIC_SLIDING;
+    mo_cache_t *cache = Make(one.kind, 2, is_static ? 32 : 0, slides ? 8 : 0);
+    const auto tokens = Numbers({2, 3, one.held, 4});
+    for (int64_t l = 0; l < 2; ++l)
+      ASSERT_EQ(mo_cache_update(cache, l, tokens->get(), tokens->get(), nullptr, nullptr, nullptr), MO_STATUS_OK)
+          << mo_last_error();
+    mo_cache_entry prepared, read;
+    int64_t slot = 0;
+    ASSERT_EQ(mo_cache_prepare(cache, 0, 2, &prepared, &slot), MO_STATUS_OK) << mo_last_error();
+    const mo_tensor key = *prepared.view.key, value = *prepared.view.value;
+    for (int64_t l = 0; l < 2; ++l) ASSERT_EQ(mo_cache_read(cache, l, &read), MO_STATUS_OK);
+    EXPECT_EQ(prepared.view.key->data, key.data);
+    EXPECT_EQ(prepared.view.value->data, value.data);
+    for (int d = 0; d < 4; ++d) {
+      EXPECT_EQ(prepared.view.key->shape[d], key.shape[d]);
+      EXPECT_EQ(prepared.view.key->strides[d], key.strides[d]);
+    }
+    /* What is written through it is what the layer holds afterwards. */
+    const auto fresh = Numbers({2, 3, 2, 4}, 500);
+    mo_kv_update_layer update = {};
+    update.cache = prepared.view;
+    update.key = update.value = fresh->get();
+    mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+    params.layers = &update, params.layer_count = 1, params.offset = slot;
+    ASSERT_EQ(mo_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+    ASSERT_EQ(mo_cache_commit(cache, 0, 2), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(mo_cache_length(cache, 0), one.held + 2);
+    ASSERT_EQ(mo_cache_read(cache, 0, &read), MO_STATUS_OK);
+    const Floats all = Gather(context_, read.view, 2, read.token_count, false, MO_DTYPE_FLOAT32);
+    EXPECT_NEAR(all[static_cast<size_t>(read.token_count) * 4 - 1], 507.0f, 2.0f) << "the last token of the first head";
+    mo_cache_release(cache);
+  }
+}
+
 }  // namespace

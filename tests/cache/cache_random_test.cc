@@ -17,6 +17,7 @@ constexpr int64_t kPageSize = 16;
 struct Subject {
   mo_cache_t *cache = nullptr;
   std::vector<Layer> layers;
+  bool is_reset = false; /* and not updated since */
 };
 
 /* A view handed out, and what it showed then. */
@@ -151,8 +152,8 @@ class Sequence {
   /* A step: every layer gets as many tokens. A paged step that the pool has no pages for ends at its first layer. */
   void Update(Subject &subject) {
     const int64_t count = Once(6) ? Pick(0, 40) : Pick(1, 4);
-    /* A cache that grows and is empty takes another number of rows. */
-    const bool anew = !subject.layers.empty() && !HasTokens(subject) && !IsStatic() && Once(3);
+    /* A cache that grows takes another number of rows after a reset. */
+    const bool anew = subject.is_reset && !HasTokens(subject) && !IsStatic() && Once(3);
     const bool first = subject.layers.empty() || anew;
     const size_t rows = anew    ? static_cast<size_t>(Pick(1, 5))
                         : first ? static_cast<size_t>(setup_.batch)
@@ -186,6 +187,7 @@ class Sequence {
       if (::testing::Test::HasFatalFailure()) return;
     }
     subject.layers = layers;
+    subject.is_reset = false;
   }
 
   /* The pool is empty: rows end, and the sequence goes on. */
@@ -240,6 +242,7 @@ class Sequence {
       ExpectEntry(context_, setup_, entry, returned);
       if (::testing::Test::HasFatalFailure()) return;
       ASSERT_EQ(mo_cache_commit(subject.cache, layer, count), MO_STATUS_OK) << mo_last_error();
+      subject.is_reset = false;
     }
   }
 
@@ -303,13 +306,14 @@ class Sequence {
 
   void Reset(Subject &subject) {
     ASSERT_EQ(mo_cache_reset(subject.cache), MO_STATUS_OK) << mo_last_error();
+    subject.is_reset = true;
     for (Layer &layer : subject.layers) {
       for (Row &row : layer) row.clear();
     }
   }
 
   void Copy(Subject &subject) {
-    Subject copy = {nullptr, subject.layers};
+    Subject copy = {nullptr, subject.layers, subject.is_reset};
     ASSERT_EQ(mo_cache_copy(subject.cache, &copy.cache), MO_STATUS_OK) << mo_last_error();
     if (subjects_.size() < 3) {
       subjects_.push_back(copy);

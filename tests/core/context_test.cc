@@ -13,6 +13,7 @@
 
 #include "host/core/context_internal.h"
 #include "host/core/error.h"
+#include "host/core/log.h"
 
 namespace {
 
@@ -99,6 +100,44 @@ TEST(Context, RefusesBadOptions) {
   EXPECT_NE(std::string(mo_last_error()).find("pinned_allocator"), std::string::npos);
   EXPECT_EQ(mo_context_create(&options, nullptr), MO_STATUS_INVALID_ARGUMENT);
   EXPECT_EQ(context, nullptr);
+}
+
+/* Keeps what it is told. */
+struct Notes {
+  std::vector<std::pair<mo_log_level_t, std::string>> lines;
+  mo_log_sink sink() {
+    return {
+        [](void *user, mo_log_level_t level, const char *text) { static_cast<Notes *>(user)->lines.emplace_back(level, text); },
+        this};
+  }
+};
+
+TEST(Context, NotesReachTheLog) {
+  Notes notes;
+  mo_context_options options = cpu_options();
+  options.log = notes.sink();
+  mo_context_t *context = create(options);
+  EXPECT_TRUE(notes.lines.empty()) << "what was asked for is no news";
+  mo_set_error("op: an earlier failure");
+  mo_log(context, MO_LOG_LEVEL_WARNING, "%d of \"%s\"", 3, "a\x1b[31m\nb");
+  ASSERT_EQ(notes.lines.size(), 1u);
+  EXPECT_EQ(notes.lines[0].first, MO_LOG_LEVEL_WARNING);
+  EXPECT_EQ(notes.lines[0].second, "3 of \"a?[31m?b\"");
+  EXPECT_STREQ(mo_last_error(), "op: an earlier failure");
+  mo_log(context, MO_LOG_LEVEL_INFO, "%s", std::string(5000, 'x').c_str());
+  EXPECT_EQ(notes.lines[1].second, std::string(1023, 'x'));
+  mo_context_destroy(context);
+}
+
+TEST(Context, TheChoiceOfAutoIsNoted) {
+  Notes notes;
+  mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
+  options.log = notes.sink();
+  mo_context_t *context = create(options);
+  ASSERT_EQ(notes.lines.size(), 1u);
+  EXPECT_EQ(notes.lines[0].first, MO_LOG_LEVEL_INFO);
+  EXPECT_EQ(notes.lines[0].second, mo_context_choice_reason(context));
+  mo_context_destroy(context);
 }
 
 TEST(Context, BlocksAreAlignedReusedAndCounted) {

@@ -51,6 +51,7 @@ class Range : public ::testing::Test {
   void Open() {
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.backend = RecordingBackend();
+    options.own_stream = true;
     ASSERT_EQ(mo_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
   }
   /* A call on which nothing may be seen and nothing evaluated. */
@@ -125,6 +126,7 @@ TEST_F(Range, OnlyContextsThatAreListenedTo) {
   heard = false;
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
   options.backend = RecordingBackend();
+  options.own_stream = true;
   ASSERT_EQ(mo_context_create(&options, &silent), MO_STATUS_OK) << mo_last_error();
   EXPECT_EQ(range_shim_front_door(silent, &params_), MO_STATUS_OK);
   EXPECT_TRUE(events.empty());

@@ -7,7 +7,11 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -17,6 +21,7 @@
 #include <numeric>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 extern "C" mo_status_t mo_test_safetensors_write(const char *path);
@@ -176,6 +181,17 @@ TEST_F(SafetensorsTest, LegalDtypesAreListedAndRefusedOnlyWhenAskedFor) {
     } else {
       EXPECT_NE(std::string(mo_last_error()).find(type.name), std::string::npos) << mo_last_error();
     }
+    // What is read may be cast where it cannot be looked at in place.
+    const std::string name = type.name;
+    const mo_dtype_t read = name == "F64" ? MO_DTYPE_FLOAT32 : name == "F8_E5M2" ? MO_DTYPE_FLOAT16 : type.dtype;
+    tensor = {};
+    EXPECT_EQ(mo_safetensors_describe(file.get(), "name.of.it", &tensor),
+              read == MO_DTYPE_NONE ? MO_STATUS_UNSUPPORTED : MO_STATUS_OK);
+    EXPECT_EQ(tensor.dtype, read);
+    EXPECT_EQ(tensor.data, nullptr);
+    char memory[12 * 8];
+    EXPECT_EQ(mo_safetensors_read(file.get(), "name.of.it", 0, 12, memory),
+              read == MO_DTYPE_NONE ? MO_STATUS_UNSUPPORTED : MO_STATUS_OK);
   }
   File file;  // more dimensions than a descriptor holds
   ASSERT_EQ(OpenBlob(MakeFile(One("\"U8\"", "[1,1,1,1,1,1,1,1,2]", "[0,2]"), 2), &file), MO_STATUS_OK) << mo_last_error();
@@ -307,6 +323,56 @@ TEST_F(SafetensorsTest, BrokenTensorsAreNamed) {
   const std::string long_name(3000, 'n');
   ExpectBad("long name", MakeFile("{\"" + long_name + "\":1}", 0), "nnn...\": its entry");
   ExpectBad("control character in the name", MakeFile(R"({"a\u001b[2J":1})", 0), "\"a?[2J\"");
+}
+
+// The same bytes by reading, in parts too, and by the mapping, of a file and of memory.
+TEST_F(SafetensorsTest, ReadsWhatTheMappingShows) {
+  std::string data;
+  for (int i = 0; i < 5000 * 4; ++i) data.push_back(static_cast<char>(i * 7));
+  const std::string blob = MakeFile(One("\"F32\"", "[50,100]", "[0,20000]"), 0) + data;
+  std::ofstream(Path("file"), std::ios::binary) << blob;
+  mo_safetensors_t *files[2] = {nullptr, nullptr};
+  ASSERT_EQ(mo_safetensors_open(Path("file").c_str(), &files[0]), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(mo_safetensors_open_memory(blob.data(), blob.size(), &files[1]), MO_STATUS_OK) << mo_last_error();
+  for (mo_safetensors_t *file : files) {
+    std::vector<char> read(20000);
+    ASSERT_EQ(mo_safetensors_read(file, "name.of.it", 0, 5000, read.data()), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(std::string(read.data(), 20000), data);
+    ASSERT_EQ(mo_safetensors_read(file, "name.of.it", 4990, 10, read.data()), MO_STATUS_OK);
+    EXPECT_EQ(std::string(read.data(), 40), data.substr(4990 * 4));
+    ASSERT_EQ(mo_safetensors_read(file, "name.of.it", 5000, 0, nullptr), MO_STATUS_OK);
+    const int64_t wrong[][2] = {{-1, 1}, {0, 5001}, {5001, 0}, {1, INT64_MAX}, {0, -1}};
+    for (const auto &range : wrong)
+      EXPECT_EQ(mo_safetensors_read(file, "name.of.it", range[0], range[1], read.data()), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_safetensors_read(file, "name.of.it", 0, 1, nullptr), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_safetensors_read(nullptr, "name.of.it", 0, 1, read.data()), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_safetensors_read(file, "other", 0, 1, read.data()), MO_STATUS_KEY_ERROR);
+    mo_tensor tensor;
+    EXPECT_EQ(mo_safetensors_describe(file, "other", &tensor), MO_STATUS_KEY_ERROR);
+    EXPECT_EQ(mo_safetensors_describe(file, nullptr, &tensor), MO_STATUS_INVALID_ARGUMENT);
+    // Several threads ask for the first tensor at once: all see one mapping.
+    std::vector<const void *> seen(4);
+    std::vector<std::thread> threads;
+    for (auto &pointer : seen)
+      threads.emplace_back([&pointer, file] {
+        mo_tensor shown;
+        if (mo_safetensors_tensor(file, "name.of.it", &shown) == MO_STATUS_OK) pointer = shown.data;
+      });
+    for (auto &thread : threads) thread.join();
+    for (const void *pointer : seen) EXPECT_EQ(pointer, seen[0]);
+    ASSERT_NE(seen[0], nullptr);
+    EXPECT_EQ(std::string(static_cast<const char *>(seen[0]), 20000), data);
+    mo_safetensors_close(file);
+  }
+  // Cut: what was not read is an error, and no mapping is made of it.
+  mo_safetensors_t *cut = nullptr;
+  ASSERT_EQ(mo_safetensors_open(Path("file").c_str(), &cut), MO_STATUS_OK);
+  ASSERT_EQ(truncate(Path("file").c_str(), 1000), 0);
+  char memory[40];
+  mo_tensor tensor;
+  EXPECT_EQ(mo_safetensors_read(cut, "name.of.it", 4990, 10, memory), MO_STATUS_IO_ERROR);
+  EXPECT_EQ(mo_safetensors_tensor(cut, "name.of.it", &tensor), MO_STATUS_IO_ERROR);
+  mo_safetensors_close(cut);
 }
 
 TEST_F(SafetensorsTest, FilesThatAreNoFiles) {
@@ -496,6 +562,120 @@ TEST_F(SafetensorsTest, WriterRemovesItsTemporaryWhenAWriteFails) {
   };
   EXPECT_EXIT(write_limited(), testing::ExitedWithCode(MO_STATUS_IO_ERROR), "");
   EXPECT_EQ(FilesInFolder(), 0u);
+}
+
+// What stands at the path of a file that is written: its kind afterwards, and whether there is content.
+class WriterTarget : public SafetensorsTest {
+ protected:
+  static mo_status_t Write(const std::string &path) {
+    static float value = 3;
+    const int64_t shape[] = {1};
+    const mo_tensor tensor = mo_tensor_cpu(&value, MO_DTYPE_FLOAT32, 1, shape);
+    const char *name = "t";
+    return mo_safetensors_write(path.c_str(), &name, &tensor, 1, nullptr, nullptr, 0);
+  }
+  static mode_t Mode(const std::string &path) {
+    struct stat found;
+    return lstat(path.c_str(), &found) == 0 ? found.st_mode : 0;
+  }
+  static void ExpectWritten(const std::string &path) {
+    File file;
+    mo_safetensors_t *raw = nullptr;
+    EXPECT_EQ(mo_safetensors_open(path.c_str(), &raw), MO_STATUS_OK) << mo_last_error();
+    file.reset(raw);
+    EXPECT_EQ(mo_safetensors_count(raw), 1);
+    EXPECT_TRUE(S_ISREG(Mode(path)));
+  }
+};
+
+TEST_F(WriterTarget, LinksAreFollowedAndStay) {
+  ASSERT_EQ(mkdir(Path("sub").c_str(), 0777), 0);
+  std::ofstream(Path("sub/old")) << "old";
+  ASSERT_EQ(symlink("sub/old", Path("link").c_str()), 0);
+  ASSERT_EQ(symlink("link", Path("second").c_str()), 0);
+  ASSERT_EQ(Write(Path("second")), MO_STATUS_OK) << mo_last_error();
+  EXPECT_TRUE(S_ISLNK(Mode(Path("second"))));
+  EXPECT_TRUE(S_ISLNK(Mode(Path("link"))));
+  ExpectWritten(Path("sub/old"));
+  ASSERT_EQ(symlink(Path("sub/new").c_str(), Path("dangling").c_str()), 0);
+  ASSERT_EQ(Write(Path("dangling")), MO_STATUS_OK) << mo_last_error();
+  EXPECT_TRUE(S_ISLNK(Mode(Path("dangling"))));
+  ExpectWritten(Path("sub/new"));
+  ASSERT_EQ(symlink("loop", Path("loop").c_str()), 0);
+  EXPECT_EQ(Write(Path("loop")), MO_STATUS_IO_ERROR);
+  EXPECT_TRUE(S_ISLNK(Mode(Path("loop"))));
+  EXPECT_EQ(FilesInFolder(), 5u) << "nothing else was made";
+}
+
+TEST_F(WriterTarget, WhatIsNoFileStays) {
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0666), 0);
+  EXPECT_EQ(Write(Path("pipe")), MO_STATUS_IO_ERROR);
+  EXPECT_TRUE(S_ISFIFO(Mode(Path("pipe"))));
+  const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  struct sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(Path("socket").size(), sizeof address.sun_path);
+  strcpy(address.sun_path, Path("socket").c_str());
+  ASSERT_EQ(bind(listener, reinterpret_cast<struct sockaddr *>(&address), sizeof address), 0);
+  EXPECT_EQ(Write(Path("socket")), MO_STATUS_IO_ERROR);
+  EXPECT_TRUE(S_ISSOCK(Mode(Path("socket"))));
+  close(listener);
+  ASSERT_EQ(symlink("/dev/null", Path("null").c_str()), 0);
+  EXPECT_EQ(Write(Path("null")), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(Write("/dev/null"), MO_STATUS_OK) << mo_last_error();
+  EXPECT_TRUE(S_ISCHR(Mode("/dev/null")));
+  EXPECT_EQ(Write("/dev/full"), MO_STATUS_IO_ERROR);
+  EXPECT_TRUE(S_ISCHR(Mode("/dev/full")));
+  if (mknod(Path("disk").c_str(), S_IFBLK | 0666, makedev(7, 200)) == 0) { /* for a privileged process only */
+    EXPECT_EQ(Write(Path("disk")), MO_STATUS_IO_ERROR);
+    EXPECT_TRUE(S_ISBLK(Mode(Path("disk"))));
+  }
+  EXPECT_EQ(Write(Path("")), MO_STATUS_IO_ERROR);
+}
+
+TEST_F(WriterTarget, LongNames) {
+  for (const size_t length : {1, 200, 250, 255}) {
+    const std::string path = Path(std::string(length, 'n'));
+    ASSERT_EQ(Write(path), MO_STATUS_OK) << mo_last_error();
+    ASSERT_EQ(Write(path), MO_STATUS_OK) << "a second time: " << mo_last_error();
+    ExpectWritten(path);
+  }
+  EXPECT_EQ(Write(Path(std::string(256, 'n'))), MO_STATUS_IO_ERROR);
+  EXPECT_EQ(FilesInFolder(), 4u);
+}
+
+TEST_F(WriterTarget, PermissionsOfTheReplacedFileAreKept) {
+  const mode_t before = umask(027);
+  ASSERT_EQ(Write(Path("new")), MO_STATUS_OK);
+  EXPECT_EQ(Mode(Path("new")) & 07777, 0640u) << "a new file has what the process gives";
+  ASSERT_EQ(chmod(Path("new").c_str(), 0604), 0);
+  ASSERT_EQ(Write(Path("new")), MO_STATUS_OK);
+  umask(before);
+  EXPECT_EQ(Mode(Path("new")) & 07777, 0604u);
+  ExpectWritten(Path("new"));
+}
+
+// A process that is ended while it writes leaves the old file, and nothing beside it.
+TEST_F(WriterTarget, NothingStaysBehindWhenTheProcessEnds) {
+  ASSERT_EQ(Write(Path("file")), MO_STATUS_OK);
+  std::vector<float> data(1 << 22);
+  const int64_t shape[] = {static_cast<int64_t>(data.size())};
+  const mo_tensor tensor = mo_tensor_cpu(data.data(), MO_DTYPE_FLOAT32, 1, shape);
+  const char *name = "t";
+  for (int delay = 0; delay < 12; ++delay) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (;;) (void)mo_safetensors_write(Path("file").c_str(), &name, &tensor, 1, nullptr, nullptr, 0);
+    }
+    usleep(static_cast<useconds_t>(2000 + 1500 * delay));
+    kill(child, SIGINT);
+    ASSERT_EQ(waitpid(child, nullptr, 0), child);
+    File file;
+    mo_safetensors_t *raw = nullptr;
+    EXPECT_EQ(mo_safetensors_open(Path("file").c_str(), &raw), MO_STATUS_OK) << mo_last_error();
+    file.reset(raw);
+  }
+  EXPECT_EQ(FilesInFolder(), 1u);
 }
 
 }  // namespace

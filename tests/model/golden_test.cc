@@ -88,6 +88,61 @@ TEST_P(Golden, HalfPrecisionStaysClose) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, Golden, ::testing::ValuesIn(Cases()), [](const auto &test) { return test.param; });
 
+/* ---- Situations that users reported -------------------------------------------------------------------------------------- */
+
+const std::string kReports = std::string(MO_SOURCE_DIR) + "/tests/cases/user_reports/";
+
+/* Folders with a recorded case, or with an expected.json: {"tolerance": X}, or what refuses the folder: {"status":
+ * "UNSUPPORTED", "names": what the sentence must name}. */
+std::vector<std::string> Reports() {
+  std::vector<std::string> names;
+  for (const auto &entry : std::filesystem::directory_iterator(kReports))
+    if (std::filesystem::exists(entry.path() / "case.json") || std::filesystem::exists(entry.path() / "expected.json"))
+      names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void ExpectRefused(mo_context_t *context, const std::string &directory, const char *status_name, const char *named) {
+  mo_model_t *model = nullptr;
+  const mo_status_t status = mo_model_load(context, directory.c_str(), nullptr, &model);
+  EXPECT_STREQ(mo_status_name(status), status_name);
+  EXPECT_NE(std::string(mo_last_error()).find(named), std::string::npos) << mo_last_error();
+  mo_model_destroy(model);
+}
+
+class UserReport : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(UserReport, AnswersAsItShould) {
+  const std::string directory = kReports + GetParam();
+  Context context(0);
+  double tolerance = kTolerance;
+  json_t *expected = json_load_file((directory + "/expected.json").c_str(), 0, nullptr);
+  const json_t *status_name = json_object_get(expected, "status"), *allowed = json_object_get(expected, "tolerance");
+  if (allowed != nullptr) tolerance = json_number_value(allowed);
+  if (status_name != nullptr) {
+    ExpectRefused(context.get(), directory, json_string_value(status_name),
+                  json_string_value(json_object_get(expected, "names")));
+  } else {
+    mo_replay *replay = nullptr;
+    mo_replay_comparison comparison;
+    ASSERT_EQ(mo_replay_case(context.get(), directory.c_str(), MO_DTYPE_FLOAT32, &replay), MO_STATUS_OK) << replay->message;
+    EXPECT_EQ(mo_replay_compare(replay, directory.c_str(), tolerance, &comparison), MO_STATUS_OK) << comparison.message;
+    EXPECT_EQ(comparison.difference_count, 0) << comparison.message;
+    EXPECT_GT(comparison.value_count, 0);
+    mo_replay_destroy(replay);
+  }
+  json_decref(expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, UserReport, ::testing::ValuesIn(Reports()), [](const auto &test) { return test.param; });
+
+TEST(UserReportSet, IsThere) {
+  const std::vector<std::string> names = Reports();
+  for (const char *name : {"fp8_weight_scale", "gpt2_key_aliases", "no_architectures", "pruned_heads", "t5_dense_act_fn_gelu"})
+    EXPECT_TRUE(std::find(names.begin(), names.end(), name) != names.end()) << name;
+}
+
 TEST(GoldenSet, HoldsEveryFamilyAndHead) {
   const std::vector<std::string> names = Cases();
   for (const char *name : {"gpt2_lm",

@@ -101,6 +101,7 @@ TEST_P(Staging, GivesWhatTheHostGives) {
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.device = MO_DEVICE_CHOICE_CPU;
     if (run == &device) options.backend = &backend;
+    options.own_stream = run == &device;
     ASSERT_EQ(mo_context_create(&options, &run->context), MO_STATUS_OK) << mo_last_error();
     ASSERT_EQ(mo_model_load(run->context, directory.c_str(), nullptr, &run->model), MO_STATUS_OK) << mo_last_error();
     copies_to_device = 0;

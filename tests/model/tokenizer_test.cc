@@ -334,21 +334,20 @@ TEST(Tokenizer, RefusesHostileJson) {
     mo_status_t status;
     const char *sentence;
   } cases[] = {
-      {"{", "[", MO_STATUS_BAD_FILE, "tokenizer.json: line "},
+      {"{", "[", MO_STATUS_BAD_FILE, "tokenizer.json: not valid JSON"},
       {"\"WordPiece\"", "\"BPE\"", MO_STATUS_UNSUPPORTED, "the model is BPE, WordPiece is supported"},
       {"\"WordPiece\"", "7", MO_STATUS_BAD_FILE, "type is 7, must be a string"},
       {"\"BertNormalizer\"", "\"NFC\"", MO_STATUS_UNSUPPORTED, "the normalizer is a NFC"},
       {"\"BertPreTokenizer\"", "\"Metaspace\"", MO_STATUS_UNSUPPORTED, "the pre_tokenizer is a Metaspace"},
-      {"\"TemplateProcessing\"", "\"RobertaProcessing\"", MO_STATUS_UNSUPPORTED, "the post_processor is RobertaProcessing"},
+      {"\"TemplateProcessing\"", "\"ByteLevel\"", MO_STATUS_UNSUPPORTED, "the post_processor is ByteLevel"},
       {"\"lowercase\": true", "\"lowercase\": 1", MO_STATUS_BAD_FILE, "lowercase is 1, must be true or false"},
       {"\"[UNK]\": 0", "\"[UNX]\": 0", MO_STATUS_BAD_FILE, "the unknown token \"[UNK]\" is not in the vocabulary"},
       {"\"a\": 3", "\"a\": 4", MO_STATUS_BAD_FILE, "both have id 4"},
       {"\"a\": 3", "\"a\": -3", MO_STATUS_BAD_FILE, "token \"a\" has id -3"},
       {"\"a\": 3", "\"a\": 2147483647", MO_STATUS_BAD_FILE, "token \"a\" has id 2147483647"},
       {"\"a\": 3", "\"a\": 3.0", MO_STATUS_BAD_FILE, "must be an integer"},
-      {"\"a\": 3", "\"a\": 99999999999999999999", MO_STATUS_BAD_FILE, "too big integer"},
-      {"\"a\": 3", "\"a\": 3, \"a\": 5", MO_STATUS_BAD_FILE, "duplicate"},
-      {"\"a\": 3", "\"\\ud800\": 3", MO_STATUS_BAD_FILE, "tokenizer.json: line "},
+      {"\"a\": 3", "\"a\": 99999999999999999999", MO_STATUS_BAD_FILE, "must be an integer"},
+      {"\"a\": 3", "\"a\": NaN", MO_STATUS_BAD_FILE, "an id of vocab is NaN, must be an integer"},
       {"\"max_input_chars_per_word\": 100", "\"max_input_chars_per_word\": -1", MO_STATUS_BAD_FILE,
        "max_input_chars_per_word is -1"},
       {"\"ids\": [1]", "\"ids\": 1", MO_STATUS_BAD_FILE, "must be a list of integers"},
@@ -358,7 +357,8 @@ TEST(Tokenizer, RefusesHostileJson) {
       {"\"Sequence\"", "\"Sequences\"", MO_STATUS_BAD_FILE, "a SpecialToken or a Sequence"},
       {"\"single\": [", "\"single\": [7, ", MO_STATUS_BAD_FILE, "a SpecialToken or a Sequence"},
       {"\"added_tokens\": [", "\"added_tokens\": [null, ", MO_STATUS_BAD_FILE, "an entry of added_tokens is null"},
-      {"\"added_tokens\": [", "\"added_tokens\": [{\"id\": 3, \"content\": \"z\"}, ", MO_STATUS_BAD_FILE, "both have id 3"},
+      {"\"added_tokens\": [", "\"added_tokens\": [{\"content\": \"z\"}, ", MO_STATUS_BAD_FILE,
+       "id of an added token is missing"},
       {"\"content\": \"[SEP]\"", "\"content\": 5", MO_STATUS_BAD_FILE, "content is 5"},
   };
   for (const auto &c : cases) {
@@ -382,7 +382,8 @@ TEST(Tokenizer, RefusesHostileVocabularies) {
     std::string text;
     const char *sentence;
   } cases[] = {
-      {"", "the special token \"[CLS]\" is not in the vocabulary"},
+      {"", "the unknown token \"[UNK]\" is not in the vocabulary"},
+      {"[UNK]\n", "the special token \"[CLS]\" is not in the vocabulary"},
       {"[CLS]\n[SEP]\n", "the unknown token \"[UNK]\" is not in the vocabulary"},
       {"[UNK]\n[CLS]\n", "the special token \"[SEP]\" is not in the vocabulary"},
       {std::string("[UNK]\n[CLS]\n[SEP]\na\0b\n", 22), "line 4 holds a NUL byte"},
@@ -440,13 +441,14 @@ TEST(Tokenizer, LoadsFolders) {
   EXPECT_EQ(Encode(tokenizer.get(), "À").ids, (Ids{1, 5, 2}));
   for (const char *settings :
        {"{\"do_lower_case\": 1}", "{\"cls_token\": 3}", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"y\"}}}",
-        "{\"added_tokens_decoder\": []}", "{\"added_tokens_decoder\": {\"4\": {\"content\": \"y\"}}}", "{"}) {
+        "{\"added_tokens_decoder\": []}", "{"}) {
     folder.Write("tokenizer_config.json", settings);
     EXPECT_EQ(folder.Load(&tokenizer), MO_STATUS_BAD_FILE) << settings;
   }
   folder.Write("tokenizer_config.json", "{\"tokenizer_class\": \"BertJapaneseTokenizer\"}");
   EXPECT_EQ(folder.Load(&tokenizer), MO_STATUS_UNSUPPORTED);
-  folder.Write("tokenizer.json", Edited("{", "{"));  // goes before the vocabulary and its settings
+  folder.Write("tokenizer_config.json", "{}");
+  folder.Write("tokenizer.json", Edited("{", "{"));  // goes before the vocabulary
   ASSERT_EQ(folder.Load(&tokenizer), MO_STATUS_OK) << mo_last_error();
   EXPECT_EQ(Encode(tokenizer.get(), "ab").ids, (Ids{1, 3, 4}));
 }

@@ -5,6 +5,14 @@
 
 #include "tests/support/device_mirror.h"
 
+mo_status_t shim_cast_saturating(mo_context_t *context, const mo_tensor *output, const mo_tensor *input) {
+  mo_cast_params params = MO_CAST_PARAMS_INIT;
+  params.output = output;
+  params.input = input;
+  params.saturate = true;
+  return test_cast(context, &params);
+}
+
 mo_status_t shim_cast(mo_context_t *context, const mo_tensor *output, const mo_tensor *input) {
   mo_cast_params params = MO_CAST_PARAMS_INIT;
   params.output = output;

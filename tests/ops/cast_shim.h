@@ -10,6 +10,7 @@
 extern "C" {
 #endif
 
+mo_status_t shim_cast_saturating(mo_context_t *context, const mo_tensor *output, const mo_tensor *input);
 mo_status_t shim_cast(mo_context_t *context, const mo_tensor *output, const mo_tensor *input);
 
 #ifdef __cplusplus

@@ -230,6 +230,32 @@ TEST_F(Cast, Float32RoundsAtEveryNumberOfTheNarrowTypes) {
   }
 }
 
+/* What lies past the largest number ends there, and nothing else changes. 300 elements: more than a block. */
+TEST_F(Cast, SaturatesWhereThatIsAsked) {
+  const std::vector<float> values = {0.0f,     -1.5f,     447.0f,  449.0f,   65503.0f, 65504.0f,  65519.9f,
+                                     65520.0f, -70000.0f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, NAN};
+  for (mo_dtype_t to : {MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16, MO_DTYPE_FLOAT8_E4M3, MO_DTYPE_FLOAT32}) {
+    SCOPED_TRACE(mo_dtype_name(to));
+    const Format &format = *format_of(to);
+    const double largest = to == MO_DTYPE_FLOAT16       ? 65504.0
+                           : to == MO_DTYPE_BFLOAT16    ? 0x1.fep127
+                           : to == MO_DTYPE_FLOAT8_E4M3 ? 448.0
+                                                        : INFINITY;
+    Bits input(MO_DTYPE_FLOAT32, {300}), output(to, {300});
+    for (int64_t i = 0; i < 300; ++i) {
+      uint32_t bits;
+      std::memcpy(&bits, &values[static_cast<size_t>(i) % values.size()], sizeof bits);
+      input.set(i, bits);
+    }
+    ASSERT_EQ(shim_cast_saturating(context_, &output.tensor, &input.tensor), MO_STATUS_OK) << mo_last_error();
+    for (int64_t i = 0; i < 300; ++i) {
+      const double value = values[static_cast<size_t>(i) % values.size()], got = value_of(format, output.get(i));
+      if (std::isnan(value)) EXPECT_TRUE(std::isnan(got));
+      else EXPECT_EQ(got, value_of(format, bits_of(format, std::clamp(value, -largest, largest)))) << value;
+    }
+  }
+}
+
 TEST_F(Cast, EndsOfTheIntegers) {
   std::vector<uint64_t> floats, integers;
   for (int exponent : {0, 1, 7, 8, 15, 16, 23, 24, 30, 31, 32, 52, 53, 62, 63, 64}) {

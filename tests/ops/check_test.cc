@@ -43,12 +43,15 @@ class Check : public ::testing::Test {
 };
 
 TEST_F(Check, Params) {
-  int params = 0;
-  EXPECT_EQ(mo_check_params("op", context_, &params, 8, 8), MO_STATUS_OK);
-  EXPECT_EQ(mo_check_params("op", context_, &params, 16, 8), MO_STATUS_OK) << "a newer caller";
-  expect_error(mo_check_params("op", nullptr, &params, 8, 8), "context");
-  expect_error(mo_check_params("op", context_, nullptr, 8, 8), "parameters");
-  expect_error(mo_check_params("op", context_, &params, 7, 8), "struct_size");
+  mo_softmax_params given = MO_SOFTMAX_PARAMS_INIT, taken = MO_SOFTMAX_PARAMS_INIT;
+  const size_t first = MO_SIZE_TO(mo_softmax_params, causal);
+  given.causal = true;
+  EXPECT_EQ(MO_TAKE_PARAMS("op", context_, MO_SOFTMAX_PARAMS_INIT, &given, first, &taken), MO_STATUS_OK);
+  EXPECT_TRUE(taken.causal);
+  expect_error(MO_TAKE_PARAMS("op", nullptr, MO_SOFTMAX_PARAMS_INIT, &given, first, &taken), "context");
+  expect_error(MO_TAKE_PARAMS("op", context_, MO_SOFTMAX_PARAMS_INIT, nullptr, first, &taken), "parameters");
+  given.struct_size = first - 1;
+  expect_error(MO_TAKE_PARAMS("op", context_, MO_SOFTMAX_PARAMS_INIT, &given, first, &taken), "MO_SOFTMAX_PARAMS_INIT");
 }
 
 TEST_F(Check, Tensor) {

@@ -151,6 +151,25 @@ TEST_F(DecodeAttention, GroupsAndTokens) {
   }
 }
 
+/* Where many rows, wide heads or a scale for every number ask for more shared memory than a small card's block has (99 KiB). */
+TEST_F(DecodeAttention, HeadsThatNeedMuchSharedMemory) {
+  for (const auto &[key_size, value_size] : {std::pair<int64_t, int64_t>{112, 128}, {256, 256}, {248, 200}}) {
+    Case c;
+    c.heads = 8;
+    c.cache = {1, 1, key_size, value_size, 60};
+    c.lengths = {50};
+    Check(c);
+  }
+  for (const int64_t size : {128, 256}) {
+    Case c;
+    c.dtype = MO_DTYPE_BFLOAT16, c.stored = MO_DTYPE_INT8;
+    c.heads = 4;
+    c.cache = {1, 1, size, size, 60, 0, size};
+    c.lengths = {50};
+    Check(c);
+  }
+}
+
 TEST_F(DecodeAttention, PagesScalesAndRaggedRows) {
   for (const mo_dtype_t stored : {MO_DTYPE_FLOAT16, MO_DTYPE_INT8, MO_DTYPE_FLOAT8_E4M3}) {
     for (const int64_t page_size : {0, 16, 64}) {
@@ -514,6 +533,12 @@ TEST_F(DecodeAttention, RefusesWhatItCannotDo) {
     inside = *(&q.store->key);
     inside.shape[2] = 2;
     p.key = &inside;
+  });
+  refused("position_ids has rank 7", [](P &p, Problem &q) { /* also without the tables that it is for */
+    static mo_tensor odd;
+    odd = *&q.ids;
+    odd.rank = 7;
+    p.rotary = nullptr, p.position_ids = &odd;
   });
   if (!test_device_is_cpu()) return;
   refused("after 39 (row 1)", [](P &p, Problem &q) {

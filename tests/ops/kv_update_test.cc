@@ -744,6 +744,118 @@ TEST_F(KvUpdate, GatherRefusesWhatItCannotDo) {
   }
 }
 
+// Plain host memory of a pool of pages of 16 tokens, one head of 4 elements, and a table of 4 rows with 3 pages each.
+struct Pages {
+  explicit Pages(int64_t count) : keys(static_cast<size_t>(count) * 64), values(keys.size()), fresh(4 * 8 * 4, 1.0f) {
+    key = Cpu(keys.data(), MO_DTYPE_FLOAT32, {count, 1, 16, 4});
+    value = Cpu(values.data(), MO_DTYPE_FLOAT32, {count, 1, 16, 4});
+    block_table = Cpu(table, MO_DTYPE_INT32, {4, 3});
+    per_row = Cpu(slots, MO_DTYPE_INT32, {4});
+    view.key = &key, view.value = &value, view.block_table = &block_table;
+  }
+  static mo_tensor Cpu(void *data, mo_dtype_t dtype, std::vector<int64_t> shape) {
+    return mo_tensor_cpu(data, dtype, static_cast<int32_t>(shape.size()), shape.data());
+  }
+  bool IsUntouched() const {
+    return std::all_of(keys.begin(), keys.end(), [](float x) { return x == 0; });
+  }
+  mo_status_t Update(mo_context_t *context, int64_t tokens) {
+    mo_tensor source = Cpu(fresh.data(), MO_DTYPE_FLOAT32, {4, 1, tokens, 4});
+    mo_kv_update_layer layer = {};
+    layer.cache = view, layer.key = layer.value = &source;
+    mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+    params.layers = &layer, params.layer_count = 1, params.offsets = &per_row;
+    return mo_kv_update(context, &params);
+  }
+  mo_status_t Attend(mo_context_t *context, int64_t tokens, bool appends = true) {
+    std::vector<float> result(static_cast<size_t>(4 * tokens * 4));
+    mo_tensor source = Cpu(fresh.data(), MO_DTYPE_FLOAT32, {4, 1, tokens, 4});
+    mo_tensor output = Cpu(result.data(), MO_DTYPE_FLOAT32, {4, 1, tokens, 4});
+    std::vector<float> query(result.size(), 0.5f);
+    mo_tensor queries = Cpu(query.data(), MO_DTYPE_FLOAT32, {4, 1, tokens, 4});
+    std::vector<float> other(fresh);
+    mo_tensor others = Cpu(other.data(), MO_DTYPE_FLOAT32, {4, 1, tokens, 4});
+    mo_decode_attention_params params = MO_DECODE_ATTENTION_PARAMS_INIT;
+    params.output = &output, params.query = &queries, params.cache = view, params.lengths = &per_row;
+    if (appends) params.key = &source, params.value = &others;
+    return mo_decode_attention(context, &params);
+  }
+  std::vector<float> keys, values, fresh;
+  int32_t table[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  int32_t slots[4] = {20, 3, 31, 16};
+  mo_tensor key, value, block_table, per_row;
+  mo_kv_view view = {};
+};
+
+TEST_F(KvUpdate, NewTokensNeverGoToAPageThatStandsTwice) {
+  TEST_ON_CPU_ONLY("a card cannot refuse what only the data show");
+  for (const int64_t pool : {12, 40000, 70000}) { /* one pass over the pool, two, three */
+    SCOPED_TRACE(pool);
+    const auto last = static_cast<int32_t>(pool - 1);
+    Pages good(pool);
+    good.table[1] = last;
+    good.table[5] = last - 1 > 11 ? last - 1 : 5;
+    good.table[11] = pool == 12 ? 1 : 11; /* not in use, so it may be anything */
+    EXPECT_EQ(good.Update(context_, 2), MO_STATUS_OK) << mo_last_error();
+    EXPECT_FALSE(good.IsUntouched());
+    EXPECT_EQ(good.Attend(context_, 2), MO_STATUS_OK) << mo_last_error();
+
+    Pages shared(pool); /* rows 0 and 3 append to one page */
+    shared.table[1] = shared.table[10] = last;
+    EXPECT_EQ(shared.Update(context_, 2), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(mo_last_error()).find("lists twice"), std::string::npos) << mo_last_error();
+    EXPECT_EQ(shared.Attend(context_, 2), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_TRUE(shared.IsUntouched());
+    EXPECT_EQ(shared.Attend(context_, 2, false), MO_STATUS_OK) << "reading is free to share: " << mo_last_error();
+
+    Pages second(pool); /* row 2 ends one page and begins another, which row 1 appends to */
+    second.table[8] = second.table[3] = last;
+    EXPECT_EQ(second.Update(context_, 1), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(second.Update(context_, 2), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(second.Attend(context_, 2), MO_STATUS_INVALID_ARGUMENT);
+
+    Pages prefix(pool); /* row 0 appends to what row 3 holds as its first page */
+    prefix.table[1] = prefix.table[9] = last;
+    EXPECT_EQ(prefix.Attend(context_, 1), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_TRUE(prefix.IsUntouched());
+
+    Pages twice(pool); /* within one row */
+    twice.table[0] = twice.table[1] = last;
+    EXPECT_EQ(twice.Attend(context_, 1), MO_STATUS_INVALID_ARGUMENT);
+
+    Pages prefixes(pool); /* a full page that several rows begin with, none appends to it */
+    prefixes.table[0] = prefixes.table[6] = prefixes.table[9] = last;
+    EXPECT_EQ(prefixes.Attend(context_, 1), MO_STATUS_OK) << mo_last_error();
+    Pages none(pool); /* no page at all, twice: dropped */
+    none.table[1] = none.table[10] = -1;
+    EXPECT_EQ(none.Update(context_, 2), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(none.Attend(context_, 2), MO_STATUS_OK) << mo_last_error();
+  }
+}
+
+// Heads of no elements have no memory; nothing is computed from the address they do not have.
+TEST_F(KvUpdate, HeadsWithoutElements) {
+  TEST_ON_CPU_ONLY("the tensors are the host's");
+  const auto empty = Pages::Cpu(nullptr, MO_DTYPE_FLOAT32, {2, 3, 4, 0});
+  float data[2 * 3 * 4 * 5] = {}, fresh[2 * 3 * 2 * 5];
+  std::fill(std::begin(fresh), std::end(fresh), 2.0f);
+  const auto value = Pages::Cpu(data, MO_DTYPE_FLOAT32, {2, 3, 4, 5}), source = Pages::Cpu(fresh, MO_DTYPE_FLOAT32, {2, 3, 2, 5});
+  const auto no_source = Pages::Cpu(nullptr, MO_DTYPE_FLOAT32, {2, 3, 2, 0});
+  mo_kv_update_layer layer = {};
+  layer.cache.key = &empty, layer.cache.value = &value, layer.key = &no_source, layer.value = &source;
+  mo_kv_update_params params = MO_KV_UPDATE_PARAMS_INIT;
+  params.layers = &layer, params.layer_count = 1, params.offset = 1;
+  ASSERT_EQ(mo_kv_update(context_, &params), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(data[5], 2.0f);
+  float copied[2 * 3 * 4 * 5] = {};
+  const auto destination = Pages::Cpu(copied, MO_DTYPE_FLOAT32, {2, 3, 4, 5});
+  mo_kv_gather_params gather = MO_KV_GATHER_PARAMS_INIT;
+  gather.source = layer.cache;
+  gather.destination.key = &empty, gather.destination.value = &destination;
+  ASSERT_EQ(mo_kv_gather(context_, &gather), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(copied[5], 2.0f);
+}
+
 TEST_F(KvUpdate, EveryInstructionSet) { run_again_per_isa(); }
 
 }  // namespace

@@ -466,6 +466,74 @@ TEST_F(SamplingTest, InPlaceAndWithoutRows) {
   EXPECT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
 }
 
+TEST_F(SamplingTest, AnyByteButZeroIsTrueAndCountersStayAtTheirEnd) {
+  TestTensor logits(MO_DTYPE_FLOAT32, {4, 6}), tokens(MO_DTYPE_INT64, {4}), finished(MO_DTYPE_BOOL, {4});
+  TestTensor lengths(MO_DTYPE_INT32, {4}), positions(MO_DTYPE_INT32, {4}), counts(MO_DTYPE_INT64, {4}),
+      ends(MO_DTYPE_INT64, {1});
+  logits.FillPattern(5, 6, 2, 1.0);
+  ends.Set(0, 2);
+  const uint8_t bytes[] = {0, 2, 128, 255};
+  memcpy(finished.mutable_tensor()->data, bytes, sizeof bytes);
+  lengths.Fill({INT32_MAX, INT32_MAX - 1, 3, 4});
+  positions.Fill({1, 2, INT32_MAX, 4});
+  for (int64_t i = 0; i < 4; ++i) static_cast<int64_t *>(counts.mutable_tensor()->data)[i] = INT64_MAX - i;
+  mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
+  params.tokens = tokens.get(), params.logits = logits.get(), params.finished = finished.get(), params.end_tokens = ends.get();
+  params.lengths = lengths.get(), params.positions = positions.get(), params.step_counts = counts.get();
+  params.pad_token = 77;
+  ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
+  EXPECT_NE(tokens.Get(0), 77);
+  for (int64_t i = 1; i < 4; ++i) EXPECT_EQ(tokens.Get(i), 77) << i;
+  EXPECT_EQ(lengths.Get(0), INT32_MAX);
+  EXPECT_EQ(lengths.Get(1), INT32_MAX);
+  EXPECT_EQ(positions.Get(2), INT32_MAX);
+  EXPECT_EQ(positions.Get(3), 5);
+  for (int64_t i = 0; i < 4; ++i)
+    EXPECT_EQ(static_cast<const int64_t *>(counts.get()->data)[i], i == 0 ? INT64_MAX : INT64_MAX - i + 1) << i;
+}
+
+TEST_F(SamplingTest, ARowWithoutAChoiceIsMarked) {
+  for (const mo_dtype_t dtype : kFloats) {
+    for (const float temperature : {0.0f, 0.7f}) {
+      for (const bool with_scores : {false, true}) {
+        TestTensor logits(dtype, {4, 300}), tokens(MO_DTYPE_INT64, {4}), scores(MO_DTYPE_FLOAT32, {4, 300});
+        logits.FillAll(NAN);
+        for (int64_t i = 300; i < 600; ++i) logits.Set(i, -INFINITY);
+        logits.Set(600, 0.5);        /* one number among NaN, at id 0 */
+        logits.Set(900 + 299, -3.0); /* and at the end */
+        mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
+        params.tokens = tokens.get(), params.logits = logits.get(), params.temperature = temperature;
+        if (with_scores) params.scores = scores.get();
+        for (const bool marks : {true, false}) {
+          params.marks_no_choice = marks;
+          ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
+          EXPECT_EQ(tokens.Get(0), marks ? -1 : 0);
+          EXPECT_EQ(tokens.Get(1), marks ? -1 : 0);
+          EXPECT_EQ(tokens.Get(2), 0);
+          EXPECT_EQ(tokens.Get(3), 299);
+        }
+      }
+    }
+  }
+}
+
+TEST_F(SamplingTest, TheSmallestTopPKeepsTheLikeliest) {
+  TestTensor logits(MO_DTYPE_FLOAT32, {1, 50}), tokens(MO_DTYPE_INT64, {1});
+  logits.FillPattern(7, 50, 20, 0.1);
+  mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
+  params.tokens = tokens.get(), params.logits = logits.get();
+  ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
+  const double best = tokens.Get(0);
+  params.temperature = 2;
+  for (const float top_p : {1e-9f, 1e-20f, 1e-38f}) {
+    params.top_p = top_p;
+    for (params.seed = 0; params.seed < 20; ++params.seed) {
+      ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
+      ASSERT_EQ(tokens.Get(0), best) << top_p;
+    }
+  }
+}
+
 TEST_F(SamplingTest, Refuses) {
   TestTensor logits(MO_DTYPE_FLOAT32, {2, 9}), tokens(MO_DTYPE_INT64, {2}), three(MO_DTYPE_INT64, {3}),
       halves(MO_DTYPE_FLOAT16, {2}), spread(MO_DTYPE_FLOAT32, {2, 9}, 2), empty(MO_DTYPE_FLOAT32, {2, 0}),

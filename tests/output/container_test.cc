@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <string>
 #include <thread>
@@ -691,6 +692,82 @@ TEST_F(Container, CheckShapesNamesWhatDisagrees) {
   EXPECT_EQ(mo_output_check_shapes(good, &dimensions), MO_STATUS_INVALID_ARGUMENT);
 }
 
+// A class of somebody else's: the struct, its fields, and what a test makes wrong about them.
+struct OwnOutput {
+  mo_output base;
+  mo_field *logits, *steps;
+};
+struct OwnClass {
+  const char *logits_shape[3] = {"batch_size", "hidden_size", nullptr};
+  const char *steps_shape[4] = {"batch_size", "generated_length", "hidden_size", nullptr};
+  mo_class_field fields[2] = {};
+  mo_class description = {};
+  OwnClass() {
+    fields[0].name = "logits", fields[0].kind = MO_CLASS_FIELD_TENSOR, fields[0].rank = 2, fields[0].shape = logits_shape;
+    fields[0].when = "always", fields[0].struct_offset = offsetof(OwnOutput, logits);
+    fields[1].name = "steps", fields[1].kind = MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES, fields[1].rank = 3;
+    fields[1].shape = steps_shape, fields[1].when = "always", fields[1].tuple_length = "generated_length";
+    fields[1].struct_offset = offsetof(OwnOutput, steps);
+    description.name = "OwnOutput", description.framework = MO_FRAMEWORK_PT, description.field_count = 2;
+    description.fields = fields, description.struct_bytes = sizeof(OwnOutput);
+  }
+};
+
+TEST_F(Container, ClassesOutsideTheTableAreCheckedToo) {
+  const OwnClass own;
+  mo_dimensions dimensions = shim_dimensions();
+  dimensions.batch_size = 2, dimensions.hidden_size = 3, dimensions.num_layers = 5, dimensions.sequence_length = 9;
+  const auto check = [&](mo_field *logits, mo_field *steps) {
+    mo_output *output = nullptr;
+    const mo_item items[] = {{"logits", logits}, {"steps", steps}};
+    EXPECT_EQ(mo_output_create_from_fields(context_, &own.description, items, 2, &output), MO_STATUS_OK) << mo_last_error();
+    Keep(output);
+    return mo_output_check_shapes(output, &dimensions);
+  };
+  mo_field *step = Tuple({Tensor({2, 1, 3}), nullptr, Tensor({2, 4, 3})});
+  EXPECT_EQ(check(Tensor({2, 3}), Tuple({step, step})), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(check(Tensor({2, 4}), nullptr), MO_STATUS_VALUE_ERROR);
+  EXPECT_EQ(check(Tensor({2}), nullptr), MO_STATUS_VALUE_ERROR);
+  EXPECT_EQ(check(Tensor({2, 3}), Tuple({Tuple({Tensor({2, 1, 4})})})), MO_STATUS_VALUE_ERROR);
+  EXPECT_EQ(check(Tensor({2, 3}), Tuple({Tensor({2, 1, 3})})), MO_STATUS_VALUE_ERROR);
+}
+
+TEST_F(Container, DescriptionsOfClassesAreChecked) {
+  const mo_dimensions dimensions = shim_small_dimensions();
+  const auto refused = [&](const char *what, auto spoil) {
+    SCOPED_TRACE(what);
+    OwnClass own;
+    mo_output *output = nullptr;
+    size_t bytes = 0;
+    spoil(own);
+    EXPECT_EQ(mo_output_create_from_fields(context_, &own.description, nullptr, 0, &output), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_output_create_from_values(context_, &own.description, nullptr, 0, &output), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_output_create_from_items(context_, &own.description, nullptr, 0, &output), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_output_query_bytes(&own.description, &dimensions, nullptr, &bytes), MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(mo_output_create(context_, &own.description, &dimensions, nullptr, nullptr, 0, &output),
+              MO_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(output, nullptr);
+  };
+  refused("name", [](OwnClass &own) { own.description.name = nullptr; });
+  refused("framework", [](OwnClass &own) { own.description.framework = static_cast<mo_framework_t>(9); });
+  refused("count", [](OwnClass &own) { own.description.field_count = -1; });
+  refused("no fields", [](OwnClass &own) { own.description.field_count = 0; });
+  refused("many fields", [](OwnClass &own) { own.description.field_count = 65; });
+  refused("fields", [](OwnClass &own) { own.description.fields = nullptr; });
+  refused("struct", [](OwnClass &own) { own.description.struct_bytes = 8; });
+  refused("field name", [](OwnClass &own) { own.fields[1].name = nullptr; });
+  refused("when", [](OwnClass &own) { own.fields[1].when = nullptr; });
+  refused("kind", [](OwnClass &own) { own.fields[1].kind = static_cast<mo_class_field_kind_t>(0); });
+  refused("rank", [](OwnClass &own) { own.fields[1].rank = 9; });
+  refused("shape", [](OwnClass &own) { own.fields[1].shape = nullptr; });
+  refused("symbols", [](OwnClass &own) { own.fields[1].rank = 4; });
+  refused("observed", [](OwnClass &own) { own.fields[1].observed_shape = own.logits_shape; });
+  refused("twice", [](OwnClass &own) { own.fields[1].name = "logits"; });
+  refused("before", [](OwnClass &own) { own.fields[1].struct_offset = 8; });
+  refused("behind", [](OwnClass &own) { own.fields[1].struct_offset = sizeof(OwnOutput); });
+  refused("odd", [](OwnClass &own) { own.fields[1].struct_offset -= 1; });
+}
+
 // ---- Outputs of mo_output_create -----------------------------------------------------------------------------------
 
 TEST_F(Container, CreatedOutputsOfEveryClassPassTheirOwnCheck) {
@@ -857,6 +934,25 @@ TEST_F(Container, FailedAllocationsChangeNothing) {
     EXPECT_GT(failures, 0) << call;
   }
 }
+
+#if !defined(__SANITIZE_THREAD__)
+// Marking needs the output for itself; a reader that is there all the same gets an old view, and nothing falls over.
+TEST_F(Container, MarkingBesideReadersOfTheTopK) {
+  mo_field *logits = Tensor({4, 64});
+  mo_output *output = Fields("CausalLMOutput", {{"logits", logits}});
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      for (int k = 0; k < 3000; ++k) {
+        mo_host_view values, indices;
+        EXPECT_EQ(mo_field_read_top_k(logits, 3, &values, &indices), MO_STATUS_OK);
+      }
+    });
+  }
+  for (int k = 0; k < 30000; ++k) EXPECT_EQ(mo_output_mark_written(output, nullptr), MO_STATUS_OK);
+  for (auto &reader : readers) reader.join();
+}
+#endif
 
 TEST_F(Container, LookupsAreSafeFromSeveralThreads) {
   mo_output *output = Fields("CausalLMOutput", {{"loss", t0_}, {"logits", t1_}, {"attentions", t2_}});

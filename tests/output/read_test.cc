@@ -48,6 +48,7 @@ class ReadTest : public ::testing::Test {
   void SetUp() override {
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.backend = &mo_delayed_backend;
+    options.own_stream = true;
     ASSERT_EQ(mo_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();
     mo_dimensions d = MO_DIMENSIONS_INIT;
     d.batch_size = 2, d.sequence_length = 6, d.hidden_size = 8, d.num_layers = 2, d.num_heads = 4, d.vocab_size = 50;

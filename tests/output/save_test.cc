@@ -200,6 +200,12 @@ TEST_P(SaveTest, BadFilesAreRefused) {
   refused("MaskedLMOutput", "[[\"x\",[\"what\"]]]");
   refused("MaskedLMOutput", "[[\"x\",[\"dict\",[null,null]]]]");
   refused("MaskedLMOutput", "[[\"x\",[]]]");
+  /* One tensor under two of the ways to its name: a small file would be a large output. */
+  refused("ModelOutput", "[[\"loss\",\"t\"],[\"x\",[\"dict\",[\"a\",\"t\"]]]]");
+  refused("ModelOutput", "[[\"loss\",[\"dict\"]],[\"loss\",\"t\"]]");
+  names[0] = "x.a.b";
+  refused("ModelOutput", "[[\"x\",[\"dict\",[\"a.b\",\"t\"],[\"a.b\",\"t\"]]]]");
+  refused("ModelOutput", "[[\"x\",[\"dict\",[\"a.b\",\"t\"]]],[\"x.a\",[\"dict\",[\"b\",\"t\"]]]]");
   std::string deep = "[[\"x\",";
   for (int i = 0; i < 40; ++i) deep += "[\"tuple\",";
   deep += "null" + std::string(40, ']') + "]]";

@@ -27,6 +27,7 @@ class CacheCapture : public ::testing::Test {
     before_ = simulated_live_objects();
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.device = MO_DEVICE_CHOICE_CUDA;
+    options.own_stream = true;
     ASSERT_EQ(mo_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
     stream_ = static_cast<cudaStream_t>(mo_context_stream(context_));
     token_ = Tensor(MO_DTYPE_FLOAT32, {kBatch, kHeads, 1, kSize});

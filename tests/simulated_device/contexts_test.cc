@@ -19,13 +19,19 @@ namespace {
 constexpr int64_t kRows = 2, kLength = 9;
 
 /* Between two calls another library has made its own card the current one. */
-void Elsewhere() { ASSERT_EQ(cudaSetDevice(0), cudaSuccess); }
+void Elsewhere() {
+  int current = -1;
+  ASSERT_EQ(cudaGetDevice(&current), cudaSuccess);
+  EXPECT_EQ(current, 0) << "a call has left its own card current";
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+}
 
 /* A model, and everything that a pass gives. Each public call is made with card 0 current. */
 class Session {
  public:
   explicit Session(mo_context_options options = MO_CONTEXT_OPTIONS_INIT) {
     options.device = MO_DEVICE_CHOICE_CUDA;
+    if (options.stream == nullptr) options.own_stream = true;
     Elsewhere();
     EXPECT_EQ(mo_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();
     Elsewhere();

@@ -44,6 +44,26 @@ const char *simulated_take_failed_call(void);
 int64_t simulated_waiting_call_count(void);
 int64_t simulated_allocation_call_count(void);
 
+/* What the cards are. */
+typedef struct simulated_card {
+  int major, minor;              /* compute capability (8.0) */
+  int multiprocessor_count;      /* 4 */
+  size_t shared_bytes_per_block; /* at most, opt-in (227 KiB, or what MODELOUT_SIMULATED_SHARED says in KiB) */
+  bool has_code;                 /* the kernels were compiled for it (true) */
+} simulated_card;
+
+/* From here on all cards are like this one; NULL: as at the start. */
+void simulated_set_card(const simulated_card *card);
+
+/* The CUDA version of the driver (that of the runtime, which 0 sets again). */
+void simulated_set_driver_version(int version);
+
+/* From here on cuBLASLt has an algorithm for no product at all (from the start with MODELOUT_SIMULATED_REFUSE_PRODUCTS). */
+void simulated_refuse_products(bool refuse);
+
+/* Bytes that were copied to the device from pageable memory in copies of more than 64 KiB, for which a call may wait. */
+uint64_t simulated_pageable_copy_bytes(void);
+
 /* How many cards there are (1). They share memory and schedule; streams and events belong to the one that was current. */
 void simulated_set_device_count(int count);
 

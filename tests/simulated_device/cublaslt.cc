@@ -9,12 +9,15 @@
 
 #include <cblas.h>
 
+#include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "host/core/float16.h"
+#include "tests/simulated_device/control.h"
 #include "tests/simulated_device/library.h"
 #include "tests/simulated_device/traffic.h"
 
@@ -46,6 +49,8 @@ namespace {
 
 using Layout = cublasLtMatrixLayoutOpaque_t;
 using Operation = cublasLtMatmulDescOpaque_t;
+
+std::atomic<bool> refuses_products{std::getenv("MODELOUT_SIMULATED_REFUSE_PRODUCTS") != nullptr};
 
 /* Words of an algorithm. */
 enum { kMagicWord, kShapeWord, kWorkspaceWord, kAlignmentWord };
@@ -322,6 +327,8 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
   return CUBLAS_STATUS_INVALID_VALUE;
 }
 
+void simulated_refuse_products(bool refuse) { refuses_products = refuse; }
+
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t operation, cublasLtMatrixLayout_t a,
                                               cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
                                               cublasLtMatmulPreference_t preference, int wanted,
@@ -329,6 +336,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   SIMULATED_BLAS_ENTER();
   *found = 0;
   if (handle == nullptr || wanted < 1) return CUBLAS_STATUS_INVALID_VALUE;
+  if (refuses_products.load()) return CUBLAS_STATUS_NOT_SUPPORTED;
   const cublasStatus_t status = check(*operation, *a, *b, *c, *d);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
   const cudaDataType_t types[4] = {a->type, b->type, c->type, d->type};

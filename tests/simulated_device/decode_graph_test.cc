@@ -132,6 +132,7 @@ class Step {
 TEST(DecodeGraph, LengthsGrowOnTheDevice) {
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT, host_options = MO_CONTEXT_OPTIONS_INIT;
   options.device = MO_DEVICE_CHOICE_CUDA;
+  options.own_stream = true;
   host_options.device = MO_DEVICE_CHOICE_CPU;
   mo_context_t *device = nullptr, *host = nullptr;
   ASSERT_EQ(mo_context_create(&options, &device), MO_STATUS_OK) << mo_last_error();

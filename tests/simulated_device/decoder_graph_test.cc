@@ -108,6 +108,7 @@ void Generate(const char *name, bool learned_positions) {
   simulated_reset();
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
   options.device = MO_DEVICE_CHOICE_CUDA;
+  options.own_stream = true;
   mo_context_t *context = nullptr;
   mo_model_t *model = nullptr;
   ASSERT_EQ(mo_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();

@@ -79,7 +79,7 @@ void async_commit();
 void async_wait(int groups_left);
 
 /* Called by the launch helper. */
-cudaError_t launch(const char *name, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+cudaError_t launch(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
                    std::function<void()> body);
 
 template <typename T>

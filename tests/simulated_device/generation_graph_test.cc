@@ -26,6 +26,7 @@ class Generation : public testing::Test {
   void Open() {
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.device = MO_DEVICE_CHOICE_CUDA;
+    options.own_stream = true;
     ASSERT_EQ(mo_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
     ASSERT_EQ(mo_model_load(context_, MO_TEST_DATA "/llama_lm", nullptr, &model_), MO_STATUS_OK) << mo_last_error();
   }
@@ -96,6 +97,7 @@ class Ways : public testing::TestWithParam<Way> {
     simulated_set_seed(1);
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.device = MO_DEVICE_CHOICE_CUDA;
+    options.own_stream = true;
     ASSERT_EQ(mo_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
     ASSERT_EQ(mo_model_load(context_, (std::string(MO_TEST_DATA "/") + GetParam().model).c_str(), nullptr, &model_),
               MO_STATUS_OK)

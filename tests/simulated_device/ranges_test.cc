@@ -31,6 +31,7 @@ TEST(NoProfiler, NothingIsSent) {
   simulated_attach_profiler(false);
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
   options.device = MO_DEVICE_CHOICE_CUDA;
+  options.own_stream = true;
   mo_context_t *context = nullptr;
   ASSERT_EQ(mo_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();
   simulated_attach_profiler(true);
@@ -56,6 +57,7 @@ class Ranges : public ::testing::Test {
   void Open() {
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.device = MO_DEVICE_CHOICE_CUDA;
+    options.own_stream = true;
     mo_context_destroy(context_);
     context_ = nullptr;
     ASSERT_EQ(mo_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();

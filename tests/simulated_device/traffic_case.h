@@ -58,6 +58,7 @@ class TrafficCase : public ::testing::Test {
   void SetUp() override {
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.device = MO_DEVICE_CHOICE_CUDA;
+    options.own_stream = true;
     options.thread_count = 1;
     ASSERT_EQ(mo_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
   }

@@ -72,6 +72,7 @@ PROBE_OP(attention_merge, mo_attention_merge_params)
 PROBE_OP(kv_update, mo_kv_update_params)
 PROBE_OP(kv_gather, mo_kv_gather_params)
 PROBE_OP(sample, mo_sampling_params)
+PROBE_OP(edit_scores, mo_score_edit_params)
 PROBE_OP(position_bias, mo_position_bias_params)
 PROBE_OP(decode_attention, mo_decode_attention_params)
 PROBE_OP(cast, mo_cast_params)
@@ -112,6 +113,7 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .kv_update = probe_kv_update,
                                .kv_gather = probe_kv_gather,
                                .sample = probe_sample,
+                               .edit_scores = probe_edit_scores,
                                .decode_attention = probe_decode_attention,
                                .cast = probe_cast};
   static mo_context_t *probe = NULL;
@@ -119,6 +121,7 @@ static mo_context_t *probe_of(const mo_context_t *context) {
   backend.kind = mo_context_device(context).kind;
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
   options.backend = &backend;
+  options.own_stream = true;
   options.device_index = mo_context_device(context).index;
   if (mo_context_create(&options, &probe) != MO_STATUS_OK) abort();
   return probe; /* for the life of the program */
@@ -315,6 +318,8 @@ MIRRORED_OP(rotary_embedding, mo_rotary_params,
 MIRRORED_OP(sample, mo_sampling_params,
             (T(tokens), T(scores), T(log_probabilities), T(logits), T(step_counts), T(row_numbers), T(finished), T(end_tokens),
              T(suppressed_tokens), T(lengths), T(positions)))
+
+MIRRORED_OP(edit_scores, mo_score_edit_params, (T(scores), T(logits), T(tokens), T(values)))
 
 /* The tensors of a cache's view. */
 #define VIEW(member) (T(member.key), T(member.value), T(member.key_scale), T(member.value_scale), T(member.block_table))

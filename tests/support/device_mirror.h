@@ -37,6 +37,7 @@ mo_status_t test_attention_merge(mo_context_t *context, const mo_attention_merge
 mo_status_t test_kv_update(mo_context_t *context, const mo_kv_update_params *params);
 mo_status_t test_kv_gather(mo_context_t *context, const mo_kv_gather_params *params);
 mo_status_t test_sample(mo_context_t *context, const mo_sampling_params *params);
+mo_status_t test_edit_scores(mo_context_t *context, const mo_score_edit_params *params);
 mo_status_t test_decode_attention(mo_context_t *context, const mo_decode_attention_params *params);
 mo_status_t test_cast(mo_context_t *context, const mo_cast_params *params);
 mo_status_t test_topk(mo_context_t *context, const mo_topk_params *params);

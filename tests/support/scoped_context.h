@@ -19,11 +19,13 @@ namespace test_support {
 /* Counts calls and blocks; new memory holds 0xA5 everywhere. */
 struct Heap {
   std::atomic<int64_t> calls{0}, live{0};
-  std::atomic<int64_t> fail_at{-1}; /* number of the call that fails; -1: none */
+  std::atomic<int64_t> fail_at{-1};   /* number of the call that fails; -1: none */
+  std::atomic<int64_t> fail_count{1}; /* how many fail from there on */
 
   static void *Allocate(void *user_data, size_t bytes, mo_stream) {
     Heap *heap = static_cast<Heap *>(user_data);
-    if (heap->calls++ == heap->fail_at) return nullptr;
+    const int64_t call = heap->calls++;
+    if (heap->fail_at >= 0 && call >= heap->fail_at && call < heap->fail_at + heap->fail_count) return nullptr;
     void *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256 + 256);
     if (memory == nullptr) return nullptr;
     heap->live++;
