@@ -461,8 +461,8 @@ static void run(fuzz_input *input) {
   for (const member *each = of->members(); each->kind != MEMBER_END; ++each) make_member(&self, each, params);
   const void *passed = fuzz_once_in(input, 200) ? NULL : pass(&self, of, params);
   for (int i = 0; i < self.block_count; ++i) memcpy(self.blocks[i].before, self.blocks[i].memory, self.blocks[i].bytes);
-  if (fuzz_once_in(input, 32)) fuzz_fail_allocation(1 + fuzz_pick(input, 3));
   mo_context_t *context = fuzz_context();
+  if (fuzz_once_in(input, 32)) fuzz_fail_allocation(1 + fuzz_pick(input, 3));
   const bool ok = fuzz_status(of->call(fuzz_once_in(input, 200) ? NULL : context, passed));
   fuzz_fail_allocation(0);
   require_untouched(&self, ok);
