@@ -40,7 +40,9 @@ typedef struct script {
 /* Small numbers with those at the edges of their type among them. */
 static int64_t number(script *self, int bound) { return fuzz_integer(&self->input, bound); }
 
-static int64_t pick_layer(script *self) { return fuzz_once_in(&self->input, 12) ? number(self, 8) - 0 : fuzz_pick(&self->input, LAYERS); }
+static int64_t pick_layer(script *self) {
+  return fuzz_once_in(&self->input, 12) ? number(self, 8) - 0 : fuzz_pick(&self->input, LAYERS);
+}
 
 /* ---- Looking ---------------------------------------------------------------------------------------------------------- */
 
@@ -143,17 +145,22 @@ static void make_cache(script *self) {
   mo_cache_options options = MO_CACHE_OPTIONS_INIT;
   mo_cache_layer_options layers[LAYERS] = {{0}};
   const int kind = fuzz_pick(&self->input, 7);
-  options.kind = (mo_cache_kind_t)(kind < 6 ? kind + 1 : fuzz_once_in(&self->input, 4) ? fuzz_byte(&self->input) : MO_CACHE_PAGED);
+  options.kind = (mo_cache_kind_t)(kind < 6                        ? kind + 1
+                                   : fuzz_once_in(&self->input, 4) ? fuzz_byte(&self->input)
+                                                                   : MO_CACHE_PAGED);
   options.layer_count = fuzz_once_in(&self->input, 4) ? number(self, 4) : 2;
   if (options.kind == MO_CACHE_PAGED) {
     options.page_pool = self->pools[fuzz_pick(&self->input, POOLS)].pool;
     options.layer_count = 0;
   }
   if (options.kind == MO_CACHE_QUANTIZED && fuzz_pick(&self->input, 2) == 1) options.storage_dtype = MO_DTYPE_FLOAT8_E4M3;
-  if (options.kind == MO_CACHE_STATIC || options.kind == MO_CACHE_STATIC_SLIDING) options.max_length = 1 + fuzz_pick(&self->input, TOKENS);
-  if (options.kind == MO_CACHE_SLIDING || options.kind == MO_CACHE_STATIC_SLIDING) options.window = 1 + fuzz_pick(&self->input, 9);
-  int64_t *const members[] = {&options.batch_size, &options.num_key_value_heads, &options.head_dim, &options.value_head_dim,
-                              &options.max_length, &options.window, &options.group_size};
+  if (options.kind == MO_CACHE_STATIC || options.kind == MO_CACHE_STATIC_SLIDING)
+    options.max_length = 1 + fuzz_pick(&self->input, TOKENS);
+  if (options.kind == MO_CACHE_SLIDING || options.kind == MO_CACHE_STATIC_SLIDING)
+    options.window = 1 + fuzz_pick(&self->input, 9);
+  int64_t *const members[] = {&options.batch_size,     &options.num_key_value_heads, &options.head_dim,
+                              &options.value_head_dim, &options.max_length,          &options.window,
+                              &options.group_size};
   if (fuzz_pick(&self->input, 2) == 1) {
     options.num_key_value_heads = self->heads;
     options.head_dim = self->head_dim;
@@ -181,7 +188,8 @@ static void make_cache(script *self) {
 }
 
 static void make_pair(script *self) {
-  mo_cache_t *a = self->subjects[fuzz_pick(&self->input, CACHES)].cache, *b = self->subjects[fuzz_pick(&self->input, CACHES)].cache;
+  mo_cache_t *a = self->subjects[fuzz_pick(&self->input, CACHES)].cache,
+             *b = self->subjects[fuzz_pick(&self->input, CACHES)].cache;
   subject *slot = &self->subjects[fuzz_pick(&self->input, CACHES)];
   mo_cache_t *made = NULL;
   /* The parts are the pair's alone, so that what this script knows of them stays right. */
@@ -224,8 +232,8 @@ static void update(script *self, subject *of) {
   enum { POSITIONS = 16 };
   static const float table[POSITIONS * 4];
   const int64_t layer = pick_layer(self);
-  const int64_t batch = mo_cache_batch_size(of->cache) > 0 && !fuzz_once_in(&self->input, 16) ? mo_cache_batch_size(of->cache)
-                                                                                            : self->batch;
+  const int64_t batch =
+      mo_cache_batch_size(of->cache) > 0 && !fuzz_once_in(&self->input, 16) ? mo_cache_batch_size(of->cache) : self->batch;
   const int64_t tokens = fuzz_pick(&self->input, fuzz_once_in(&self->input, 6) ? TOKENS : 4);
   void *memory[3] = {NULL, NULL, NULL};
   if (batch > ROWS_LIMIT) return;
@@ -268,7 +276,8 @@ static void write_tokens(const mo_cache_entry *entry, int64_t slot, int64_t coun
 }
 
 static void prepare(script *self, subject *of) {
-  const int64_t layer = pick_layer(self), count = fuzz_once_in(&self->input, 8) ? number(self, TOKENS) : fuzz_pick(&self->input, 4);
+  const int64_t layer = pick_layer(self),
+                count = fuzz_once_in(&self->input, 8) ? number(self, TOKENS) : fuzz_pick(&self->input, 4);
   mo_cache_entry entry;
   int64_t slot = -1;
   if (!fuzz_status(mo_cache_prepare(of->cache, layer, count, &entry, &slot))) return;
@@ -299,7 +308,8 @@ static void reserve(script *self, subject *of) { (void)fuzz_status(mo_cache_rese
 static void initialize(script *self, subject *of) {
   const bool plain = fuzz_pick(&self->input, 4) != 3;
   (void)fuzz_status(mo_cache_initialize(of->cache, plain ? self->batch : number(self, 5), plain ? self->heads : number(self, 5),
-                                        plain ? self->head_dim : number(self, 9), plain ? self->dtype : (mo_dtype_t)number(self, 11)));
+                                        plain ? self->head_dim : number(self, 9),
+                                        plain ? self->dtype : (mo_dtype_t)number(self, 11)));
 }
 
 /* ---- Changes ------------------------------------------------------------------------------------------------------------- */
@@ -317,7 +327,8 @@ static void crop(script *self, subject *of) {
 
 static void change_rows(script *self, subject *of) {
   int64_t rows[8];
-  const int64_t batch = mo_cache_batch_size(of->cache), count = fuzz_once_in(&self->input, 4) ? fuzz_pick(&self->input, 8) : batch;
+  const int64_t batch = mo_cache_batch_size(of->cache),
+                count = fuzz_once_in(&self->input, 4) ? fuzz_pick(&self->input, 8) : batch;
   if (batch * 4 > ROWS_LIMIT || count > 8) return;
   for (int64_t i = 0; i < count && i < 8; ++i)
     rows[i] = fuzz_once_in(&self->input, 16) ? number(self, 9) : batch > 0 ? fuzz_byte(&self->input) % batch : 0;
@@ -325,7 +336,8 @@ static void change_rows(script *self, subject *of) {
   mo_status_t status;
   if (way == 0) status = mo_cache_reorder(of->cache, count < 0 ? NULL : rows, count);
   else if (way == 1) status = mo_cache_batch_select(of->cache, count < 0 ? NULL : rows, count);
-  else status = mo_cache_batch_repeat(of->cache, fuzz_once_in(&self->input, 8) ? number(self, 1) : 1 + fuzz_pick(&self->input, 3));
+  else
+    status = mo_cache_batch_repeat(of->cache, fuzz_once_in(&self->input, 8) ? number(self, 1) : 1 + fuzz_pick(&self->input, 3));
   /* Of rows of different lengths another may now be the longest. */
   if (fuzz_status(status) && mo_cache_kind(of->cache) == MO_CACHE_PAGED) learn(of);
 }
@@ -408,7 +420,8 @@ static void use_pages(script *self) {
     FUZZ_REQUIRE(fuzz_status(mo_page_pool_share(of->pool, of->held, 1)));
     FUZZ_REQUIRE(fuzz_status(mo_page_pool_give_back(of->pool, of->held, 1)));
     for (int i = 0; i < PAGES; ++i) pages[i] = (int32_t)of->page_count + i; /* outside: none is changed */
-    FUZZ_REQUIRE(!fuzz_status(mo_page_pool_share(of->pool, pages, 2)) && !fuzz_status(mo_page_pool_give_back(of->pool, pages, 1)));
+    FUZZ_REQUIRE(!fuzz_status(mo_page_pool_share(of->pool, pages, 2)) &&
+                 !fuzz_status(mo_page_pool_give_back(of->pool, pages, 1)));
   } else if (way == 2) {
     if (of->held_count == 0) return;
     FUZZ_REQUIRE(fuzz_status(mo_page_pool_give_back(of->pool, &of->held[--of->held_count], 1)));
