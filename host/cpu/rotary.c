@@ -91,6 +91,7 @@ mo_status_t mo_cpu_rotary_embedding(mo_context_t *context, const mo_rotary_param
   const int64_t size = params->query->shape[3];
   void *scratch = NULL;
   MO_TRY(check_positions(params));
+  if (size == 0) return MO_STATUS_OK;
   if (params->query->dtype != MO_DTYPE_FLOAT32) {
     int64_t bytes;
     MO_CHECK(mo_checked_mul(size, (int64_t)sizeof(float) * mo_context_thread_count(context), &bytes), MO_STATUS_OUT_OF_MEMORY,
