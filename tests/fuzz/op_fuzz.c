@@ -197,8 +197,9 @@ static int64_t claimed_bytes(const mo_tensor *tensor) {
   if (mo_tensor_init_strided(&copy, (void *)(uintptr_t)64, tensor->dtype, tensor->device, tensor->rank, tensor->shape,
                              tensor->strides) != MO_STATUS_OK)
     return -1;
-  for (int32_t i = 0; i < tensor->rank; ++i) {
+  for (int32_t i = 0; i < tensor->rank; ++i)
     if (tensor->shape[i] == 0) return 0;
+  for (int32_t i = 0; i < tensor->rank; ++i) {
     reach += (tensor->shape[i] - 1) * tensor->strides[i];
   }
   return reach * (int64_t)mo_dtype_bytes(tensor->dtype);
