@@ -28,16 +28,12 @@ static void scale(float *output, const float *source, float weight, int64_t size
   for (int64_t i = 0; i < size; i++) output[i] = weight == 0.0f ? 0.0f : weight * source[i];
 }
 
-static mo_status_t merge_row(const mo_attention_merge_params *params, int64_t row, float *wide) {
+/* The elements of a row; there is at least one. */
+static mo_status_t merge_elements(const mo_attention_merge_params *params, int64_t row, float weight_a, float weight_b,
+                                  float *wide) {
   const mo_tensor *tensors[3] = {params->output, params->output_a, params->output_b};
   const int64_t size = params->output->shape[3];
   const mo_dtype_t dtype = params->output->dtype;
-  const float la = ((const float *)params->log_sum_exp_a->data)[row_offset(params->log_sum_exp_a, row)];
-  const float lb = ((const float *)params->log_sum_exp_b->data)[row_offset(params->log_sum_exp_b, row)];
-  const float largest = la > lb || isnan(la) ? la : lb;
-  const bool none = largest == -INFINITY;
-  const float ea = none ? 0.0f : expf(la - largest), eb = none ? 0.0f : expf(lb - largest);
-  const float sum = ea + eb, weight_a = none ? 0.0f : ea / sum, weight_b = none ? 0.0f : eb / sum;
   char *rows[3];
   for (int i = 0; i < 3; i++) rows[i] = (char *)tensors[i]->data + row_offset(tensors[i], row) * (int64_t)mo_dtype_bytes(dtype);
   float *output = (float *)rows[0];
@@ -52,7 +48,17 @@ static mo_status_t merge_row(const mo_attention_merge_params *params, int64_t ro
   if (weight_b == 0.0f) scale(output, a, weight_a, size);
   else if (weight_a == 0.0f) scale(output, b, weight_b, size);
   else merge(output, a, weight_a, b, weight_b, size);
-  if (dtype != MO_DTYPE_FLOAT32) MO_TRY(mo_dtype_convert(rows[0], dtype, wide, MO_DTYPE_FLOAT32, size));
+  return dtype == MO_DTYPE_FLOAT32 ? MO_STATUS_OK : mo_dtype_convert(rows[0], dtype, wide, MO_DTYPE_FLOAT32, size);
+}
+
+static mo_status_t merge_row(const mo_attention_merge_params *params, int64_t row, float *wide) {
+  const float la = ((const float *)params->log_sum_exp_a->data)[row_offset(params->log_sum_exp_a, row)];
+  const float lb = ((const float *)params->log_sum_exp_b->data)[row_offset(params->log_sum_exp_b, row)];
+  const float largest = la > lb || isnan(la) ? la : lb;
+  const bool none = largest == -INFINITY;
+  const float ea = none ? 0.0f : expf(la - largest), eb = none ? 0.0f : expf(lb - largest);
+  const float sum = ea + eb, weight_a = none ? 0.0f : ea / sum, weight_b = none ? 0.0f : eb / sum;
+  if (params->output->shape[3] > 0) MO_TRY(merge_elements(params, row, weight_a, weight_b, wide));
   if (params->log_sum_exp != NULL)
     ((float *)params->log_sum_exp->data)[row_offset(params->log_sum_exp, row)] = none ? -INFINITY : largest + logf(sum);
   return MO_STATUS_OK;

@@ -39,8 +39,8 @@ static mo_status_t check_positions(const mo_rotary_params *params) {
 static mo_status_t turn_row(const mo_rotary_params *params, int64_t position, void *destination, const void *source,
                             mo_dtype_t dtype, int64_t size, float *wide) {
   const int64_t pairs = params->rotary.cosine->shape[1];
-  const float *cosine = (const float *)params->rotary.cosine->data + position * pairs;
-  const float *sine = (const float *)params->rotary.sine->data + position * pairs;
+  const float *cosine = pairs > 0 ? (const float *)params->rotary.cosine->data + position * pairs : NULL;
+  const float *sine = pairs > 0 ? (const float *)params->rotary.sine->data + position * pairs : NULL;
   if (dtype == MO_DTYPE_FLOAT32) {
     mo_rotary_turn(destination, source, cosine, sine, pairs, params->rotary.pairing);
     if (destination != source && size > 2 * pairs)
@@ -91,6 +91,7 @@ mo_status_t mo_cpu_rotary_embedding(mo_context_t *context, const mo_rotary_param
   const int64_t size = params->query->shape[3];
   void *scratch = NULL;
   MO_TRY(check_positions(params));
+  if (size == 0) return MO_STATUS_OK;
   if (params->query->dtype != MO_DTYPE_FLOAT32) {
     int64_t bytes;
     MO_CHECK(mo_checked_mul(size, (int64_t)sizeof(float) * mo_context_thread_count(context), &bytes), MO_STATUS_OUT_OF_MEMORY,

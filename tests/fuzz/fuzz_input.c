@@ -41,8 +41,22 @@ int64_t fuzz_integer(fuzz_input *input, int bound) {
 }
 
 float fuzz_real(fuzz_input *input) {
-  static const float values[] = {0.0f, 1.0f,  0.5f,    -1.0f,   2.0f,    0.9f,      1e-5f,    1e-30f,
-                                 3.0f, -0.0f, 1e30f, FLT_MAX, FLT_MIN, (float)INFINITY, -(float)INFINITY, (float)NAN};
+  static const float values[] = {0.0f,
+                                 1.0f,
+                                 0.5f,
+                                 -1.0f,
+                                 2.0f,
+                                 0.9f,
+                                 1e-5f,
+                                 1e-30f,
+                                 3.0f,
+                                 -0.0f,
+                                 1e30f,
+                                 FLT_MAX,
+                                 FLT_MIN,
+                                 (float)INFINITY,
+                                 -(float)INFINITY,
+                                 (float)NAN};
   return values[fuzz_pick(input, sizeof values / sizeof values[0])];
 }
 

@@ -41,8 +41,8 @@ _Noreturn void fuzz_fail(const char *condition, const char *file, int line);
 /* OK or not, in the form every call must have: a known status, and a sentence beside a failure. Returns whether it is OK. */
 bool fuzz_status(mo_status_t status);
 
-/* The CPU context of an input, on one thread; made when it is first asked for. Its memory is bounded, and nothing that was given
- * back is used again; allocation number `fail_at` from now on fails (0: none). */
+/* The CPU context of an input, on one thread; made when it is first asked for. Its memory is bounded, and nothing that was
+ * given back is used again; allocation number `fail_at` from now on fails (0: none). */
 mo_context_t *fuzz_context(void);
 void fuzz_fail_allocation(int fail_at);
 

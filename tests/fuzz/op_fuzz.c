@@ -38,8 +38,9 @@ typedef struct member {
   bool destination;
   bool optional; /* NULL unless the input says otherwise */
   bool pointer;  /* the struct holds a pointer to the thing */
-  int64_t plain; /* value of a number or choice that is right; MEMBER_LAYERS: offset of the count; MEMBER_PACKED: of the weight */
-  int bound;     /* numbers and choices below it are likely */
+  int64_t
+      plain; /* value of a number or choice that is right; MEMBER_LAYERS: offset of the count; MEMBER_PACKED: of the weight */
+  int bound; /* numbers and choices below it are likely */
 } member;
 
 typedef struct op {
@@ -88,7 +89,8 @@ static int64_t extent(call *self, char letter) {
   if (letter >= '0' && letter <= '9') return letter - '0';
   int64_t *value = &self->extents[(unsigned char)letter];
   if (*value >= 0) return *value;
-  if (letter >= 'A' && letter <= 'Z') return *value = extent(self, (char)(letter - 'A' + 'a')) * (1 + fuzz_pick(self->input, 3));
+  if (letter >= 'A' && letter <= 'Z')
+    return *value = extent(self, (char)(letter - 'A' + 'a')) * (1 + fuzz_pick(self->input, 3));
   if (letter == 'p') return *value = pages[fuzz_once_in(self->input, 4) ? fuzz_pick(self->input, 4) : 0];
   if (letter == 'r') return *value = extent(self, 'd') / (2 + fuzz_pick(self->input, 2));
   if (letter == 'g') return *value = fuzz_pick(self->input, 2) == 0 ? 1 : extent(self, 'd') / 2;
@@ -101,18 +103,29 @@ static int64_t extent(call *self, char letter) {
 static mo_dtype_t pick_dtype(call *self, char letter) {
   static const mo_dtype_t floats[] = {MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16};
   static const mo_dtype_t masks[] = {MO_DTYPE_BOOL, MO_DTYPE_INT64, MO_DTYPE_UINT8, MO_DTYPE_INT32, MO_DTYPE_INT8};
-  if (fuzz_once_in(self->input, 40)) return (mo_dtype_t)(fuzz_byte(self->input) % 12 == 11 ? 1000 : fuzz_byte(self->input) % 12);
+  if (fuzz_once_in(self->input, 40))
+    return (mo_dtype_t)(fuzz_byte(self->input) % 12 == 11 ? 1000 : fuzz_byte(self->input) % 12);
   switch (letter) {
-    case 'x': return self->dtype;
-    case 'y': return floats[fuzz_pick(self->input, 3)];
-    case 'f': return MO_DTYPE_FLOAT32;
-    case 's': return self->storage;
-    case 'i': return fuzz_pick(self->input, 2) == 0 ? MO_DTYPE_INT64 : MO_DTYPE_INT32;
-    case 'n': return MO_DTYPE_INT32;
-    case 'l': return MO_DTYPE_INT64;
-    case 'm': return masks[fuzz_pick(self->input, 5)];
-    case 'b': return MO_DTYPE_BOOL;
-    default: return (mo_dtype_t)(1 + fuzz_pick(self->input, 9));
+    case 'x':
+      return self->dtype;
+    case 'y':
+      return floats[fuzz_pick(self->input, 3)];
+    case 'f':
+      return MO_DTYPE_FLOAT32;
+    case 's':
+      return self->storage;
+    case 'i':
+      return fuzz_pick(self->input, 2) == 0 ? MO_DTYPE_INT64 : MO_DTYPE_INT32;
+    case 'n':
+      return MO_DTYPE_INT32;
+    case 'l':
+      return MO_DTYPE_INT64;
+    case 'm':
+      return masks[fuzz_pick(self->input, 5)];
+    case 'b':
+      return MO_DTYPE_BOOL;
+    default:
+      return (mo_dtype_t)(1 + fuzz_pick(self->input, 9));
   }
 }
 
@@ -129,15 +142,26 @@ static void pick_shape(call *self, const char *letters, mo_tensor *tensor) {
   if (!fuzz_once_in(self->input, 12)) return;
   const int dimension = tensor->rank > 0 ? fuzz_pick(self->input, tensor->rank) : 0;
   switch (fuzz_pick(self->input, 5)) {
-    case 0: tensor->shape[dimension] = 1; break;
-    case 1: tensor->shape[dimension] += fuzz_pick(self->input, 3) - 1; break;
-    case 2: tensor->shape[dimension] = fuzz_integer(self->input, 3); break;
-    case 3: tensor->rank -= tensor->rank > 0; break;
-    default: tensor->rank = fuzz_pick(self->input, 12) == 11 ? INT32_MAX : (tensor->rank + 1) % (MO_MAX_DIMS + 2);
+    case 0:
+      tensor->shape[dimension] = 1;
+      break;
+    case 1:
+      tensor->shape[dimension] += fuzz_pick(self->input, 3) - 1;
+      break;
+    case 2:
+      tensor->shape[dimension] = fuzz_integer(self->input, 3);
+      break;
+    case 3:
+      tensor->rank -= tensor->rank > 0;
+      break;
+    default:
+      tensor->rank = fuzz_pick(self->input, 12) == 11 ? INT32_MAX : (tensor->rank + 1) % (MO_MAX_DIMS + 2);
   }
 }
 
-static int32_t known_rank(const mo_tensor *tensor) { return tensor->rank < 0 ? 0 : tensor->rank > MO_MAX_DIMS ? MO_MAX_DIMS : tensor->rank; }
+static int32_t known_rank(const mo_tensor *tensor) {
+  return tensor->rank < 0 ? 0 : tensor->rank > MO_MAX_DIMS ? MO_MAX_DIMS : tensor->rank;
+}
 
 static void pick_strides(call *self, mo_tensor *tensor) {
   const int32_t rank = known_rank(tensor);
@@ -173,8 +197,9 @@ static int64_t claimed_bytes(const mo_tensor *tensor) {
   if (mo_tensor_init_strided(&copy, (void *)(uintptr_t)64, tensor->dtype, tensor->device, tensor->rank, tensor->shape,
                              tensor->strides) != MO_STATUS_OK)
     return -1;
-  for (int32_t i = 0; i < tensor->rank; ++i) {
+  for (int32_t i = 0; i < tensor->rank; ++i)
     if (tensor->shape[i] == 0) return 0;
+  for (int32_t i = 0; i < tensor->rank; ++i) {
     reach += (tensor->shape[i] - 1) * tensor->strides[i];
   }
   return reach * (int64_t)mo_dtype_bytes(tensor->dtype);
@@ -330,8 +355,9 @@ static void make_layers(call *self, const member *of, uint8_t *params) {
   mo_kv_update_layer *layers = keep(self, count > 0 ? (size_t)count * sizeof *layers : 0);
   for (int32_t i = 0; i < count; ++i) {
     if (i >= LAYERS) layers[i] = layers[i % LAYERS];
-    else layers[i] = (mo_kv_update_layer){make_view(self, letters, true, true), make_tensor(self, 'x', key, false),
-                                          make_tensor(self, 'x', value, false)};
+    else
+      layers[i] = (mo_kv_update_layer){make_view(self, letters, true, true), make_tensor(self, 'x', key, false),
+                                       make_tensor(self, 'x', value, false)};
   }
   memcpy(params + of->offset, &layers, sizeof layers);
   memcpy(params + of->plain, &count, sizeof count);
@@ -409,13 +435,19 @@ static void make_member(call *self, const member *of, uint8_t *params) {
       else memcpy(at, &view, sizeof view);
       break;
     }
-    case MEMBER_LAYERS: make_layers(self, of, params); break;
-    case MEMBER_PACKED: make_packed(self, of, params); break;
-    case MEMBER_END: break;
+    case MEMBER_LAYERS:
+      make_layers(self, of, params);
+      break;
+    case MEMBER_PACKED:
+      make_packed(self, of, params);
+      break;
+    case MEMBER_END:
+      break;
   }
 }
 
-/* ---- A call ---------------------------------------------------------------------------------------------------------------- */
+/* ---- A call ----------------------------------------------------------------------------------------------------------------
+ */
 
 /* The struct as it is passed: of exactly the size it says, shorter or longer than the library's seldom. */
 static const void *pass(call *self, const op *of, const uint8_t *params) {
@@ -461,8 +493,8 @@ static void run(fuzz_input *input) {
   for (const member *each = of->members(); each->kind != MEMBER_END; ++each) make_member(&self, each, params);
   const void *passed = fuzz_once_in(input, 200) ? NULL : pass(&self, of, params);
   for (int i = 0; i < self.block_count; ++i) memcpy(self.blocks[i].before, self.blocks[i].memory, self.blocks[i].bytes);
-  if (fuzz_once_in(input, 32)) fuzz_fail_allocation(1 + fuzz_pick(input, 3));
   mo_context_t *context = fuzz_context();
+  if (fuzz_once_in(input, 32)) fuzz_fail_allocation(1 + fuzz_pick(input, 3));
   const bool ok = fuzz_status(of->call(fuzz_once_in(input, 200) ? NULL : context, passed));
   fuzz_fail_allocation(0);
   require_untouched(&self, ok);
