@@ -119,10 +119,10 @@ TEST(Context, NotesReachTheLog) {
   mo_context_t *context = create(options);
   EXPECT_TRUE(notes.lines.empty()) << "what was asked for is no news";
   mo_set_error("op: an earlier failure");
-  mo_log(context, MO_LOG_LEVEL_WARNING, "%d of \"%s\"", 3, "a\x1b[31m\nb");
+  mo_log(context, MO_LOG_LEVEL_WARNING, "%d of \"%s\"", 3, "a\x1b[31m\nb\u009bc\u00e9");
   ASSERT_EQ(notes.lines.size(), 1u);
   EXPECT_EQ(notes.lines[0].first, MO_LOG_LEVEL_WARNING);
-  EXPECT_EQ(notes.lines[0].second, "3 of \"a?[31m?b\"");
+  EXPECT_EQ(notes.lines[0].second, "3 of \"a?[31m?b??c\u00e9\"");
   EXPECT_STREQ(mo_last_error(), "op: an earlier failure");
   mo_log(context, MO_LOG_LEVEL_INFO, "%s", std::string(5000, 'x').c_str());
   EXPECT_EQ(notes.lines[1].second, std::string(1023, 'x'));
