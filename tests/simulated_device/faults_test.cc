@@ -134,7 +134,6 @@ TEST_F(Faults, EveryCallOfAForwardPassMayFailOnce) {
   std::vector<float> expected, got;
   ASSERT_EQ(Pass(RandomIds(1), &expected), MO_STATUS_OK) << mo_last_error();
   std::set<std::string> failed, passed;
-  std::map<std::string, int> made;
   /* The first pass of a fresh context makes more calls (memory, plans). */
   for (const bool fresh : {false, true}) {
     if (fresh) Close(), Open();
@@ -143,16 +142,23 @@ TEST_F(Faults, EveryCallOfAForwardPassMayFailOnce) {
     simulated_record_calls(false);
     const std::vector<std::string> names = Lines(simulated_take_calls());
     const auto calls = static_cast<int64_t>(names.size());
+    /* Each function in turn with one error and the other; allocations with both. */
+    std::vector<std::pair<int64_t, cudaError_t>> failures;
+    std::map<std::string, int> made;
     for (int64_t n = 1; n <= calls; ++n) {
+      const std::string &name = names[static_cast<size_t>(n - 1)];
+      const bool allocates = name == "cudaMallocFromPoolAsync", memory = made[name]++ % 2 == 0;
+      if (memory || allocates) failures.emplace_back(n, cudaErrorMemoryAllocation);
+      if (!memory || allocates) failures.emplace_back(n, cudaErrorUnknown);
+    }
+    for (const auto &[n, error] : failures) {
       if (fresh) {
         Close();
         ASSERT_EQ(simulated_live_objects(), before_) << "after the failure of call " << n - 1;
         Open();
       }
       const int64_t alive = simulated_live_objects();
-      /* Each function in turn with one error and the other. */
-      const bool unknown = made[names[static_cast<size_t>(n - 1)]]++ % 2 != 0;
-      simulated_fail_call(n, unknown ? cudaErrorUnknown : cudaErrorMemoryAllocation);
+      simulated_fail_call(n, error);
       const mo_status_t status = Pass(RandomIds(1), &got);
       simulated_fail_call(0, cudaSuccess);
       const std::string name = simulated_take_failed_call();
