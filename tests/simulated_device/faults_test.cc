@@ -125,7 +125,6 @@ class Faults : public ::testing::Test {
  * another call, that other one counts. */
 const std::map<std::string, const char *> kMayPass = {
     {"cudaFreeAsync", "the block is given back by cudaFree instead"},
-    {"cudaMallocFromPoolAsync", "out of memory once: the pool gives back what it keeps, and asks again"},
     {"cudaStreamIsCapturing", "a question; whether the stream works the calls that follow tell"},
     {"cudaStreamWaitEvent", "of an output that is given up: the host waits instead; elsewhere it gives a status"},
 };
