@@ -16,7 +16,6 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/core/parallel.h"
 
-#include <dlfcn.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,6 +29,7 @@
 #include <unistd.h>
 
 #include "host/core/cpu_count.h"
+#include "host/core/image.h"
 
 /* Loops that may run at the same time; a caller that finds all taken runs alone. */
 #define REGIONS 32
@@ -215,14 +215,6 @@ static void *work(void *unused) {
 
 /* ---- Workers ---- */
 
-/* The code that workers run must stay when the program closes the library, or a plugin that it is linked into. */
-static void pin_own_image(void) {
-  Dl_info info;
-  if (dladdr((const void *)&regions, &info) != 0 && info.dli_fname != NULL) {
-    (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-  }
-}
-
 static void before_fork(void) { pthread_mutex_lock(&starting); }
 static void after_fork_in_parent(void) { pthread_mutex_unlock(&starting); }
 
@@ -242,7 +234,7 @@ static void after_fork_in_child(void) {
 
 static void prepare(void) {
   atomic_store(&processor_count, mo_cpu_count());
-  pin_own_image();
+  mo_image_pin(); /* workers run code of this image */
   (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
