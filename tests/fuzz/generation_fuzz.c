@@ -15,7 +15,7 @@ enum { TOKEN_LIMIT = 12 };
 
 const char *const fuzz_json_dictionary = MO_FUZZ_CORPUS "/../generation.dict";
 
-static const char *const models[] = {"gpt2_lm_beams", "llama_lm_beams", "bart_lm_scaled", "t5_model", "gpt_neox_lm", "opt_lm"};
+static const char *const models[] = {"gpt2_lm_beams", "llama_lm_beams", "bart_lm_scaled", "t5_lm", "gpt_neox_lm", "opt_lm"};
 
 /* Whether the file itself ends every generation soon. */
 static bool ends_soon(const fuzz_part *part) {
