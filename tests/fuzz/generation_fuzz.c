@@ -1,4 +1,6 @@
-/* tests/fuzz/generation_fuzz.c - any generation_config.json (or what config.json says of generation) over a small model.
+/* tests/fuzz/generation_fuzz.c - any generation_config.json over a small model, or what its config.json says of generation.
+ *
+ * The parts are generation_config.json (empty: none) and config.json (not given: the model's own).
  *
  * How many tokens come is the file's to say where it says a small number; otherwise the options do.
  *
@@ -37,7 +39,7 @@ static bool go_on(void *user_data, int64_t step, const int64_t *tokens, int64_t 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   fuzz_input input = {data, bytes};
-  fuzz_part part;
+  fuzz_part part, config;
   mo_model_options how = MO_MODEL_OPTIONS_INIT;
   mo_generation_options options = MO_GENERATION_OPTIONS_INIT;
   mo_model_t *model = NULL;
@@ -45,10 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   const uint8_t choices = fuzz_byte(&input);
   (void)fuzz_json_part(&input, &part);
   fuzz_model_link(name, "model.safetensors");
-  fuzz_model_link(name, "config.json");
   fuzz_json_file(&part, "generation_config.json");
+  if (fuzz_json_part(&input, &config)) fuzz_json_file(&config, "config.json");
+  else fuzz_model_link(name, "config.json");
 
-  options.max_new_tokens = ends_soon(&part) ? 0 : 1 + choices % 4;
+  options.max_new_tokens = ends_soon(part.bytes > 0 ? &part : &config) ? 0 : 1 + choices % 4;
   options.no_sampling = choices & 4;
   options.ignore_file_settings = choices & 8;
   options.output_scores = choices & 16;

@@ -18,7 +18,8 @@ const char *const fuzz_json_dictionary = MO_FUZZ_CORPUS "/../tokenizer_folder.di
 static const char *const files[] = {"tokenizer.json",          "tokenizer_config.json", "special_tokens_map.json",
                                     "added_tokens.json",       "vocab.txt",             "config.json",
                                     "modules.json",            "sentence_bert_config.json",
-                                    "config_sentence_transformers.json"};
+                                    "config_sentence_transformers.json",
+                                    "1_Pooling/config.json"};
 
 static void encode(const mo_tokenizer_t *tokenizer, const char *text, const char *pair, int32_t max_length, bool plain) {
   int32_t ids[CAPACITY], types[CAPACITY];
@@ -61,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   mo_sentence_settings settings = MO_SENTENCE_SETTINGS_INIT;
   (void)fuzz_byte(&input);
   (void)fuzz_byte(&input);
+  fuzz_scratch_folder("1_Pooling");
   for (size_t i = 0; i < sizeof files / sizeof files[0]; ++i) {
     (void)fuzz_json_part(&input, &part);
     fuzz_json_file(&part, files[i]);
