@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 const char *const fuzz_json_dictionary = MO_FUZZ_CORPUS "/../case.dict";
 
-static const char *const cases[] = {"llama_lm", "t5_lm", "bert_seqcls_single", "bart_lm", "gpt2_model_cross", "llama_lm_static"};
+static const char *const cases[] = {"llama_lm",         "t5_lm",          "bert_seqcls_single", "bart_lm",
+                                    "gpt2_model_cross", "llama_lm_static"};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   static const char *const files[] = {"config.json", "model.safetensors", "inputs.safetensors", "outputs.safetensors"};

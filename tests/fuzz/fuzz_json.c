@@ -33,7 +33,8 @@ void fuzz_json_file(const fuzz_part *part, const char *name) {
   if (part->bytes > 0) fuzz_scratch_write(name, part->text, part->bytes);
 }
 
-/* ---- Where the values of a text are --------------------------------------------------------------------------------------- */
+/* ---- Where the values of a text are ---------------------------------------------------------------------------------------
+ */
 
 /* A value, and the key before it; key_start == start where it has none. */
 typedef struct span {
@@ -113,7 +114,8 @@ static bool scan(scanner *self, const char *text, size_t bytes) {
   return self->at == bytes;
 }
 
-/* ---- What is put there ---------------------------------------------------------------------------------------------------- */
+/* ---- What is put there ----------------------------------------------------------------------------------------------------
+ */
 
 static char words[WORDS][WORD_BYTES];
 static int word_count = -1;
@@ -192,7 +194,8 @@ static const char *pick_value(uint64_t *random, char buffer[WORD_BYTES + 8]) {
   return buffer;
 }
 
-/* ---- Changes -------------------------------------------------------------------------------------------------------------- */
+/* ---- Changes --------------------------------------------------------------------------------------------------------------
+ */
 
 /* A text that is built anew; too much of it is cut off. */
 typedef struct builder {

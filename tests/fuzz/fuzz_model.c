@@ -28,7 +28,8 @@ bool fuzz_model_load(const mo_model_options *options, mo_model_t **model) {
   return true;
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------------------------------------
+ */
 
 static void read_tensor(mo_field *field) {
   const mo_tensor *tensor = mo_field_tensor(field);
@@ -56,7 +57,8 @@ void fuzz_model_read_output(const mo_output *output) {
   }
 }
 
-/* ---- Running -------------------------------------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------------------------------------
+ */
 
 static mo_tensor tensor_of(int64_t *values, int32_t rank, int64_t a, int64_t b, int64_t c) {
   return mo_tensor_cpu(values, MO_DTYPE_INT64, rank, (const int64_t[]){a, b, c});

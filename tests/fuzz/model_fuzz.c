@@ -1,4 +1,5 @@
-/* tests/fuzz/model_fuzz.c - any config.json over the weights of a small model of one of the families: loaded, run, generated with.
+/* tests/fuzz/model_fuzz.c - any config.json over the weights of a small model of one of the families: loaded, run, generated
+ * with.
  *
  * Whatever the file says there is a status, and memory of the model's size.
  *
@@ -14,12 +15,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 const char *const fuzz_json_dictionary = MO_FUZZ_CORPUS "/../model.dict";
 
-static const char *const models[] = {"bert_seqcls_single", "roberta_masked_lm", "distilbert_qa",  "electra_pretraining",
-                                     "albert_masked_lm",   "gpt2_lm",           "llama_lm",       "mistral_lm_window",
-                                     "qwen2_lm_layers",    "gpt_neox_lm",       "opt_lm",         "bart_lm",
-                                     "t5_lm",              "llama_lm_yarn",     "gpt2_lm_left",   "bert_lm_head_cross",
-                                     "opt_lm_projected",   "t5_lm_gated",       "llama_lm_llama3", "bart_seqcls",
-                                     "llama_lm_dynamic",   "llama_seqcls",      "t5_encoder",     "bert_multiple_choice"};
+static const char *const models[] = {"bert_seqcls_single",
+                                     "roberta_masked_lm",
+                                     "distilbert_qa",
+                                     "electra_pretraining",
+                                     "albert_masked_lm",
+                                     "gpt2_lm",
+                                     "llama_lm",
+                                     "mistral_lm_window",
+                                     "qwen2_lm_layers",
+                                     "gpt_neox_lm",
+                                     "opt_lm",
+                                     "bart_lm",
+                                     "t5_lm",
+                                     "llama_lm_yarn",
+                                     "gpt2_lm_left",
+                                     "bert_lm_head_cross",
+                                     "opt_lm_projected",
+                                     "t5_lm_gated",
+                                     "llama_lm_llama3",
+                                     "bart_seqcls",
+                                     "llama_lm_dynamic",
+                                     "llama_seqcls",
+                                     "t5_encoder",
+                                     "bert_multiple_choice"};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   fuzz_input input = {data, bytes};

@@ -1,4 +1,5 @@
-/* tests/fuzz/saved_fuzz.c - any bytes as a file of mo_output_save; what is loaded is looked at, changed, saved and loaded again.
+/* tests/fuzz/saved_fuzz.c - any bytes as a file of mo_output_save; what is loaded is looked at, changed, saved and loaded
+ * again.
  *
  * The parts of an input are the header of the file, which gets its length in front, and the data behind it. With an odd first
  * choice the whole input is the file.

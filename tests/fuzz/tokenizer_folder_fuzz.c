@@ -15,9 +15,14 @@ enum { CAPACITY = 64 };
 const char *const fuzz_json_dictionary = MO_FUZZ_CORPUS "/../tokenizer_folder.dict";
 
 /* In the order of the parts; the text comes behind them. */
-static const char *const files[] = {"tokenizer.json",          "tokenizer_config.json", "special_tokens_map.json",
-                                    "added_tokens.json",       "vocab.txt",             "config.json",
-                                    "modules.json",            "sentence_bert_config.json",
+static const char *const files[] = {"tokenizer.json",
+                                    "tokenizer_config.json",
+                                    "special_tokens_map.json",
+                                    "added_tokens.json",
+                                    "vocab.txt",
+                                    "config.json",
+                                    "modules.json",
+                                    "sentence_bert_config.json",
                                     "config_sentence_transformers.json",
                                     "1_Pooling/config.json"};
 
