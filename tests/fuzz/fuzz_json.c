@@ -321,7 +321,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t capacity, uns
   if (bytes <= FUZZ_JSON_CHOICES || fuzz_random(&random) % 32 == 0) return LLVMFuzzerMutate(data, bytes, capacity);
   if (fuzz_random(&random) % 16 == 0) data[fuzz_random(&random) % FUZZ_JSON_CHOICES] = (uint8_t)fuzz_random(&random);
 
-  /* One of the parts, the first more often than the others. */
+  /* One of the parts that are not empty. */
   fuzz_input left = {data + FUZZ_JSON_CHOICES, bytes - FUZZ_JSON_CHOICES};
   fuzz_part part, chosen = {NULL, 0};
   for (uint64_t among = 1; fuzz_json_part(&left, &part); ++among)
