@@ -34,7 +34,8 @@ class LogSink(ctypes.Structure):
 class ContextOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_size_t), ("device", c_int32), ("device_index", c_int32), ("thread_count", c_int32),
                 ("stream", c_void_p), ("device_allocator", Allocator), ("pinned_allocator", Allocator),
-                ("host_allocator", Allocator), ("cached_bytes_limit", c_size_t), ("backend", c_void_p), ("log", LogSink)]
+                ("host_allocator", Allocator), ("cached_bytes_limit", c_size_t), ("backend", c_void_p), ("log", LogSink),
+                ("own_stream", c_bool)]
 
 
 class IndexList(ctypes.Structure):

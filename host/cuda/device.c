@@ -35,7 +35,11 @@ mo_status_t mo_cuda_enter(const mo_cuda_state *state, mo_cuda_scope *scope) {
 }
 
 void mo_cuda_leave(mo_cuda_scope *scope) {
-  if (scope->previous >= 0 && cudaSetDevice(scope->previous) != cudaSuccess) (void)cudaGetLastError();
+  /* Tried twice: what a failure leaves behind would be found by code that knows nothing of us. */
+  for (int tries = 0; scope->previous >= 0 && tries < 2; ++tries) {
+    if (cudaSetDevice(scope->previous) == cudaSuccess) return;
+    (void)cudaGetLastError();
+  }
 }
 
 /* ---- The pools ---- */

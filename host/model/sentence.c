@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/struct_size.h"
 #include "host/model/sentence_files.h"
 #include "host/model/text_file.h"
 
@@ -221,15 +222,15 @@ static mo_status_t read_modules(const char *directory, mo_sentence_settings *set
 mo_status_t mo_sentence_load(const char *directory, mo_sentence_settings *settings) {
   MO_CHECK(directory != NULL && settings != NULL, MO_STATUS_INVALID_ARGUMENT,
            "sentence: directory or settings is NULL, both are required");
-  MO_CHECK(settings->struct_size >= sizeof *settings, MO_STATUS_INVALID_ARGUMENT,
-           "sentence: settings.struct_size is %zu, must be at least %zu (MO_SENTENCE_SETTINGS_INIT)", settings->struct_size,
-           sizeof *settings);
-  mo_sentence_settings found = MO_SENTENCE_SETTINGS_INIT;
+  mo_sentence_settings given = MO_SENTENCE_SETTINGS_INIT, found = MO_SENTENCE_SETTINGS_INIT;
+  MO_TRY(MO_TAKE("sentence", MO_SENTENCE_SETTINGS_INIT, settings, MO_SIZE_TO(mo_sentence_settings, unsupported), &given));
   MO_TRY(mo_file_exists(directory, MODULES, &found.is_sentence));
   if (found.is_sentence) {
     MO_TRY(read_modules(directory, &found));
     MO_TRY(read_prompts(directory, &found));
   }
-  *settings = found;
+  /* What the caller's version has of it, and its size stays. */
+  found.struct_size = settings->struct_size;
+  memcpy(settings, &found, found.struct_size < sizeof found ? found.struct_size : sizeof found);
   return MO_STATUS_OK;
 }

@@ -48,7 +48,7 @@ mo_status_t mo_edit_scores(mo_context_t *context, const mo_score_edit_params *gi
   MO_RANGE(context, "mo_edit_scores", given, given->scores, given->logits, given->tokens);
   mo_score_edit_params params = MO_SCORE_EDIT_PARAMS_INIT;
   mo_status_t status =
-      MO_TAKE_PARAMS(OP, context, MO_SCORE_EDIT_PARAMS_INIT, given, MO_SIZE_TO(mo_score_edit_params, stages), &params);
+      MO_TAKE_PARAMS(OP, context, MO_SCORE_EDIT_PARAMS_INIT, given, MO_SIZE_TO(mo_score_edit_params, stage_count), &params);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_score_edit(context, &params);
   if (status == MO_STATUS_OK && mo_tensor_count(params.logits) > 0) {

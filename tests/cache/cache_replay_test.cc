@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -24,7 +26,7 @@ TEST(CacheReplay, TheOriginalsAnswers) {
 }
 
 cache_replay_result_t ReplayText(const std::string &text, cache_replay_counts *counts) {
-  const std::string path = ::testing::TempDir() + "cache_replay_test.json";
+  const std::string path = ::testing::TempDir() + "cache_replay_test." + std::to_string(getpid()) + ".json";
   std::ofstream(path) << text;
   FILE *quiet = fopen("/dev/null", "w");
   const mo_context_options options = test_context_options();

@@ -350,6 +350,7 @@ TEST(NullArguments, BackendsWithoutAnEntry) {
   const auto create = [](const mo_backend *backend, mo_context_t **context) {
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.backend = backend;
+    options.own_stream = true;
     return mo_context_create(&options, context);
   };
   mo_context_t *context = nullptr;

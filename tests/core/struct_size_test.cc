@@ -118,6 +118,7 @@ std::vector<Entry> every_struct() {
               return mo_rotary_fill_tables(static_cast<const mo_rotary_config *>(p), 1, 0, cosine, sine);
             }),
       ENTRY(mo_sampling_params, MO_SAMPLING_PARAMS_INIT, positions, OP(mo_sample, mo_sampling_params)),
+      ENTRY(mo_score_edit_params, MO_SCORE_EDIT_PARAMS_INIT, stage_count, OP(mo_edit_scores, mo_score_edit_params)),
       ENTRY(mo_softmax_params, MO_SOFTMAX_PARAMS_INIT, causal, OP(mo_softmax, mo_softmax_params)),
       ENTRY(mo_topk_params, MO_TOPK_PARAMS_INIT, input, OP(mo_topk, mo_topk_params)),
       ENTRY(mo_context_options, MO_CONTEXT_OPTIONS_INIT, backend,
@@ -198,6 +199,15 @@ std::vector<Entry> every_struct() {
                                          &bytes);
           },
           [](World &w, const void *p) { return mo_output_check_shapes(w.output, static_cast<const mo_dimensions *>(p)); }),
+      ENTRY(mo_sentence_settings, MO_SENTENCE_SETTINGS_INIT, unsupported,
+            [](World &, const void *p) {
+              /* Written to: a copy, so that each call begins with what the test has set. */
+              size_t size;
+              std::memcpy(&size, p, sizeof size);
+              std::vector<unsigned char> copy(sizeof(mo_sentence_settings) + 64);
+              std::memcpy(copy.data(), p, std::min(size, copy.size()));
+              return mo_sentence_load(MO_TEST_DATA, reinterpret_cast<mo_sentence_settings *>(copy.data()));
+            }),
       ENTRY(mo_encode_options, MO_ENCODE_OPTIONS_INIT, max_length,
             [](World &w, const void *p) {
               int64_t count;

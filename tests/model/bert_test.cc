@@ -614,9 +614,9 @@ TEST_F(BadInput, Tokens) {
   inputs.input_ids = &line;
   Refused(inputs, "has 1 dimensions, not 2");
   mo_tensor elsewhere = ids_;
-  elsewhere.device = {MO_DEVICE_KIND_CUDA, 1};
+  elsewhere.device = {MO_DEVICE_KIND_CUDA, 7};
   inputs.input_ids = &elsewhere;
-  Refused(inputs, "cuda:1");
+  Refused(inputs, "cuda:7");
   mo_tensor nowhere = ids_;
   nowhere.data = nullptr;
   inputs.input_ids = &nowhere;

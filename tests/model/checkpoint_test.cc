@@ -311,6 +311,7 @@ TEST_F(CheckpointTest, ConvertsBetweenFloatTypes) {
 TEST_F(CheckpointTest, FillsTheMemoryOfADevice) {
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
   options.backend = &mo_delayed_backend;
+  options.own_stream = true;
   mo_context_t *made = nullptr;
   ASSERT_EQ(mo_context_create(&options, &made), MO_STATUS_OK) << mo_last_error();
   const Context context(made);

@@ -317,9 +317,9 @@ TEST_F(Norm, FrontDoor) {
       {"epsilon", [](mo_norm_params &p) { p.epsilon = -1e-5f; }},
       {"epsilon", [](mo_norm_params &p) { p.epsilon = NAN; }},
       {"weight_offset", [](mo_norm_params &p) { p.weight_offset = 1; }},
-      {"on cuda:1",
+      {"on cuda:7",
        [](mo_norm_params &p) {
-         (changed = *p.input).device = {MO_DEVICE_KIND_CUDA, 1}, p.input = &changed;
+         (changed = *p.input).device = {MO_DEVICE_KIND_CUDA, 7}, p.input = &changed;
        }},
   };
   mo_norm_params good = MO_NORM_PARAMS_INIT;

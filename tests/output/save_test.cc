@@ -23,6 +23,7 @@ class SaveTest : public ::testing::TestWithParam<bool> {
     mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
     options.device = MO_DEVICE_CHOICE_CPU;
     if (GetParam()) options.backend = &mo_delayed_backend;
+    options.own_stream = true;
     ASSERT_EQ(mo_context_create(&options, &context), MO_STATUS_OK);
     path = ::testing::TempDir() + "save_test." + std::to_string(getpid()) + ".safetensors";
   }

@@ -86,6 +86,25 @@ static mo_status_t probe_linear_pack(mo_context_t *context, const mo_tensor *con
   return MO_STATUS_OK;
 }
 
+/* It has no memory: a probe checks arguments and computes nothing. */
+static mo_status_t probe_allocate(void *state, size_t bytes, mo_stream stream, void **memory) {
+  (void)state, (void)bytes, (void)stream, (void)memory;
+  return MO_STATUS_OUT_OF_MEMORY;
+}
+static void probe_release(void *state, void *memory, size_t bytes, mo_stream stream) {
+  (void)state, (void)memory, (void)bytes, (void)stream;
+}
+static mo_status_t probe_allocate_pinned(void *state, size_t bytes, void **memory) {
+  return probe_allocate(state, bytes, NULL, memory);
+}
+static void probe_release_pinned(void *state, void *memory, size_t bytes) { probe_release(state, memory, bytes, NULL); }
+static mo_status_t probe_copy(void *state, void *destination, const void *source, size_t bytes, mo_copy_direction_t direction,
+                              mo_stream stream) {
+  (void)state, (void)destination, (void)source, (void)bytes, (void)direction, (void)stream;
+  return MO_STATUS_OK;
+}
+static void probe_packed_weight_release(mo_packed_weight_t *packed) { (void)packed; }
+
 /* A context of the probing backend that claims the device of `context`. */
 static mo_context_t *probe_of(const mo_context_t *context) {
   static mo_backend backend = {.abi_version = MO_BACKEND_ABI_VERSION,
@@ -93,6 +112,11 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .name = "probe",
                                .open = probe_open,
                                .close = probe_close,
+                               .allocate = probe_allocate,
+                               .release = probe_release,
+                               .allocate_pinned = probe_allocate_pinned,
+                               .release_pinned = probe_release_pinned,
+                               .copy = probe_copy,
                                .attention = probe_attention,
                                .softmax = probe_softmax,
                                .layer_norm = probe_norm,
@@ -101,6 +125,7 @@ static mo_context_t *probe_of(const mo_context_t *context) {
                                .embedding = probe_embedding,
                                .linear = probe_linear,
                                .linear_pack = probe_linear_pack,
+                               .packed_weight_release = probe_packed_weight_release,
                                .pooling = probe_pooling,
                                .cross_entropy = probe_cross_entropy,
                                .bce_with_logits_loss = probe_elementwise_loss,
@@ -121,7 +146,6 @@ static mo_context_t *probe_of(const mo_context_t *context) {
   backend.kind = mo_context_device(context).kind;
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
   options.backend = &backend;
-  options.own_stream = true;
   options.device_index = mo_context_device(context).index;
   if (mo_context_create(&options, &probe) != MO_STATUS_OK) abort();
   return probe; /* for the life of the program */

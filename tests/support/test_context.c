@@ -42,6 +42,7 @@ mo_context_options test_context_options(void) {
   mo_context_options options = MO_CONTEXT_OPTIONS_INIT;
   options.device = test_device_is_cpu() ? MO_DEVICE_CHOICE_CPU : MO_DEVICE_CHOICE_CUDA;
   options.device_index = card_asked_for();
+  if (options.device_index > 0 && simulated_set_device_count != NULL) simulated_set_device_count(options.device_index + 1);
   options.own_stream = true;
   if (!test_device_is_cpu()) options.cached_bytes_limit = 1;
   return options;
@@ -49,7 +50,6 @@ mo_context_options test_context_options(void) {
 
 mo_status_t test_context_create(const mo_context_options *options, mo_context_t **context) {
   const mo_context_options defaults = test_context_options();
-  if (card_asked_for() > 0 && simulated_set_device_count != NULL) simulated_set_device_count(card_asked_for() + 1);
   check_current_card();
   const mo_status_t status = mo_context_create(options != NULL ? options : &defaults, context);
   if (status != MO_STATUS_OK) return status;
