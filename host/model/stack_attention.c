@@ -70,7 +70,8 @@ static void set_source(const key_source *source, mo_attention_params *params) {
 
 static mo_tensor rotary_table(const mo_stack *stack, bool sine) {
   const int64_t pairs = stack->config.rotary.rotary_dim / 2;
-  float *const data = (float *)stack->rotary_tables + (sine ? stack->rotary_count * pairs : 0);
+  float *data = stack->rotary_tables;
+  if (sine && data != NULL) data += stack->rotary_count * pairs;
   return mo_device_tensor(stack->context, data, MO_DTYPE_FLOAT32, 2, (int64_t[]){stack->rotary_count, pairs});
 }
 

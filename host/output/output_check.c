@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/checked_math.h"
 #include "host/core/struct_size.h"
 #include "host/output/class_internal.h"
 #include "host/output/output_state.h"
@@ -105,7 +106,8 @@ static bool mo_extent_fits(const mo_shape_check *check, const char *symbol, bool
   if (expected == MO_UNKNOWN || extent == expected) return true;
   if (check->may_be_selected && mo_can_be_cut(check->field, symbol, is_last)) return extent < expected;
   if (check->has_choices && strcmp(symbol, "batch_size") == 0) {
-    return extent == expected * mo_given(check->dimensions->num_choices, 1);
+    int64_t rows;
+    return mo_checked_mul(expected, mo_given(check->dimensions->num_choices, 1), &rows) && extent == rows;
   }
   return false;
 }

@@ -4,10 +4,12 @@
 #include "tests/fuzz/fuzz_scratch.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/fuzz/fuzz_input.h"
@@ -15,14 +17,21 @@
 static char folder[128];
 static pid_t owner; /* a child of the process leaves the folder alone */
 
-static void remove_folder(void) {
-  if (getpid() != owner) return;
-  DIR *entries = opendir(folder);
+static void remove_all(const char *path) {
+  char inner[FUZZ_PATH_BYTES];
+  if (unlink(path) == 0) return;
+  DIR *entries = opendir(path);
   if (entries == NULL) return;
-  for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries))
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) fuzz_scratch_remove(entry->d_name);
+  for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name) < (int)sizeof inner) remove_all(inner);
+  }
   closedir(entries);
-  (void)rmdir(folder);
+  (void)rmdir(path);
+}
+
+static void remove_folder(void) {
+  if (getpid() == owner) remove_all(folder);
 }
 
 /* In memory where the system has a file system there. */
@@ -37,6 +46,12 @@ static const char *scratch(void) {
 
 void fuzz_scratch_path(const char *name, char path[FUZZ_PATH_BYTES]) {
   FUZZ_REQUIRE(snprintf(path, FUZZ_PATH_BYTES, "%s/%s", scratch(), name) < FUZZ_PATH_BYTES);
+}
+
+void fuzz_scratch_folder(const char *name) {
+  char path[FUZZ_PATH_BYTES];
+  fuzz_scratch_path(name, path);
+  FUZZ_REQUIRE(mkdir(path, 0700) == 0 || errno == EEXIST);
 }
 
 void fuzz_scratch_write(const char *name, const void *bytes, size_t count) {
