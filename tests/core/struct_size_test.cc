@@ -205,7 +205,7 @@ std::vector<Entry> every_struct() {
               size_t size;
               std::memcpy(&size, p, sizeof size);
               std::vector<unsigned char> copy(sizeof(mo_sentence_settings) + 64);
-              std::memcpy(copy.data(), p, std::min(size, copy.size()));
+              std::memcpy(copy.data(), p, size <= copy.size() ? size : sizeof(mo_sentence_settings));
               return mo_sentence_load(MO_TEST_DATA, reinterpret_cast<mo_sentence_settings *>(copy.data()));
             }),
       ENTRY(mo_encode_options, MO_ENCODE_OPTIONS_INIT, max_length,
