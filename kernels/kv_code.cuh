@@ -22,12 +22,12 @@ struct mo_e4m3_code {
 
 /* An integer in the low bits of 2^23 is itself plus 2^23: one subtraction instead of a conversion. */
 __device__ __forceinline__ float mo_kv_value(mo_int8_code x) {
-  return __uint_as_float(0x4B000000u | (x.bits ^ 0x80u)) - 8388736.0f;
+  return __fadd_rn(__uint_as_float(0x4B000000u | (x.bits ^ 0x80u)), -8388736.0f);
 }
 /* Exponent and fraction in their places are 2^-120 of the value, also where it is subnormal. */
 __device__ __forceinline__ float mo_kv_value(mo_e4m3_code x) {
   const uint32_t magnitude = x.bits & 0x7Fu, sign = static_cast<uint32_t>(x.bits & 0x80u) << 24;
-  const float value = __uint_as_float(sign | magnitude << 20) * 0x1p120f;
+  const float value = __fmul_rn(__uint_as_float(sign | magnitude << 20), 0x1p120f);
   return magnitude == 0x7Fu ? __uint_as_float(sign | 0x7FC00000u) : value;
 }
 __device__ __forceinline__ float mo_kv_value(uint8_t bits, bool is_int8) {

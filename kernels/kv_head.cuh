@@ -9,6 +9,7 @@
 #include "host/core/kv_quantise.h"
 #include "kernels/kv_place.cuh"
 #include "kernels/reduce.cuh"
+#include "kernels/turn.cuh"
 #include "kernels/vector.cuh"
 
 /* `bytes` from one place to another by one warp: 16 at a time if both allow it. */
@@ -32,12 +33,6 @@ __device__ __forceinline__ int64_t mo_kv_position(const mo_kv_turn &turn, int64_
                        row * turn.position_strides[0] + token * turn.position_strides[1]);
 }
 
-__device__ __forceinline__ void mo_kv_turn_pair(float &first, float &second, float cosine, float sine) {
-  const float x = first, y = second;
-  first = x * cosine - y * sine;
-  second = y * cosine + x * sine;
-}
-
 __device__ __forceinline__ float mo_kv_scale(float largest, mo_dtype_t dtype) {
   return largest / (dtype == MO_DTYPE_INT8 ? MO_KV_INT8_LARGEST : MO_KV_E4M3_LARGEST);
 }
@@ -54,7 +49,7 @@ __device__ __forceinline__ void mo_kv_turn_head(const mo_kv_turn &turn, float *v
     const float cosine = known ? turn.cosine[position * turn.pairs + pair] : __uint_as_float(0x7FC00000u);
     const float sine = known ? turn.sine[position * turn.pairs + pair] : cosine;
     const int first = turn.interleaved ? 2 * pair : pair, second = turn.interleaved ? 2 * pair + 1 : turn.pairs + pair;
-    mo_kv_turn_pair(values[first], values[second], cosine, sine);
+    mo_turn_pair(values[first], values[second], cosine, sine);
   }
 }
 

@@ -312,7 +312,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
   const int width = item.size / item.groups;
   for (int i = lane; i < item.size; i += 32) {
     const float quotient = mo_kv_value(static_cast<uint8_t>(item.from[i]), args.source_dtype == MO_DTYPE_INT8);
-    mo_store_one(item.to, args.destination_dtype, i, quotient * item.from_scales[i / width]);
+    mo_store_one(item.to, args.destination_dtype, i, __fmul_rn(quotient, item.from_scales[i / width]));
   }
 }
 

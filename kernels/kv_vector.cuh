@@ -13,6 +13,7 @@
 #include "kernels/divide.cuh"
 #include "kernels/kv_code.cuh"
 #include "kernels/kv_head.cuh"
+#include "kernels/turn.cuh"
 
 /* Sixteen bytes as the floats they stand for, and back: four of float32, or eight of the 16-bit types. */
 template <int N>
@@ -47,7 +48,7 @@ __device__ __forceinline__ bool mo_kv_turn_vector(const mo_kv_turn &turn, mo_dty
     mo_load_vector(turn.sine + angles + part * (N / 2), sine);
 #pragma unroll
     for (int i = 0; i < N / 2; ++i) {
-      mo_kv_turn_pair(values[2 * i], values[2 * i + 1], known ? cosine[i] : unknown, known ? sine[i] : unknown);
+      mo_turn_pair(values[2 * i], values[2 * i + 1], known ? cosine[i] : unknown, known ? sine[i] : unknown);
     }
     return true;
   }
@@ -65,7 +66,7 @@ __device__ __forceinline__ bool mo_kv_turn_vector(const mo_kv_turn &turn, mo_dty
 #pragma unroll
   for (int i = 0; i < N; ++i) {
     float x = is_first ? values[i] : others[i], y = is_first ? others[i] : values[i];
-    mo_kv_turn_pair(x, y, known ? cosine[i] : unknown, known ? sine[i] : unknown);
+    mo_turn_pair(x, y, known ? cosine[i] : unknown, known ? sine[i] : unknown);
     values[i] = is_first ? x : y;
   }
   return true;
@@ -112,7 +113,7 @@ __device__ __forceinline__ uint4 mo_kv_dequantise(uint2 codes, mo_dtype_t stored
 #pragma unroll
   for (int i = 0; i < N; ++i) {
     const auto bits = static_cast<uint8_t>((i < 4 ? codes.x : codes.y) >> 8 * (i % 4));
-    values[i] = mo_kv_value(bits, stored == MO_DTYPE_INT8) * scale;
+    values[i] = __fmul_rn(mo_kv_value(bits, stored == MO_DTYPE_INT8), scale);
   }
   return mo_kv_pack(values, dtype);
 }

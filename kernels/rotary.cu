@@ -11,6 +11,7 @@
 #include "kernels/rotary.h"
 
 #include "kernels/arch/launch.cuh"
+#include "kernels/turn.cuh"
 #include "kernels/vector.cuh"
 
 namespace {
@@ -44,15 +45,12 @@ __device__ __forceinline__ void load_angles(const mo_rotary_kernel_args &args, i
 template <typename T, int N>
 __device__ __forceinline__ void turn_halves(const mo_rotary_kernel_args &args, int64_t position, const T *input, T *output,
                                             int first) {
-  float x[N], y[N], cosine[N], sine[N], low[N], high[N];
-  mo_load_vector(input + first, x);
-  mo_load_vector(input + args.pairs + first, y);
+  float low[N], high[N], cosine[N], sine[N];
+  mo_load_vector(input + first, low);
+  mo_load_vector(input + args.pairs + first, high);
   load_angles(args, position, first, cosine, sine);
 #pragma unroll
-  for (int i = 0; i < N; ++i) {
-    low[i] = x[i] * cosine[i] - y[i] * sine[i];
-    high[i] = y[i] * cosine[i] + x[i] * sine[i];
-  }
+  for (int i = 0; i < N; ++i) mo_turn_pair(low[i], high[i], cosine[i], sine[i]);
   mo_store_vector(output + first, low);
   mo_store_vector(output + args.pairs + first, high);
 }
@@ -60,15 +58,12 @@ __device__ __forceinline__ void turn_halves(const mo_rotary_kernel_args &args, i
 template <typename T, int N>
 __device__ __forceinline__ void turn_neighbours(const mo_rotary_kernel_args &args, int64_t position, const T *input, T *output,
                                                 int first) {
-  float values[N], turned[N], cosine[N / 2], sine[N / 2];
+  float values[N], cosine[N / 2], sine[N / 2];
   mo_load_vector(input + first, values);
   load_angles(args, position, first / 2, cosine, sine);
 #pragma unroll
-  for (int i = 0; i < N / 2; ++i) {
-    turned[2 * i] = values[2 * i] * cosine[i] - values[2 * i + 1] * sine[i];
-    turned[2 * i + 1] = values[2 * i + 1] * cosine[i] + values[2 * i] * sine[i];
-  }
-  mo_store_vector(output + first, turned);
+  for (int i = 0; i < N / 2; ++i) mo_turn_pair(values[2 * i], values[2 * i + 1], cosine[i], sine[i]);
+  mo_store_vector(output + first, values);
 }
 
 /* grid: (tokens, blocks of units) */

@@ -57,13 +57,12 @@ __device__ __forceinline__ void mo_mma_m16n8k16(float (&c)[4], const uint32_t (&
   const int g = ::simulated::lane() / 4, t = ::simulated::lane() % 4;
   for (int i = 0; i < 4; ++i) {
     const int row = g + (i >= 2 ? 8 : 0), column = 2 * t + i % 2;
-    float sum = 0.0f;
+    float x[16], y[16];
     for (int k = 0; k < 16; ++k) {
-      const float x = value(4 * (row % 8) + k % 8 / 2, (row >= 8 ? 1 : 0) + (k >= 8 ? 2 : 0), k % 2);
-      const float y = value(4 * column + k % 8 / 2, 4 + (k >= 8 ? 1 : 0), k % 2);
-      sum += x * y;
+      x[k] = value(4 * (row % 8) + k % 8 / 2, (row >= 8 ? 1 : 0) + (k >= 8 ? 2 : 0), k % 2);
+      y[k] = value(4 * column + k % 8 / 2, 4 + (k >= 8 ? 1 : 0), k % 2);
     }
-    c[i] += sum;
+    c[i] = ::simulated::matrix_sum(c[i], x, y);
   }
 #else
   if constexpr (sizeof(T) == 2 && T::is_bfloat16) {

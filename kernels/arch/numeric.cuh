@@ -73,7 +73,7 @@ __device__ __forceinline__ float mo_from_float<float>(float x) {
 /* 2^x, as the hardware approximates it: relative error 2^-22, 0 for -infinity. */
 __device__ __forceinline__ float mo_exp2(float x) {
 #if defined(MO_SIMULATED_DEVICE)
-  return std::exp2(x);
+  return ::simulated::exp2_of(x);
 #else
   float result;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));

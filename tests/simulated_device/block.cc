@@ -56,11 +56,10 @@ constexpr int kBarriers = 16;
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kSharedTail = 0; /* the sanitizer sees the first byte behind the allocation */
 #else
-constexpr size_t kSharedTail = 128; /* checked when the block has ended */
+constexpr size_t kSharedTail = 128; /* checked when the blocks have ended */
 #endif
 
 struct Block {
-  Scheduler *scheduler = nullptr;
   std::vector<Thread> threads;
   int live = 0;
   Barrier barriers[kBarriers];
@@ -68,11 +67,24 @@ struct Block {
   std::vector<unsigned> live_lanes;                            /* per warp */
   std::unique_ptr<unsigned char, void (*)(void *)> shared_owner{nullptr, std::free};
   unsigned char *shared = nullptr;
-
-  Thread &thread() { return threads[static_cast<size_t>(scheduler->current())]; }
 };
 
-Block *running = nullptr;
+/* Blocks that run at once. Fiber i is thread i % thread_count of block i / thread_count. */
+struct Flight {
+  Scheduler &scheduler;
+  int thread_count;
+  std::vector<std::unique_ptr<Block>> blocks;
+
+  int block_number() const { return scheduler.current() / thread_count; }
+  int thread_number() const { return scheduler.current() % thread_count; }
+  Block &block() { return *blocks[static_cast<size_t>(block_number())]; }
+  Thread &thread() { return block().threads[static_cast<size_t>(thread_number())]; }
+};
+
+/* A kernel in which one block waits for another would need all of them. None does. */
+constexpr int kMostBlocks = 4, kMostThreads = 2048;
+
+Flight *running = nullptr;
 
 void release_if_complete(Barrier &barrier, int expected) {
   if (barrier.arrived > 0 && barrier.arrived >= expected) {
@@ -89,17 +101,19 @@ void perform(const AsyncCopy &copy) {
 
 std::string describe_waits() {
   std::string text;
-  for (size_t i = 0; i < running->threads.size() && text.size() < 300; ++i) {
-    const char *what = running->threads[i].waits_for;
-    if (what == nullptr) continue;
-    if (i > 0 && running->threads[i - 1].waits_for == what) continue;
-    text += (text.empty() ? "" : ", ") + std::string("thread ") + std::to_string(i) + " waits at " + what;
+  for (const auto &block : running->blocks) {
+    for (size_t i = 0; i < block->threads.size() && text.size() < 300; ++i) {
+      const char *what = block->threads[i].waits_for;
+      if (what == nullptr) continue;
+      if (i > 0 && block->threads[i - 1].waits_for == what) continue;
+      text += (text.empty() ? "" : ", ") + std::string("thread ") + std::to_string(i) + " waits at " + what;
+    }
   }
   return text;
 }
 
 void need_block() {
-  if (running == nullptr || running->scheduler->current() < 0) std::abort(); /* a device function called from host code */
+  if (running == nullptr || running->scheduler.current() < 0) std::abort(); /* a device function called from host code */
 }
 
 }  // namespace
@@ -111,34 +125,36 @@ const ThreadVariables &variables() {
 
 void *shared_memory() {
   need_block();
-  return running->shared;
+  return running->block().shared;
 }
 
 void barrier(int id, int thread_count) {
   need_block();
   if (id < 0 || id >= kBarriers) throw Fault{"barrier " + std::to_string(id) + " does not exist"};
-  Block *block = running;
+  Block *block = &running->block();
+  Thread &thread = running->thread();
   Barrier &barrier = block->barriers[id];
   if (barrier.arrived > 0 && barrier.expected != thread_count) {
     throw Fault{"barrier " + std::to_string(id) + " with two thread counts"};
   }
   barrier.expected = thread_count;
   ++barrier.arrived;
-  barrier.phase = std::max(barrier.phase, block->thread().phase);
+  barrier.phase = std::max(barrier.phase, thread.phase);
   const uint64_t generation = barrier.generation;
   release_if_complete(barrier, thread_count == 0 ? block->live : thread_count);
   if (barrier.generation == generation) {
-    block->thread().waits_for = id == 0 ? "__syncthreads" : "a named barrier";
-    block->scheduler->wait_while(&barrier.generation, generation);
-    block->thread().waits_for = nullptr;
+    thread.waits_for = id == 0 ? "__syncthreads" : "a named barrier";
+    running->scheduler.wait_while(&barrier.generation, generation);
+    thread.waits_for = nullptr;
   }
-  block->thread().phase = barrier.published_phase;
+  thread.phase = barrier.published_phase;
 }
 
 const unsigned char *collective(const char *what, unsigned mask, const void *value, size_t bytes) {
   need_block();
-  Block *block = running;
-  const int thread_index = block->scheduler->current();
+  Block *block = &running->block();
+  Thread &thread = running->thread();
+  const int thread_index = running->thread_number();
   const size_t warp = static_cast<size_t>(thread_index) / 32;
   const int lane = thread_index % 32;
   if (bytes > kCollectiveBytes) throw Fault{std::string(what) + " of more than 64 bytes"};
@@ -160,7 +176,7 @@ const unsigned char *collective(const char *what, unsigned mask, const void *val
   }
   std::memcpy(meeting.incoming + kCollectiveBytes * lane, value, bytes);
   meeting.arrived |= 1u << lane;
-  meeting.phase = std::max(meeting.phase, block->thread().phase);
+  meeting.phase = std::max(meeting.phase, thread.phase);
   const uint64_t generation = meeting.generation;
   if (meeting.arrived == mask) {
     std::memcpy(meeting.published[generation % 2], meeting.incoming, sizeof meeting.incoming);
@@ -168,17 +184,17 @@ const unsigned char *collective(const char *what, unsigned mask, const void *val
     meeting.published_phase = meeting.phase + 1;
     ++meeting.generation;
   } else {
-    block->thread().waits_for = what;
-    block->scheduler->wait_while(&meeting.generation, generation);
-    block->thread().waits_for = nullptr;
+    thread.waits_for = what;
+    running->scheduler.wait_while(&meeting.generation, generation);
+    thread.waits_for = nullptr;
   }
-  block->thread().phase = meeting.published_phase;
+  thread.phase = meeting.published_phase;
   return meeting.published[generation % 2];
 }
 
 unsigned active_mask() {
   need_block();
-  return running->live_lanes[static_cast<size_t>(running->scheduler->current()) / 32];
+  return running->block().live_lanes[static_cast<size_t>(running->thread_number()) / 32];
 }
 
 void check_source_lane(const char *what, unsigned mask, int source) {
@@ -217,65 +233,92 @@ void async_wait(int groups_left) {
 }
 
 bool running_thread(int *thread, uint32_t *phase) {
-  if (running == nullptr || running->scheduler->current() < 0) return false;
-  *thread = running->scheduler->current();
+  if (running == nullptr || running->scheduler.current() < 0) return false;
+  *thread = 1024 * running->block_number() + running->thread_number();
   *phase = running->thread().phase;
   return true;
 }
 
+namespace {
+
+/* Block `number` of the grid before its first instruction; NULL: no host memory. */
+std::unique_ptr<Block> make_block(int64_t number, dim3 grid, dim3 block_dim, size_t shared_bytes) {
+  const unsigned thread_count = block_dim.x * block_dim.y * block_dim.z, warps = (thread_count + 31) / 32;
+  auto block = std::make_unique<Block>();
+  block->live = static_cast<int>(thread_count);
+  block->threads.resize(thread_count);
+  block->meetings.resize(warps);
+  block->live_lanes.resize(warps);
+  void *shared = nullptr;
+  if (posix_memalign(&shared, 128, shared_bytes + kSharedTail) != 0) return nullptr;
+  block->shared_owner.reset(static_cast<unsigned char *>(shared));
+  block->shared = block->shared_owner.get();
+  std::memset(block->shared, 0xFF, shared_bytes + kSharedTail);
+  const uint3 index = {static_cast<unsigned>(number % grid.x), static_cast<unsigned>(number / grid.x % grid.y),
+                       static_cast<unsigned>(number / (static_cast<int64_t>(grid.x) * grid.y))};
+  for (unsigned i = 0; i < thread_count; ++i) {
+    block->threads[i].variables = {
+        {i % block_dim.x, i / block_dim.x % block_dim.y, i / (block_dim.x * block_dim.y)}, index, block_dim, grid};
+    block->live_lanes[i / 32] |= 1u << (i % 32);
+  }
+  return block;
+}
+
+/* The running thread has come to the end of the kernel. */
+void end_thread() {
+  Block &block = running->block();
+  const Thread &thread = running->thread();
+  if (!thread.open_group.empty() || !thread.groups.empty()) {
+    throw Fault{"a thread ended with cp.async copies that nobody waited for"};
+  }
+  const int number = running->thread_number();
+  --block.live;
+  block.live_lanes[static_cast<size_t>(number) / 32] &= ~(1u << (number % 32));
+  for (Barrier &barrier : block.barriers) {
+    if (barrier.expected == 0) release_if_complete(barrier, block.live);
+  }
+}
+
+std::string check_shared_tails(const Flight &flight, size_t shared_bytes) {
+  for (const auto &block : flight.blocks) {
+    for (size_t i = 0; i < kSharedTail; ++i) {
+      if (block->shared[shared_bytes + i] != 0xFF)
+        return "a write " + std::to_string(i) + " bytes behind the block's shared memory";
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
 std::string run_grid(Scheduler &scheduler, dim3 grid, dim3 block_dim, size_t shared_bytes, const std::function<void()> &body) {
   const int64_t blocks = static_cast<int64_t>(grid.x) * grid.y * grid.z;
   const int thread_count = static_cast<int>(block_dim.x * block_dim.y * block_dim.z);
-  const size_t warps = (static_cast<size_t>(thread_count) + 31) / 32;
-  /* Blocks in an order of the seed: a start and a stride that visits all of them. */
+  /* Blocks in an order of the seed: a start and a stride that visits all of them. And as many at once as it says. */
   const int64_t start = static_cast<int64_t>(scheduler.random() % static_cast<uint64_t>(blocks));
   int64_t stride = static_cast<int64_t>(scheduler.random() % static_cast<uint64_t>(blocks)) + 1;
   while (std::gcd(stride, blocks) != 1) ++stride;
+  const int64_t at_once = 1 + static_cast<int64_t>(scheduler.random() % std::min(kMostBlocks, kMostThreads / thread_count));
 
-  for (int64_t visited = 0; visited < blocks; ++visited) {
-    const int64_t number = (start + visited * stride) % blocks;
-    Block block;
-    block.scheduler = &scheduler;
-    block.live = thread_count;
-    block.threads.resize(static_cast<size_t>(thread_count));
-    block.meetings.resize(warps);
-    block.live_lanes.resize(warps);
-    void *shared = nullptr;
-    if (posix_memalign(&shared, 128, shared_bytes + kSharedTail) != 0) return "no host memory for a block's shared memory";
-    block.shared_owner.reset(static_cast<unsigned char *>(shared));
-    block.shared = block.shared_owner.get();
-    std::memset(block.shared, 0xFF, shared_bytes + kSharedTail);
-    const uint3 index = {static_cast<unsigned>(number % grid.x), static_cast<unsigned>(number / grid.x % grid.y),
-                         static_cast<unsigned>(number / (static_cast<int64_t>(grid.x) * grid.y))};
-    for (int i = 0; i < thread_count; ++i) {
-      const unsigned u = static_cast<unsigned>(i);
-      block.threads[static_cast<size_t>(i)].variables = {
-          {u % block_dim.x, u / block_dim.x % block_dim.y, u / (block_dim.x * block_dim.y)}, index, block_dim, grid};
-      block.live_lanes[static_cast<size_t>(i) / 32] |= 1u << (i % 32);
+  for (int64_t visited = 0; visited < blocks; visited += at_once) {
+    Flight flight{scheduler, thread_count, {}};
+    for (int64_t i = visited; i < std::min(visited + at_once, blocks); ++i) {
+      flight.blocks.push_back(make_block((start + i * stride) % blocks, grid, block_dim, shared_bytes));
+      if (flight.blocks.back() == nullptr) return "no host memory for a block's shared memory";
     }
-    running = &block;
+    running = &flight;
     const std::string fault = scheduler.run(
-        thread_count,
-        [&](int i) {
+        thread_count * static_cast<int>(flight.blocks.size()),
+        [&](int) {
           body();
-          if (!block.threads[static_cast<size_t>(i)].open_group.empty() ||
-              !block.threads[static_cast<size_t>(i)].groups.empty()) {
-            throw Fault{"a thread ended with cp.async copies that nobody waited for"};
-          }
-          --block.live;
-          block.live_lanes[static_cast<size_t>(i) / 32] &= ~(1u << (i % 32));
-          for (Barrier &barrier : block.barriers) {
-            if (barrier.expected == 0) release_if_complete(barrier, block.live);
-          }
+          end_thread();
         },
         describe_waits);
     running = nullptr;
-    traffic_block_ended();
+    traffic_blocks_ended();
     if (!fault.empty()) return fault;
-    for (size_t i = 0; i < kSharedTail; ++i) {
-      if (block.shared[shared_bytes + i] != 0xFF)
-        return "a write " + std::to_string(i) + " bytes behind the block's shared memory";
-    }
+    const std::string written = check_shared_tails(flight, shared_bytes);
+    if (!written.empty()) return written;
   }
   return "";
 }

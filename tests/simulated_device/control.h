@@ -1,6 +1,7 @@
 /* tests/simulated_device/control.h - what tests ask of the simulated device beyond the CUDA interface.
  *
- * Environment: MODELOUT_SIMULATED_SEED chooses the schedule, MODELOUT_SIMULATED_MEMORY the bytes of device memory.
+ * Environment: MODELOUT_SIMULATED_SEED chooses the schedule, MODELOUT_SIMULATED_MEMORY the bytes of device memory,
+ * MODELOUT_SIMULATED_ROUGH (to anything) arithmetic as rough as a card's.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIMULATED_DEVICE_CONTROL_H
@@ -60,6 +61,9 @@ void simulated_set_driver_version(int version);
 
 /* From here on cuBLASLt has an algorithm for no product at all (from the start with MODELOUT_SIMULATED_REFUSE_PRODUCTS). */
 void simulated_refuse_products(bool refuse);
+
+/* Whether matrix instructions cut off what they add and ex2 is approximate, as on a card (arithmetic.h). */
+void simulated_set_rough(bool rough);
 
 /* Bytes that were copied to the device from pageable memory in copies of more than 64 KiB, for which a call may wait. */
 uint64_t simulated_pageable_copy_bytes(void);

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "cuda_runtime_api.h"
+#include "tests/simulated_device/arithmetic.h"
 #include "tests/simulated_device/fault.h"
 
 #define __global__
@@ -211,6 +212,15 @@ inline float __logf(float x) { return std::log(x); }
 inline float __fdividef(float x, float y) { return x / y; }
 inline float __frcp_rn(float x) { return 1.0f / x; }
 inline float __fsqrt_rn(float x) { return std::sqrt(x); }
+/* No product and sum become one here: this compiler would, too, where the machine it compiles for can. */
+inline float __fmul_rn(float x, float y) {
+  volatile float product = x * y;
+  return product;
+}
+inline float __fadd_rn(float x, float y) {
+  volatile float sum = x + y;
+  return sum;
+}
 inline float __fmaf_rn(float x, float y, float z) { return std::fma(x, y, z); }
 template <typename T>
 constexpr T min(T a, T b) {

@@ -1,8 +1,8 @@
-/* tests/simulated_device/fiber.h - the threads of one block as fibers, run in an order drawn from a seed.
+/* tests/simulated_device/fiber.h - the threads of a few blocks as fibers, run in an order drawn from a seed.
  *
- * One scheduler runs one block at a time on the calling OS thread. A fiber runs until it waits (a barrier, a warp collective)
- * or ends; then the scheduler picks another that can run. When none can run and not all have ended, the block is stuck: that is
- * reported as a fault of the kernel, not hung upon.
+ * One scheduler runs a few blocks at a time on the calling OS thread. A fiber runs until it waits (a barrier, a warp
+ * collective) or ends; then the scheduler picks another that can run. When none can run and not all have ended, a block is
+ * stuck: that is reported as a fault of the kernel, not hung upon.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIMULATED_DEVICE_FIBER_H

@@ -87,6 +87,35 @@ TEST_F(SimulatedDevice, PlantedMissingBarrierShows) {
   EXPECT_TRUE(wrong) << "shared memory that nobody has written yet is NaN";
 }
 
+/* Counts blocks without an atomic: between its read and its write a block lets others run. */
+void count_blocks_kernel(int *count, bool with_atomic) {
+  if (with_atomic) {
+    __syncthreads();
+    if (threadIdx.x == 0) atomicAdd(count, 1);
+    return;
+  }
+  const int seen = *count;
+  __syncthreads();
+  if (threadIdx.x == 0) *count = seen + 1;
+}
+
+TEST_F(SimulatedDevice, PlantedRaceOfBlocksShows) {
+  int lost = 0;
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    for (const bool with_atomic : {true, false}) {
+      simulated_set_seed(seed);
+      int *count = allocate<int>(1);
+      ASSERT_EQ(cudaMemsetAsync(count, 0, 4, stream_), cudaSuccess);
+      ASSERT_EQ(MO_LAUNCH(count_blocks_kernel, dim3(5), dim3(64), 0, stream_, count, with_atomic), cudaSuccess);
+      const int counted = read(count, 1)[0];
+      if (with_atomic) ASSERT_EQ(counted, 5) << seed;
+      else lost += counted < 5;
+    }
+  }
+  EXPECT_GT(lost, 0) << "on some schedules several blocks are under way at once";
+  EXPECT_LT(lost, 8) << "and on some one follows the other";
+}
+
 void half_barrier_kernel() {
   if (threadIdx.x < 32) __syncthreads();
   if (threadIdx.x >= 32) __shfl_sync(0xFFFFFFFFu, 1, 0); /* keeps the others alive until the deadlock */
@@ -392,6 +421,44 @@ TEST_F(SimulatedDevice, ErrorsAreGivenWhereTheRuntimeGivesThem) {
   simulated_fail_call(2, cudaErrorUnknown);
   EXPECT_EQ(cudaMemsetAsync(allocate<float>(1), 0, 4, stream_), cudaErrorUnknown);
   EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
+}
+
+/* A product that is cut off, and one that is too small to count: each only where arithmetic is rough. */
+void one_product_kernel(float *out, float first, float second) {
+  const auto lane = static_cast<int>(threadIdx.x);
+  uint32_t a[4] = {}, b[2] = {};
+  if (lane % 4 == 0) a[0] = mo_pack2<mo_bfloat16>(first, second), b[0] = mo_pack2<mo_bfloat16>(1.0f, 1.0f);
+  float c[4] = {1.0f, 1.0f, 1.0f, 1.0f};
+  mo_mma_m16n8k16<mo_bfloat16>(c, a, b);
+  out[lane] = c[0];
+  out[32 + lane] = mo_exp2(-0.01f * static_cast<float>(lane));
+}
+
+TEST_F(SimulatedDevice, RoughArithmeticCutsOffAndApproximates) {
+  float *out = allocate<float>(64);
+  const struct {
+    float first, second, exact, rough;
+  } cases[] = {{0x1.8p-24f, 0, 1 + 0x1p-23f, 1},           /* more than half a unit: up, or cut off */
+               {-0x1p-26f, 0, 1, 1},                       /* below the last bit that is kept */
+               {-0x1p-24f, 0, 1 - 0x1p-24f, 1 - 0x1p-24f}, /* the bit that is kept */
+               {0x1p-2f, 0x1p-3f, 1.375f, 1.375f}};
+  for (const auto &c : cases) {
+    for (const bool rough : {false, true}) {
+      simulated_set_rough(rough);
+      ASSERT_EQ(MO_LAUNCH(one_product_kernel, dim3(1), dim3(32), 0, stream_, out, c.first, c.second), cudaSuccess);
+      const std::vector<float> result = read(out, 64);
+      EXPECT_EQ(result[0], rough ? c.rough : c.exact) << c.first << (rough ? " rough" : "");
+      int off = 0;
+      for (int lane = 0; lane < 32; ++lane) {
+        const float exact = std::exp2(-0.01f * static_cast<float>(lane)), got = result[static_cast<size_t>(32 + lane)];
+        EXPECT_LE(std::fabs(got - exact), 2 * 0x1p-24f) << lane;
+        off += got != exact;
+      }
+      EXPECT_EQ(result[32], 1.0f);
+      EXPECT_EQ(off > 0, rough);
+    }
+  }
+  simulated_set_rough(false);
 }
 
 }  // namespace

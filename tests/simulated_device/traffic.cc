@@ -238,7 +238,7 @@ void traffic_accessed(const void *memory, size_t bytes, bool is_write) {
   }
 }
 
-void traffic_block_ended() {
+void traffic_blocks_ended() {
   settle_reads(counts().block_reads);
   settle_writes(counts().block_writes);
 }

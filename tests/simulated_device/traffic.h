@@ -65,8 +65,8 @@ void traffic_released(const void *memory);
 void traffic_launched(const std::string &name);
 /* An access of the running thread of a kernel. Anything outside device memory is ignored. */
 void traffic_accessed(const void *memory, size_t bytes, bool is_write);
-/* The block that ran has ended: what its warps did is settled. */
-void traffic_block_ended();
+/* The blocks that ran at once have ended: what their warps did is settled. */
+void traffic_blocks_ended();
 
 /* Accesses that no thread makes: of copies, fills and libraries. */
 void traffic_read(const void *memory, size_t bytes);
