@@ -50,6 +50,7 @@ __global__ void __launch_bounds__(kThreads) score_edit_kernel(mo_score_edit_kern
       for (int64_t i = thread; i < args.count; i += kThreads) scores[i] = -INFINITY;
       __syncthreads();
     }
+#pragma unroll 1 /* the slow path of the division is a call, around which more would be spilled */
     for (int64_t i = stage.first + thread; i < stage.first + stage.count; i += kThreads) {
       const int32_t token = tokens[i];
       if (token >= 0 && token < args.count) scores[token] = edited(stage.kind, scores[token], values[i]);
