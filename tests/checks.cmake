@@ -26,6 +26,11 @@ if(NOT MODELOUT_SANITIZE)
     mo_add_check(check_linking scripts/check-linking ${PROJECT_BINARY_DIR})
     set_tests_properties(check_linking PROPERTIES TIMEOUT 1200 PROCESSORS 2)
   endif()
+  # The machine code of arithmetic that kernels share; skipped where there is no nvcc.
+  if(Python3_FOUND)
+    mo_add_check(check_contraction ${python} scripts/check-contraction)
+    set_tests_properties(check_contraction PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800)
+  endif()
   # Compiles every kernel for sm_80; skipped where there is no nvcc.
   mo_add_check(kernel_resources scripts/kernel-resources)
   set_tests_properties(kernel_resources PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800 PROCESSORS 2)

@@ -59,6 +59,8 @@ typedef struct mo_class_field {
   size_t struct_offset;     /* of the `mo_field *` member in the typed struct */
 } mo_class_field;
 
+/* One of the table, which is there for ever, or a description of the caller's own, which must outlive the outputs made with it.
+ */
 typedef struct mo_class {
   const char *name; /* "SequenceClassifierOutput" */
   mo_framework_t framework;

@@ -714,7 +714,7 @@ struct OwnClass {
 };
 
 TEST_F(Container, ClassesOutsideTheTableAreCheckedToo) {
-  const OwnClass own;
+  static const OwnClass own; // outputs need their class to the end
   mo_dimensions dimensions = shim_dimensions();
   dimensions.batch_size = 2, dimensions.hidden_size = 3, dimensions.num_layers = 5, dimensions.sequence_length = 9;
   const auto check = [&](mo_field *logits, mo_field *steps) {
