@@ -81,7 +81,7 @@ struct Flight {
   Thread &thread() { return block().threads[static_cast<size_t>(thread_number())]; }
 };
 
-/* A kernel in which one block waits for another would need all of them. None does. */
+/* Kernels in which one block waits for another would need all blocks at once: there are none. */
 constexpr int kMostBlocks = 4, kMostThreads = 2048;
 
 Flight *running = nullptr;
