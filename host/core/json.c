@@ -219,7 +219,7 @@ static mo_status_t read_string(json_reader *reader, const char **bytes, size_t *
   for (;;) {
     if (reader->next == reader->end) return fail_at(reader, begin - 1, "a string without its end");
     const unsigned char byte = (unsigned char)*reader->next;
-    uint32_t code;
+    uint32_t code = 0; /* set by whoever succeeds; some compilers do not see it */
     if (byte == '"') break;
     if (byte < 0x20) return fail(reader, "a control character in a string");
     if (byte != '\\') {
