@@ -434,8 +434,8 @@ static void set(script *self, subject *on, bool as_item) {
   FUZZ_REQUIRE(!is(on->output, MO_FRAMEWORK_FLAX) && !is(on->output, MO_FRAMEWORK_BASE));
   mo_field *attribute = NULL;
   FUZZ_REQUIRE(mo_output_attribute(on->output, key, &attribute) == MO_STATUS_OK && attribute == field);
-  const bool follows = find(on, key) >= 0 || mo_class_field_index(on->output->output_class, key) >= 0;
-  if (field != NULL && follows) put(on, key, field);
+  /* The entry follows where the class declares the name, as in Transformers 5; other keys keep what they hold. */
+  if (field != NULL && mo_class_field_index(on->output->output_class, key) >= 0) put(on, key, field);
 }
 
 static void remove_last(subject *on) {
