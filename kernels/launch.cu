@@ -1,4 +1,4 @@
-/* kernels/launch.cu - shared memory above 48 KiB, allowed once per kernel and card.
+/* kernels/launch.cu - shared memory above 48 KiB, allowed once per kernel and card; and how many blocks fit.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/arch/launch.cuh"
@@ -14,6 +14,10 @@ constexpr int kCards = 64;
 struct Entry {
   const void *kernel;
   uint64_t cards; /* bit i: allowed on card i */
+  /* The last answer of mo_blocks_per_multiprocessor: decode steps ask the same again and again. */
+  int asked_card, asked_threads; /* threads 0: none yet */
+  size_t asked_shared_bytes;
+  int blocks;
 };
 Entry table[kEntries];
 pthread_mutex_t table_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -56,8 +60,18 @@ cudaError_t mo_allow_shared_memory(const void *kernel) {
 }
 
 cudaError_t mo_blocks_per_multiprocessor(const void *kernel, int threads, size_t shared_bytes, int *blocks) {
+  int card = 0;
   cudaError_t error = shared_bytes > mo_default_shared_bytes ? mo_allow_shared_memory(kernel) : cudaSuccess;
-  if (error == cudaSuccess) error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, kernel, threads, shared_bytes);
+  if (error == cudaSuccess) error = cudaGetDevice(&card);
+  if (error != cudaSuccess) return error;
+  pthread_mutex_lock(&table_mutex);
+  Entry *const entry = entry_of(kernel);
+  const bool known = entry != nullptr && entry->kernel == kernel && entry->asked_card == card &&
+                     entry->asked_threads == threads && entry->asked_shared_bytes == shared_bytes;
+  if (known) *blocks = entry->blocks;
+  else error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, kernel, threads, shared_bytes);
   if (error != cudaSuccess) (void)cudaGetLastError();
+  else if (entry != nullptr) *entry = {kernel, entry->cards, card, threads, shared_bytes, *blocks};
+  pthread_mutex_unlock(&table_mutex);
   return error;
 }

@@ -89,12 +89,16 @@ static mo_status_t load_decoder_bias(mo_model_t *model, mo_loader *loader, const
   return mo_load_vector(loader, chosen, model->head.decoder.rows, &model->head.decoder.bias);
 }
 
+mo_status_t mo_head_ties(const mo_config_t *config, const mo_decoder_rule *rule, bool *ties) {
+  return mo_config_flag(config, "tie_word_embeddings", !rule->untied_by_default, ties);
+}
+
 /* Whether the head's weight is the word table, and whether (T5) its input is scaled for that. T5 files of version 5 say the
  * latter themselves; there a head of its own counts if it is there, whatever tie_word_embeddings says. */
 static mo_status_t read_ties(const mo_model_t *model, const mo_loader *loader, const char *weight_name, bool *tied,
                              bool *scaled) {
   const mo_decoder_rule *rule = &model->architecture.decoder;
-  MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", !rule->untied_by_default, tied));
+  MO_TRY(mo_head_ties(model->config, rule, tied));
   if (!rule->scaled_if_tied) {
     *scaled = false;
     return MO_STATUS_OK;

@@ -25,7 +25,7 @@ static mo_status_t holds_language_model(const mo_model_t *model, const char *dir
   char name[MO_PARAMETER_NAME_BYTES];
   mo_checkpoint_t *checkpoint;
   bool tied;
-  MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
+  MO_TRY(mo_head_ties(model->config, rule, &tied));
   MO_TRY(mo_parameter_name(name, own_layer, ".weight", ""));
   MO_TRY(mo_checkpoint_open(directory, &options, &checkpoint));
   *holds = (tied && rule->transform == NULL) || mo_checkpoint_contains(checkpoint, name);
@@ -130,7 +130,7 @@ static mo_status_t find_tied_heads(const mo_model_t *model, const char *heads[TI
     const mo_decoder_rule *rule = &family->architectures[i].decoder;
     bool tied;
     if (rule->decoder == NULL) continue;
-    MO_TRY(mo_config_bool(model->config, "tie_word_embeddings", !rule->untied_by_default, &tied));
+    MO_TRY(mo_head_ties(model->config, rule, &tied));
     if (tied && (count == 0 || strcmp(heads[count - 1], rule->decoder) != 0)) heads[count++] = rule->decoder;
   }
   heads[count] = NULL;

@@ -220,6 +220,9 @@ int64_t mo_read_integer(const mo_tensor *tensor, int64_t offset);
 /* ---- heads.c, losses.c ---- */
 
 mo_status_t mo_head_load(mo_model_t *model, mo_loader *loader);
+
+/* Whether the configuration ties a head of language models to the word table. BAD_FILE. */
+mo_status_t mo_head_ties(const mo_config_t *config, const mo_decoder_rule *rule, bool *ties);
 void mo_head_release(mo_head *head);
 
 typedef struct mo_head_workspace {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "modelout/modelout.h"
+#include "tests/support/loaded_model.h"
 #include "tests/support/scoped_context.h"
 
 namespace {
@@ -30,28 +31,20 @@ std::string CasePath(const std::string &name) { return std::string(MO_TEST_DATA)
 
 /* ---- Models, inputs, results --------------------------------------------------------------------------------------------- */
 
-class Model {
+class Model : public test_support::LoadedModel {
  public:
   Model(mo_context_t *context, const std::string &path, mo_dtype_t dtype = MO_DTYPE_FLOAT32,
-        mo_framework_t framework = MO_FRAMEWORK_PT, const char *architecture = nullptr) {
+        mo_framework_t framework = MO_FRAMEWORK_PT, const char *architecture = nullptr)
+      : LoadedModel(context, path, Options(dtype, framework, architecture)) {}
+
+ private:
+  static mo_model_options Options(mo_dtype_t dtype, mo_framework_t framework, const char *architecture) {
     mo_model_options options = MO_MODEL_OPTIONS_INIT;
     options.dtype = dtype;
     options.framework = framework;
     options.architecture = architecture;
-    status_ = mo_model_load(context, path.c_str(), &options, &model_);
-    if (status_ != MO_STATUS_OK) error_ = mo_last_error();
+    return options;
   }
-  ~Model() { mo_model_destroy(model_); }
-  Model(const Model &) = delete;
-  Model &operator=(const Model &) = delete;
-  operator mo_model_t *() const { return model_; }
-  mo_status_t status() const { return status_; }
-  const std::string &error() const { return error_; }
-
- private:
-  mo_model_t *model_ = nullptr;
-  mo_status_t status_;
-  std::string error_;
 };
 
 mo_tensor Ids(std::vector<int64_t> &values, int64_t rows, int64_t columns) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "modelout/modelout.h"
+#include "tests/support/loaded_model.h"
 #include "tests/support/scoped_context.h"
 
 namespace {
@@ -50,26 +51,18 @@ class Folder {
   std::string path_;
 };
 
-class Model {
+class Model : public test_support::LoadedModel {
  public:
-  Model(mo_context_t *context, const std::string &path, const char *architecture = nullptr, mo_dtype_t dtype = MO_DTYPE_NONE) {
+  Model(mo_context_t *context, const std::string &path, const char *architecture = nullptr, mo_dtype_t dtype = MO_DTYPE_NONE)
+      : LoadedModel(context, path, Options(architecture, dtype)) {}
+
+ private:
+  static mo_model_options Options(const char *architecture, mo_dtype_t dtype) {
     mo_model_options options = MO_MODEL_OPTIONS_INIT;
     options.architecture = architecture;
     options.dtype = dtype;
-    status_ = mo_model_load(context, path.c_str(), &options, &model_);
-    if (status_ != MO_STATUS_OK) error_ = mo_last_error();
+    return options;
   }
-  ~Model() { mo_model_destroy(model_); }
-  Model(const Model &) = delete;
-  Model &operator=(const Model &) = delete;
-  operator mo_model_t *() const { return model_; }
-  mo_status_t status() const { return status_; }
-  const std::string &error() const { return error_; }
-
- private:
-  mo_model_t *model_ = nullptr;
-  mo_status_t status_;
-  std::string error_;
 };
 
 std::vector<float> Values(mo_field *field) {

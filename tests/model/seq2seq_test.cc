@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "modelout/modelout.h"
+#include "tests/support/loaded_model.h"
 #include "tests/support/scoped_context.h"
 
 namespace {
@@ -25,26 +26,19 @@ using test_support::Heap;
 
 std::string CasePath(const std::string &name) { return std::string(MO_TEST_DATA) + "/" + name; }
 
-class Model {
+class Model : public test_support::LoadedModel {
  public:
   Model(mo_context_t *context, const std::string &path, const char *sub_module = nullptr,
-        mo_framework_t framework = MO_FRAMEWORK_PT) {
+        mo_framework_t framework = MO_FRAMEWORK_PT)
+      : LoadedModel(context, path, Options(sub_module, framework)) {}
+
+ private:
+  static mo_model_options Options(const char *sub_module, mo_framework_t framework) {
     mo_model_options options = MO_MODEL_OPTIONS_INIT;
     options.sub_module = sub_module;
     options.framework = framework;
-    status_ = mo_model_load(context, path.c_str(), &options, &model_);
-    if (status_ != MO_STATUS_OK) error_ = mo_last_error();
+    return options;
   }
-  ~Model() { mo_model_destroy(model_); }
-  Model(const Model &) = delete;
-  operator mo_model_t *() const { return model_; }
-  mo_status_t status() const { return status_; }
-  const std::string &error() const { return error_; }
-
- private:
-  mo_model_t *model_ = nullptr;
-  mo_status_t status_;
-  std::string error_;
 };
 
 struct Output {
