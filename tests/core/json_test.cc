@@ -3,8 +3,8 @@
 // Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
 extern "C" {
 #include "host/core/json.h"
-#include "host/model/checkpoint.h"
-#include "host/model/config.h"
+#include "host/checkpoint/checkpoint.h"
+#include "host/checkpoint/config.h"
 }
 
 #include <gtest/gtest.h>

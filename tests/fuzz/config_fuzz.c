@@ -3,7 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
-#include "host/model/config.h"
+#include "host/checkpoint/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

@@ -3,7 +3,7 @@
 //
 // Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
 extern "C" {
-#include "host/model/checkpoint.h"
+#include "host/checkpoint/checkpoint.h"
 }
 
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 //
 // Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0
 extern "C" {
-#include "host/model/config.h"
+#include "host/checkpoint/config.h"
 }
 
 #include <gtest/gtest.h>

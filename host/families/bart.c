@@ -1,0 +1,114 @@
+/* host/families/bart.c - BART: parameter names, configuration keys, architectures.
+ *
+ * Names and defaults: transformers/models/bart/{modeling,configuration}_bart.py. Encoder and decoder share the word table and
+ * have position tables of their own, whose first two rows nobody takes. Norms stand behind, as in BERT.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
+#include "host/families/family.h"
+
+#define POSITION_OFFSET 2
+
+static const char *const word_aliases[] = {"decoder.embed_tokens", "encoder.embed_tokens", NULL};
+
+#define LAYER_NAMES                                                                                                            \
+  .base_prefix = "model", .word = "shared", .word_aliases = word_aliases, .layer_infix = ".", .query = "self_attn.q_proj",     \
+  .key = "self_attn.k_proj", .value = "self_attn.v_proj", .attention_output = "self_attn.out_proj",                            \
+  .attention_norm = "self_attn_layer_norm", .intermediate = "fc1", .output = "fc2", .output_norm = "final_layer_norm"
+
+static const mo_stack_names encoder_names = {
+    LAYER_NAMES, .own_word = "encoder.embed_tokens", .position = "encoder.embed_positions",
+    .embedding_norm = "encoder.layernorm_embedding", .layer_prefix = "encoder.layers."};
+
+static const mo_stack_names decoder_names = {LAYER_NAMES,
+                                             .own_word = "decoder.embed_tokens",
+                                             .position = "decoder.embed_positions",
+                                             .embedding_norm = "decoder.layernorm_embedding",
+                                             .layer_prefix = "decoder.layers.",
+                                             .cross_query = "encoder_attn.q_proj",
+                                             .cross_key = "encoder_attn.k_proj",
+                                             .cross_value = "encoder_attn.v_proj",
+                                             .cross_output = "encoder_attn.out_proj",
+                                             .cross_norm = "encoder_attn_layer_norm"};
+
+static const mo_config_alias aliases[] = {
+    {"hidden_size", "d_model"}, {"num_attention_heads", "encoder_attention_heads"}, {NULL, NULL}};
+
+/* Either stack; the keys name what differs. */
+static mo_status_t configure(const mo_config_t *config, bool decoder, mo_stack_config *stack) {
+  /* In version 5 num_hidden_layers is the same; many files have both, and where they differ the weights are those of the first.
+   */
+  const char *encoder_layers = mo_config_has(config, "encoder_layers") ? "encoder_layers" : "num_hidden_layers";
+  const mo_stack_keys keys = {.hidden_size = "d_model",
+                              .layer_count = decoder ? "decoder_layers" : encoder_layers,
+                              .head_count = decoder ? "decoder_attention_heads" : "encoder_attention_heads",
+                              .intermediate_size = decoder ? "decoder_ffn_dim" : "encoder_ffn_dim",
+                              .activation = "activation_function",
+                              .default_activation = "gelu",
+                              .may_decode = true,
+                              .defaults = {.vocab_size = 50265,
+                                           .hidden_size = 1024,
+                                           .layer_count = 12,
+                                           .head_count = 16,
+                                           .intermediate_size = 4096,
+                                           .position_count = 1024,
+                                           .position_offset = POSITION_OFFSET,
+                                           .padding_id = 1,
+                                           .epsilon = 1e-5f,
+                                           .decoder = decoder,
+                                           .caches_cross_attention = decoder}};
+  bool scaled;
+  MO_TRY(mo_stack_config_read(config, &keys, stack));
+  stack->start_id = mo_stack_config_token(config, "decoder_start_token_id", 2);
+  stack->end_id = mo_stack_config_token(config, "eos_token_id", 2);
+  MO_TRY(mo_config_flag(config, "scale_embedding", false, &scaled));
+  if (scaled) stack->word_scale = sqrtf((float)stack->hidden_size);
+  stack->decoder = stack->cross_attention = decoder; /* whatever is_decoder says: it is about BartForCausalLM */
+  return MO_STATUS_OK;
+}
+
+static mo_status_t configure_decoder(const mo_config_t *config, mo_stack_config *stack) {
+  return configure(config, true, stack);
+}
+
+static mo_status_t configure_encoder(const mo_config_t *config, mo_stack_config *stack) {
+  return configure(config, false, stack);
+}
+
+static const mo_architecture architectures[] = {
+    {.name = "BartModel", .head = MO_HEAD_NONE, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqModelOutput")},
+    {.name = "BartForConditionalGeneration",
+     .head = MO_HEAD_MASKED_LM,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqLMOutput"),
+     .decoder = {.decoder = "lm_head", .bias = "final_logits_bias", .bias_is_row = true}},
+    {.name = "BartForSequenceClassification",
+     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqSequenceClassifierOutput"),
+     .summary = {.dense = "classification_head.dense", .activation = MO_ACTIVATION_TANH},
+     .summarises_end = true,
+     .classifier = "classification_head.out_proj"},
+    {.name = "BartForQuestionAnswering",
+     .head = MO_HEAD_QUESTION_ANSWERING,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqQuestionAnsweringModelOutput"),
+     .classifier = "qa_outputs"},
+    {.name = "BartForCausalLM",
+     .part = MO_PART_DECODER,
+     .head = MO_HEAD_MASKED_LM, /* its labels are not shifted */
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("CausalLMOutputWithCrossAttentions"),
+     .decoder = {.decoder = "lm_head"}},
+};
+
+const mo_family mo_bart_family = {.name = "bart",
+                                  .aliases = aliases,
+                                  .names = &decoder_names,
+                                  .configure = configure_decoder,
+                                  .encoder_names = &encoder_names,
+                                  .configure_encoder = configure_encoder,
+                                  .encoder_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutput"),
+                                  .decoder_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPastAndCrossAttentions"),
+                                  .decodes_inputs = true,
+                                  .answers_with_two = true,
+                                  .default_label_count = 3,
+                                  .architectures = architectures,
+                                  .architecture_count = sizeof architectures / sizeof architectures[0]};

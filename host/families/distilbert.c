@@ -1,0 +1,81 @@
+/* host/families/distilbert.c - DistilBERT: parameter names, configuration keys, architectures.
+ *
+ * Names and defaults: transformers/models/distilbert/{modeling,configuration}_distilbert.py. No token types, no pooler, its own
+ * names for the sizes, and norms with a fixed epsilon.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/families/family.h"
+
+static const mo_stack_names names = {.base_prefix = "distilbert",
+                                     .word = "embeddings.word_embeddings",
+                                     .position = "embeddings.position_embeddings",
+                                     .embedding_norm = "embeddings.LayerNorm",
+                                     .layer_prefix = "transformer.layer.",
+                                     .layer_infix = ".",
+                                     .query = "attention.q_lin",
+                                     .key = "attention.k_lin",
+                                     .value = "attention.v_lin",
+                                     .attention_output = "attention.out_lin",
+                                     .attention_norm = "sa_layer_norm",
+                                     .intermediate = "ffn.lin1",
+                                     .output = "ffn.lin2",
+                                     .output_norm = "output_layer_norm"};
+
+static const mo_config_alias aliases[] = {
+    {"hidden_size", "dim"}, {"num_hidden_layers", "n_layers"}, {"num_attention_heads", "n_heads"}, {NULL, NULL}};
+
+static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
+  const mo_stack_keys keys = {.hidden_size = "dim",
+                              .layer_count = "n_layers",
+                              .head_count = "n_heads",
+                              .intermediate_size = "hidden_dim",
+                              .activation = "activation",
+                              .default_activation = "gelu",
+                              .defaults = {.vocab_size = 30522,
+                                           .hidden_size = 768,
+                                           .layer_count = 6,
+                                           .head_count = 12,
+                                           .intermediate_size = 3072,
+                                           .position_count = 512,
+                                           .epsilon = 1e-12f}};
+  return mo_stack_config_read(config, &keys, stack);
+}
+
+#define SUMMARY                                                                                                                \
+  { .dense = "pre_classifier", .activation = MO_ACTIVATION_RELU }
+
+static const mo_architecture architectures[] = {
+    {.name = "DistilBertModel", .head = MO_HEAD_NONE, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutput")},
+    {.name = "DistilBertForMaskedLM",
+     .head = MO_HEAD_MASKED_LM,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MaskedLMOutput"),
+     .decoder = {.transform = "vocab_transform",
+                 .norm = "vocab_layer_norm",
+                 .decoder = "vocab_projector",
+                 .bias = "vocab_projector.bias"}},
+    {.name = "DistilBertForSequenceClassification",
+     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("SequenceClassifierOutput"),
+     .summary = SUMMARY,
+     .classifier = "classifier"},
+    {.name = "DistilBertForMultipleChoice",
+     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MultipleChoiceModelOutput"),
+     .summary = SUMMARY,
+     .classifier = "classifier"},
+    {.name = "DistilBertForTokenClassification",
+     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
+     .classifier = "classifier"},
+    {.name = "DistilBertForQuestionAnswering",
+     .head = MO_HEAD_QUESTION_ANSWERING,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
+     .classifier = "qa_outputs"},
+};
+
+const mo_family mo_distilbert_family = {.name = "distilbert",
+                                        .aliases = aliases,
+                                        .names = &names,
+                                        .configure = configure,
+                                        .architectures = architectures,
+                                        .architecture_count = sizeof architectures / sizeof architectures[0]};

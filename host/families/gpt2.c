@@ -1,0 +1,93 @@
+/* host/families/gpt2.c - GPT-2: parameter names, configuration keys, architectures.
+ *
+ * Names and defaults: transformers/models/gpt2/{modeling,configuration}_gpt2.py. Dense layers lie transposed in its files, and
+ * query, key and value are one of them. With add_cross_attention it attends over an encoder's hidden states too.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/families/family.h"
+
+static const mo_stack_names names = {.base_prefix = "transformer",
+                                     .word = "wte",
+                                     .position = "wpe",
+                                     .layer_prefix = "h.",
+                                     .layer_infix = ".",
+                                     .query_key_value = "attn.c_attn",
+                                     .attention_output = "attn.c_proj",
+                                     .attention_norm = "ln_1",
+                                     .cross_query = "crossattention.q_attn",
+                                     .cross_key_value = "crossattention.c_attn",
+                                     .cross_output = "crossattention.c_proj",
+                                     .cross_norm = "ln_cross_attn",
+                                     .intermediate = "mlp.c_fc",
+                                     .output = "mlp.c_proj",
+                                     .output_norm = "ln_2",
+                                     .final_norm = "ln_f"};
+
+static const mo_config_alias aliases[] = {{"hidden_size", "n_embd"},
+                                          {"num_hidden_layers", "n_layer"},
+                                          {"num_attention_heads", "n_head"},
+                                          {"max_position_embeddings", "n_positions"},
+                                          {NULL, NULL}};
+
+static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
+  const mo_stack_keys keys = {.hidden_size = "n_embd",
+                              .layer_count = "n_layer",
+                              .head_count = "n_head",
+                              .intermediate_size = "n_inner",
+                              .activation = "activation_function",
+                              .position_count = "n_positions",
+                              .epsilon = "layer_norm_epsilon",
+                              .default_activation = "gelu_new",
+                              .defaults = {.vocab_size = 50257,
+                                           .hidden_size = 768,
+                                           .layer_count = 12,
+                                           .head_count = 12,
+                                           .position_count = 1024,
+                                           .padding_id = MO_NO_TOKEN,
+                                           .epsilon = 1e-5f,
+                                           .types_are_words = true,
+                                           .norm_placement = MO_NORM_BEFORE,
+                                           .final_norm = true,
+                                           .transposed_weights = true,
+                                           .projections = MO_PROJECTIONS_FUSED,
+                                           .decoder = true}};
+  bool scaled;
+  MO_TRY(mo_stack_config_read(config, &keys, stack));
+  MO_TRY(mo_config_flag(config, "add_cross_attention", false, &stack->cross_attention));
+  MO_TRY(mo_config_flag(config, "scale_attn_by_inverse_layer_idx", false, &stack->scale_by_layer));
+  MO_TRY(mo_config_flag(config, "scale_attn_weights", true, &scaled));
+  if (!scaled) stack->attention_scale = 1.0f;
+  return MO_STATUS_OK;
+}
+
+static const mo_architecture architectures[] = {
+    {.name = "GPT2Model",
+     .head = MO_HEAD_NONE,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPastAndCrossAttentions")},
+    {.name = "GPT2LMHeadModel",
+     .head = MO_HEAD_CAUSAL_LM,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("CausalLMOutputWithCrossAttentions"),
+     .decoder = {.decoder = "lm_head"}},
+    {.name = "GPT2ForSequenceClassification",
+     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .output_class = MO_DECODER_CLASSIFIER_CLASSES,
+     .classifier = "score",
+     .classifier_lacks_bias = true,
+     .classifies_last_token = true},
+    {.name = "GPT2ForTokenClassification",
+     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
+     .classifier = "classifier"},
+    {.name = "GPT2ForQuestionAnswering",
+     .head = MO_HEAD_QUESTION_ANSWERING,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
+     .classifier = "qa_outputs"},
+};
+
+const mo_family mo_gpt2_family = {.name = "gpt2",
+                                  .aliases = aliases,
+                                  .names = &names,
+                                  .configure = configure,
+                                  .answers_with_two = true,
+                                  .architectures = architectures,
+                                  .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -1,0 +1,87 @@
+/* host/families/gpt_neox.c - GPT-NeoX (and Pythia): parameter names, configuration keys, architectures.
+ *
+ * Names and defaults: transformers/models/gpt_neox/{modeling,configuration}_gpt_neox.py. Attention and feed-forward stand side
+ * by side, the rotary embedding turns a part of each head, and query, key and value of a head lie together.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+
+#include "host/families/family.h"
+
+static const mo_stack_names names = {.base_prefix = "gpt_neox",
+                                     .word = "embed_in",
+                                     .layer_prefix = "layers.",
+                                     .layer_infix = ".",
+                                     .query_key_value = "attention.query_key_value",
+                                     .attention_output = "attention.dense",
+                                     .attention_norm = "input_layernorm",
+                                     .intermediate = "mlp.dense_h_to_4h",
+                                     .output = "mlp.dense_4h_to_h",
+                                     .output_norm = "post_attention_layernorm",
+                                     .final_norm = "final_layer_norm"};
+
+static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
+  const mo_stack_keys keys = {.hidden_size = "hidden_size",
+                              .layer_count = "num_hidden_layers",
+                              .head_count = "num_attention_heads",
+                              .intermediate_size = "intermediate_size",
+                              .activation = "hidden_act",
+                              .epsilon = "layer_norm_eps",
+                              .default_activation = "gelu",
+                              .defaults = {.vocab_size = 50432,
+                                           .hidden_size = 6144,
+                                           .layer_count = 44,
+                                           .head_count = 64,
+                                           .intermediate_size = 24576,
+                                           .position_count = 2048,
+                                           .padding_id = MO_NO_TOKEN,
+                                           .epsilon = 1e-5f,
+                                           .positions = MO_POSITIONS_NONE,
+                                           .norm_placement = MO_NORM_BEFORE,
+                                           .final_norm = true,
+                                           .projections = MO_PROJECTIONS_PER_HEAD,
+                                           .decoder = true}};
+  /* Its own names for the rotary embedding; rope_theta and partial_rotary_factor beside them are never looked at. */
+  const mo_rotary_keys rotary = {.theta = "rotary_emb_base", .fraction = "rotary_pct", .default_fraction = 0.25};
+  bool biased;
+  int64_t head_size;
+  MO_TRY(mo_stack_config_read(config, &keys, stack));
+  MO_TRY(mo_config_flag(config, "use_parallel_residual", true, &stack->parallel_residual));
+  MO_TRY(mo_config_flag(config, "attention_bias", true, &biased));
+  MO_TRY(mo_config_integer(config, "head_dim", 1, INT32_MAX, stack->head_size, &head_size));
+  MO_CHECK(head_size == stack->head_size, MO_STATUS_UNSUPPORTED,
+           "gpt_neox: head_dim is %" PRId64 ", only hidden_size / num_attention_heads (%" PRId64 ") is supported", head_size,
+           stack->head_size);
+  stack->attention_lacks_bias = stack->attention_output_lacks_bias = !biased;
+  MO_TRY(mo_stack_config_check_layer_types(config, stack));
+  return mo_stack_config_rotary(config, &rotary, stack);
+}
+
+static const mo_architecture architectures[] = {
+    {.name = "GPTNeoXModel", .head = MO_HEAD_NONE, .output_class = MO_DECODER_MODEL_CLASSES},
+    {.name = "GPTNeoXForCausalLM",
+     .head = MO_HEAD_CAUSAL_LM,
+     .output_class = MO_DECODER_LM_CLASSES,
+     .decoder = {.decoder = "embed_out", .untied_by_default = true}},
+    {.name = "GPTNeoXForSequenceClassification",
+     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .output_class = MO_DECODER_CLASSIFIER_CLASSES,
+     .classifier = "score",
+     .classifier_lacks_bias = true,
+     .classifies_last_token = true},
+    {.name = "GPTNeoXForTokenClassification",
+     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
+     .classifier = "classifier"},
+    {.name = "GPTNeoXForQuestionAnswering",
+     .head = MO_HEAD_QUESTION_ANSWERING,
+     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
+     .classifier = "qa_outputs"},
+};
+
+const mo_family mo_gpt_neox_family = {.name = "gpt_neox",
+                                      .names = &names,
+                                      .configure = configure,
+                                      .answers_with_two = true,
+                                      .architectures = architectures,
+                                      .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -1,0 +1,31 @@
+/* host/families/llama.c - LLaMA: parameter names, configuration keys, architectures.
+ *
+ * Names and defaults: transformers/models/llama/{modeling,configuration}_llama.py.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/families/family.h"
+
+static const mo_stack_names names = {MO_LLAMA_PARAMETER_NAMES};
+
+static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
+  const mo_stack_keys keys = {MO_LLAMA_CONFIGURATION_KEYS,
+                              .defaults = {MO_LLAMA_RULES, .vocab_size = 32000, .hidden_size = 4096, .layer_count = 32,
+                                           .head_count = 32, .intermediate_size = 11008, .position_count = 2048}};
+  bool attention_bias, mlp_bias;
+  MO_TRY(mo_stack_config_read(config, &keys, stack));
+  MO_TRY(mo_config_flag(config, "attention_bias", false, &attention_bias));
+  MO_TRY(mo_config_flag(config, "mlp_bias", false, &mlp_bias));
+  stack->attention_lacks_bias = stack->attention_output_lacks_bias = !attention_bias;
+  stack->mlp_lacks_bias = !mlp_bias;
+  MO_TRY(mo_stack_config_check_layer_types(config, stack));
+  return mo_stack_config_rotary(config, MO_ROTARY_KEYS, stack);
+}
+
+static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Llama", "transformer")};
+
+const mo_family mo_llama_family = {.name = "llama",
+                                   .names = &names,
+                                   .configure = configure,
+                                   .answers_with_two = true,
+                                   .architectures = architectures,
+                                   .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -1,0 +1,31 @@
+/* host/families/mistral.c - Mistral: LLaMA with a sliding window.
+ *
+ * Names and defaults: transformers/models/mistral/{modeling,configuration}_mistral.py.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/families/family.h"
+
+static const mo_stack_names names = {MO_LLAMA_PARAMETER_NAMES};
+
+static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
+  const mo_stack_keys keys = {
+      MO_LLAMA_CONFIGURATION_KEYS,
+      .defaults = {MO_LLAMA_RULES, .vocab_size = 32000, .hidden_size = 4096, .layer_count = 32, .head_count = 32,
+                   .key_value_head_count = 8, .intermediate_size = 14336, .position_count = 4096 * 32}};
+  MO_TRY(mo_stack_config_read(config, &keys, stack));
+  stack->attention_lacks_bias = stack->attention_output_lacks_bias = stack->mlp_lacks_bias = true;
+  /* Later checkpoints have none: null, which is not the same as silence here. */
+  if (!mo_config_is_null(config, "sliding_window"))
+    MO_TRY(mo_config_integer(config, "sliding_window", 1, INT32_MAX, 4096, &stack->window));
+  MO_TRY(mo_stack_config_check_layer_types(config, stack));
+  return mo_stack_config_rotary(config, MO_ROTARY_KEYS, stack);
+}
+
+static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Mistral", "model")};
+
+const mo_family mo_mistral_family = {.name = "mistral",
+                                     .names = &names,
+                                     .configure = configure,
+                                     .answers_with_two = true,
+                                     .architectures = architectures,
+                                     .architecture_count = sizeof architectures / sizeof architectures[0]};

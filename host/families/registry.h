@@ -1,0 +1,25 @@
+/* host/families/registry.h - the architectures this build knows, by name.
+ *
+ * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#ifndef MO_FAMILIES_REGISTRY_H
+#define MO_FAMILIES_REGISTRY_H
+
+#include "host/families/family.h"
+
+/* By the name, which may be that of a TensorFlow or Flax class ("TFBertModel"). NULL if there is none. */
+const mo_architecture *mo_architecture_look_up(const char *name, const mo_family **family);
+
+/* UNSUPPORTED, with the known ones: there is none of that name. */
+mo_status_t mo_architecture_unknown(const char *name);
+
+/* By config.json's model_type. NULL if there is none. */
+const mo_family *mo_family_find(const char *model_type);
+
+/* The family's architecture whose head an unknown name ends with ("LLaMAForCausalLM", "T5WithLMHeadModel"). NULL if no head is
+ * recognised. */
+const mo_architecture *mo_architecture_by_ending(const mo_family *family, const char *name, bool causal);
+
+/* The one with logits of the vocabulary; where there are two, that of the next token if `causal`. */
+const mo_architecture *mo_architecture_language_model(const mo_family *family, bool causal);
+
+#endif
