@@ -8,43 +8,43 @@
 
 #include "host/families/family.h"
 
-static const mo_stack_names names = {.base_prefix = "albert",
-                                     .word = "embeddings.word_embeddings",
-                                     .position = "embeddings.position_embeddings",
-                                     .type = "embeddings.token_type_embeddings",
-                                     .embedding_norm = "embeddings.LayerNorm",
-                                     .projection = "encoder.embedding_hidden_mapping_in",
-                                     .layer_prefix = "encoder.albert_layer_groups.",
-                                     .layer_infix = ".albert_layers.0.",
-                                     .query = "attention.query",
-                                     .key = "attention.key",
-                                     .value = "attention.value",
-                                     .attention_output = "attention.dense",
-                                     .attention_norm = "attention.LayerNorm",
-                                     .intermediate = "ffn",
-                                     .output = "ffn_output",
-                                     .output_norm = "full_layer_layer_norm"};
+static const mo_transformer_names names = {.base_prefix = "albert",
+                                           .word = "embeddings.word_embeddings",
+                                           .position = "embeddings.position_embeddings",
+                                           .type = "embeddings.token_type_embeddings",
+                                           .embedding_norm = "embeddings.LayerNorm",
+                                           .projection = "encoder.embedding_hidden_mapping_in",
+                                           .layer_prefix = "encoder.albert_layer_groups.",
+                                           .layer_infix = ".albert_layers.0.",
+                                           .query = "attention.query",
+                                           .key = "attention.key",
+                                           .value = "attention.value",
+                                           .attention_output = "attention.dense",
+                                           .attention_norm = "attention.LayerNorm",
+                                           .intermediate = "ffn",
+                                           .output = "ffn_output",
+                                           .output_norm = "full_layer_layer_norm"};
 
-static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
-  const mo_stack_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu_new", .epsilon = "layer_norm_eps",
-                              .defaults = {.vocab_size = 30000,
-                                           .embedding_size = 128,
-                                           .hidden_size = 4096,
-                                           .layer_count = 12,
-                                           .head_count = 64,
-                                           .intermediate_size = 16384,
-                                           .position_count = 512,
-                                           .type_count = 2,
-                                           .epsilon = 1e-12f}};
+static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
+  const mo_transformer_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu_new", .epsilon = "layer_norm_eps",
+                                    .defaults = {.embedding.vocab_size = 30000,
+                                                 .embedding.size = 128,
+                                                 .hidden_size = 4096,
+                                                 .layer_count = 12,
+                                                 .attention.head_count = 64,
+                                                 .feed_forward.size = 16384,
+                                                 .embedding.position_count = 512,
+                                                 .embedding.type_count = 2,
+                                                 .epsilon = 1e-12f}};
   int64_t inner;
-  MO_TRY(mo_stack_config_read(config, &keys, stack));
+  MO_TRY(mo_transformer_read_config(config, &keys, stack));
   MO_TRY(mo_config_integer(config, "inner_group_num", 1, INT32_MAX, 1, &inner));
   MO_CHECK(inner == 1, MO_STATUS_UNSUPPORTED, "albert: inner_group_num %" PRId64 ", only 1 layer per group is supported",
            inner);
   MO_TRY(mo_config_integer(config, "num_hidden_groups", 1, INT32_MAX, 1, &stack->layer_group_count));
   MO_CHECK(stack->layer_group_count <= stack->layer_count, MO_STATUS_BAD_FILE,
            "albert: config.json has %" PRId64 " groups for %" PRId64 " layers", stack->layer_group_count, stack->layer_count);
-  stack->project_embeddings = true;
+  stack->embedding.projected = true;
   return MO_STATUS_OK;
 }
 

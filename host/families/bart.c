@@ -17,62 +17,62 @@ static const char *const word_aliases[] = {"decoder.embed_tokens", "encoder.embe
   .key = "self_attn.k_proj", .value = "self_attn.v_proj", .attention_output = "self_attn.out_proj",                            \
   .attention_norm = "self_attn_layer_norm", .intermediate = "fc1", .output = "fc2", .output_norm = "final_layer_norm"
 
-static const mo_stack_names encoder_names = {
+static const mo_transformer_names encoder_names = {
     LAYER_NAMES, .own_word = "encoder.embed_tokens", .position = "encoder.embed_positions",
     .embedding_norm = "encoder.layernorm_embedding", .layer_prefix = "encoder.layers."};
 
-static const mo_stack_names decoder_names = {LAYER_NAMES,
-                                             .own_word = "decoder.embed_tokens",
-                                             .position = "decoder.embed_positions",
-                                             .embedding_norm = "decoder.layernorm_embedding",
-                                             .layer_prefix = "decoder.layers.",
-                                             .cross_query = "encoder_attn.q_proj",
-                                             .cross_key = "encoder_attn.k_proj",
-                                             .cross_value = "encoder_attn.v_proj",
-                                             .cross_output = "encoder_attn.out_proj",
-                                             .cross_norm = "encoder_attn_layer_norm"};
+static const mo_transformer_names decoder_names = {LAYER_NAMES,
+                                                   .own_word = "decoder.embed_tokens",
+                                                   .position = "decoder.embed_positions",
+                                                   .embedding_norm = "decoder.layernorm_embedding",
+                                                   .layer_prefix = "decoder.layers.",
+                                                   .cross_query = "encoder_attn.q_proj",
+                                                   .cross_key = "encoder_attn.k_proj",
+                                                   .cross_value = "encoder_attn.v_proj",
+                                                   .cross_output = "encoder_attn.out_proj",
+                                                   .cross_norm = "encoder_attn_layer_norm"};
 
 static const mo_config_alias aliases[] = {
     {"hidden_size", "d_model"}, {"num_attention_heads", "encoder_attention_heads"}, {NULL, NULL}};
 
 /* Either stack; the keys name what differs. */
-static mo_status_t configure(const mo_config_t *config, bool decoder, mo_stack_config *stack) {
+static mo_status_t configure(const mo_config_t *config, bool decoder, mo_transformer_config *stack) {
   /* In version 5 num_hidden_layers is the same; many files have both, and where they differ the weights are those of the first.
    */
   const char *encoder_layers = mo_config_has(config, "encoder_layers") ? "encoder_layers" : "num_hidden_layers";
-  const mo_stack_keys keys = {.hidden_size = "d_model",
-                              .layer_count = decoder ? "decoder_layers" : encoder_layers,
-                              .head_count = decoder ? "decoder_attention_heads" : "encoder_attention_heads",
-                              .intermediate_size = decoder ? "decoder_ffn_dim" : "encoder_ffn_dim",
-                              .activation = "activation_function",
-                              .default_activation = "gelu",
-                              .may_decode = true,
-                              .defaults = {.vocab_size = 50265,
-                                           .hidden_size = 1024,
-                                           .layer_count = 12,
-                                           .head_count = 16,
-                                           .intermediate_size = 4096,
-                                           .position_count = 1024,
-                                           .position_offset = POSITION_OFFSET,
-                                           .padding_id = 1,
-                                           .epsilon = 1e-5f,
-                                           .decoder = decoder,
-                                           .caches_cross_attention = decoder}};
+  const mo_transformer_keys keys = {.hidden_size = "d_model",
+                                    .layer_count = decoder ? "decoder_layers" : encoder_layers,
+                                    .head_count = decoder ? "decoder_attention_heads" : "encoder_attention_heads",
+                                    .intermediate_size = decoder ? "decoder_ffn_dim" : "encoder_ffn_dim",
+                                    .activation = "activation_function",
+                                    .default_activation = "gelu",
+                                    .may_decode = true,
+                                    .defaults = {.embedding.vocab_size = 50265,
+                                                 .hidden_size = 1024,
+                                                 .layer_count = 12,
+                                                 .attention.head_count = 16,
+                                                 .feed_forward.size = 4096,
+                                                 .embedding.position_count = 1024,
+                                                 .embedding.position_offset = POSITION_OFFSET,
+                                                 .embedding.padding_id = 1,
+                                                 .epsilon = 1e-5f,
+                                                 .decoder = decoder,
+                                                 .caches_cross_attention = decoder}};
   bool scaled;
-  MO_TRY(mo_stack_config_read(config, &keys, stack));
-  stack->start_id = mo_stack_config_token(config, "decoder_start_token_id", 2);
-  stack->end_id = mo_stack_config_token(config, "eos_token_id", 2);
+  MO_TRY(mo_transformer_read_config(config, &keys, stack));
+  stack->start_id = mo_transformer_read_token(config, "decoder_start_token_id", 2);
+  stack->end_id = mo_transformer_read_token(config, "eos_token_id", 2);
   MO_TRY(mo_config_flag(config, "scale_embedding", false, &scaled));
-  if (scaled) stack->word_scale = sqrtf((float)stack->hidden_size);
+  if (scaled) stack->embedding.word_scale = sqrtf((float)stack->hidden_size);
   stack->decoder = stack->cross_attention = decoder; /* whatever is_decoder says: it is about BartForCausalLM */
   return MO_STATUS_OK;
 }
 
-static mo_status_t configure_decoder(const mo_config_t *config, mo_stack_config *stack) {
+static mo_status_t configure_decoder(const mo_config_t *config, mo_transformer_config *stack) {
   return configure(config, true, stack);
 }
 
-static mo_status_t configure_encoder(const mo_config_t *config, mo_stack_config *stack) {
+static mo_status_t configure_encoder(const mo_config_t *config, mo_transformer_config *stack) {
   return configure(config, false, stack);
 }
 

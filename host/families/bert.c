@@ -5,27 +5,27 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/families/family.h"
 
-static const mo_stack_names names = {.base_prefix = "bert",
-                                     .cross_query = "crossattention.self.query",
-                                     .cross_key = "crossattention.self.key",
-                                     .cross_value = "crossattention.self.value",
-                                     .cross_output = "crossattention.output.dense",
-                                     .cross_norm = "crossattention.output.LayerNorm",
-                                     MO_BERT_PARAMETER_NAMES};
+static const mo_transformer_names names = {.base_prefix = "bert",
+                                           .cross_query = "crossattention.self.query",
+                                           .cross_key = "crossattention.self.key",
+                                           .cross_value = "crossattention.self.value",
+                                           .cross_output = "crossattention.output.dense",
+                                           .cross_norm = "crossattention.output.LayerNorm",
+                                           MO_BERT_PARAMETER_NAMES};
 
-static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
-  const mo_stack_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu", .epsilon = "layer_norm_eps",
-                              .may_decode = true,
-                              .defaults = {.vocab_size = 30522,
-                                           .hidden_size = 768,
-                                           .layer_count = 12,
-                                           .head_count = 12,
-                                           .intermediate_size = 3072,
-                                           .position_count = 512,
-                                           .type_count = 2,
-                                           .caches_cross_attention = true,
-                                           .epsilon = 1e-12f}};
-  return mo_stack_config_read(config, &keys, stack);
+static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
+  const mo_transformer_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu", .epsilon = "layer_norm_eps",
+                                    .may_decode = true,
+                                    .defaults = {.embedding.vocab_size = 30522,
+                                                 .hidden_size = 768,
+                                                 .layer_count = 12,
+                                                 .attention.head_count = 12,
+                                                 .feed_forward.size = 3072,
+                                                 .embedding.position_count = 512,
+                                                 .embedding.type_count = 2,
+                                                 .caches_cross_attention = true,
+                                                 .epsilon = 1e-12f}};
+  return mo_transformer_read_config(config, &keys, stack);
 }
 
 #define POOLER                                                                                                                 \

@@ -125,7 +125,8 @@ mo_status_t mo_declarations_check(const char *directory, const mo_config_t *conf
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_declarations_check_stack(const mo_config_t *config, const mo_family *family, const mo_stack_config *stack) {
+mo_status_t mo_declarations_check_stack(const mo_config_t *config, const mo_family *family,
+                                        const mo_transformer_config *stack) {
   /* A cache drops what lies before these, whether the layers are made for that or not. */
   static const char *const windows[] = {"sliding_window", "attention_chunk_size"};
   bool causal;
@@ -135,9 +136,9 @@ mo_status_t mo_declarations_check_stack(const mo_config_t *config, const mo_fami
   for (size_t i = 0; !is_among("mistral qwen2", family->name) && i < sizeof windows / sizeof windows[0]; i++) {
     int64_t window;
     MO_TRY(mo_config_integer(config, windows[i], 1, INT64_MAX, INT64_MAX, &window));
-    MO_CHECK(window >= stack->position_count, MO_STATUS_UNSUPPORTED,
+    MO_CHECK(window >= stack->embedding.position_count, MO_STATUS_UNSUPPORTED,
              "model load: config.json's %s is %" PRId64 ": models of this family attend to all %" PRId64 " positions",
-             windows[i], window, stack->position_count);
+             windows[i], window, stack->embedding.position_count);
   }
   return MO_STATUS_OK;
 }

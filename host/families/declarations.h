@@ -13,7 +13,7 @@
 mo_status_t mo_declarations_check(const char *directory, const mo_config_t *config, const mo_family *family);
 
 /* Keys that depend on what the stack's configuration has become. */
-mo_status_t mo_declarations_check_stack(const mo_config_t *config, const mo_family *family, const mo_stack_config *stack);
+mo_status_t mo_declarations_check_stack(const mo_config_t *config, const mo_family *family, const mo_transformer_config *stack);
 
 /* Tensors that belong to quantised weights, after the walk that looks: UNSUPPORTED names the first. */
 mo_status_t mo_declarations_check_tensors(mo_checkpoint_t *checkpoint);

@@ -6,39 +6,39 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/families/family.h"
 
-static const mo_stack_names names = {.base_prefix = "distilbert",
-                                     .word = "embeddings.word_embeddings",
-                                     .position = "embeddings.position_embeddings",
-                                     .embedding_norm = "embeddings.LayerNorm",
-                                     .layer_prefix = "transformer.layer.",
-                                     .layer_infix = ".",
-                                     .query = "attention.q_lin",
-                                     .key = "attention.k_lin",
-                                     .value = "attention.v_lin",
-                                     .attention_output = "attention.out_lin",
-                                     .attention_norm = "sa_layer_norm",
-                                     .intermediate = "ffn.lin1",
-                                     .output = "ffn.lin2",
-                                     .output_norm = "output_layer_norm"};
+static const mo_transformer_names names = {.base_prefix = "distilbert",
+                                           .word = "embeddings.word_embeddings",
+                                           .position = "embeddings.position_embeddings",
+                                           .embedding_norm = "embeddings.LayerNorm",
+                                           .layer_prefix = "transformer.layer.",
+                                           .layer_infix = ".",
+                                           .query = "attention.q_lin",
+                                           .key = "attention.k_lin",
+                                           .value = "attention.v_lin",
+                                           .attention_output = "attention.out_lin",
+                                           .attention_norm = "sa_layer_norm",
+                                           .intermediate = "ffn.lin1",
+                                           .output = "ffn.lin2",
+                                           .output_norm = "output_layer_norm"};
 
 static const mo_config_alias aliases[] = {
     {"hidden_size", "dim"}, {"num_hidden_layers", "n_layers"}, {"num_attention_heads", "n_heads"}, {NULL, NULL}};
 
-static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
-  const mo_stack_keys keys = {.hidden_size = "dim",
-                              .layer_count = "n_layers",
-                              .head_count = "n_heads",
-                              .intermediate_size = "hidden_dim",
-                              .activation = "activation",
-                              .default_activation = "gelu",
-                              .defaults = {.vocab_size = 30522,
-                                           .hidden_size = 768,
-                                           .layer_count = 6,
-                                           .head_count = 12,
-                                           .intermediate_size = 3072,
-                                           .position_count = 512,
-                                           .epsilon = 1e-12f}};
-  return mo_stack_config_read(config, &keys, stack);
+static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
+  const mo_transformer_keys keys = {.hidden_size = "dim",
+                                    .layer_count = "n_layers",
+                                    .head_count = "n_heads",
+                                    .intermediate_size = "hidden_dim",
+                                    .activation = "activation",
+                                    .default_activation = "gelu",
+                                    .defaults = {.embedding.vocab_size = 30522,
+                                                 .hidden_size = 768,
+                                                 .layer_count = 6,
+                                                 .attention.head_count = 12,
+                                                 .feed_forward.size = 3072,
+                                                 .embedding.position_count = 512,
+                                                 .epsilon = 1e-12f}};
+  return mo_transformer_read_config(config, &keys, stack);
 }
 
 #define SUMMARY                                                                                                                \

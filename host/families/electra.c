@@ -8,21 +8,22 @@
 
 #include "host/families/family.h"
 
-static const mo_stack_names names = {.base_prefix = "electra", .projection = "embeddings_project", MO_BERT_PARAMETER_NAMES};
+static const mo_transformer_names names = {
+    .base_prefix = "electra", .projection = "embeddings_project", MO_BERT_PARAMETER_NAMES};
 
-static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
-  const mo_stack_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu", .epsilon = "layer_norm_eps",
-                              .defaults = {.vocab_size = 30522,
-                                           .embedding_size = 128,
-                                           .hidden_size = 256,
-                                           .layer_count = 12,
-                                           .head_count = 4,
-                                           .intermediate_size = 1024,
-                                           .position_count = 512,
-                                           .type_count = 2,
-                                           .epsilon = 1e-12f}};
-  MO_TRY(mo_stack_config_read(config, &keys, stack));
-  stack->project_embeddings = stack->embedding_size != stack->hidden_size;
+static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
+  const mo_transformer_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu", .epsilon = "layer_norm_eps",
+                                    .defaults = {.embedding.vocab_size = 30522,
+                                                 .embedding.size = 128,
+                                                 .hidden_size = 256,
+                                                 .layer_count = 12,
+                                                 .attention.head_count = 4,
+                                                 .feed_forward.size = 1024,
+                                                 .embedding.position_count = 512,
+                                                 .embedding.type_count = 2,
+                                                 .epsilon = 1e-12f}};
+  MO_TRY(mo_transformer_read_config(config, &keys, stack));
+  stack->embedding.projected = stack->embedding.size != stack->hidden_size;
   return MO_STATUS_OK;
 }
 

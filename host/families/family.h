@@ -1,113 +1,15 @@
 /* host/families/family.h - what a family of models says of itself: names of its parameters, keys of its configuration, its
  * architectures.
  *
- * A family is data: host/nn/stack.h and heads.c run it. See docs/architecture.md for how to add one.
+ * A family is data: host/nn/transformer.h and heads.c run it. See docs/architecture.md for how to add one.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_FAMILIES_FAMILY_H
 #define MO_FAMILIES_FAMILY_H
 
 #include "host/checkpoint/config.h"
+#include "host/nn/transformer_config.h"
 #include "modelout/class.h"
-#include "modelout/linear.h"
-#include "modelout/rotary.h"
-
-typedef enum mo_positions_rule_t {
-  MO_POSITIONS_LEARNED = 0,  /* a table, counted from the first token (behind the past) */
-  MO_POSITIONS_SKIP_PADDING, /* RoBERTa: counted from padding_id + 1 on; padding stays at padding_id */
-  MO_POSITIONS_FROM_MASK,    /* OPT: a running count of the visible tokens */
-  MO_POSITIONS_NONE,         /* no table: rotary embedding, a relative bias, or nothing */
-} mo_positions_rule_t;
-
-typedef enum mo_norm_kind_t { MO_NORM_LAYER = 0, MO_NORM_RMS } mo_norm_kind_t;
-
-typedef enum mo_norm_placement_t {
-  MO_NORM_AFTER = 0, /* x = norm(x + f(x)) */
-  MO_NORM_BEFORE,    /* x = x + f(norm(x)) */
-} mo_norm_placement_t;
-
-/* How the rows of the query, key and value layers lie in the checkpoint. */
-typedef enum mo_projections_t {
-  MO_PROJECTIONS_SEPARATE = 0, /* three layers, packed as one */
-  MO_PROJECTIONS_FUSED,        /* one layer: all queries, all keys, all values */
-  MO_PROJECTIONS_PER_HEAD,     /* one layer: query, key and value of the first head, of the second, ... (GPT-NeoX) */
-} mo_projections_t;
-
-#define MO_NO_TOKEN INT64_MIN /* where an id may be any number, in the vocabulary or not: there is none */
-
-#define MO_LISTED_LAYERS 1024 /* layers whose kind of attention config.json may list */
-
-/* Sizes and rules of a layer stack, from config.json. Zero is what BERT does. */
-typedef struct mo_stack_config {
-  int64_t vocab_size;
-  int64_t embedding_size;
-  int64_t hidden_size;
-  int64_t output_size; /* of the last hidden state; hidden_size unless it is projected (OPT) */
-  int64_t layer_count;
-  int64_t layer_group_count; /* layers that have parameters of their own; layer_count unless they are shared (ALBERT) */
-  int64_t head_count, key_value_head_count, head_size;
-  int64_t intermediate_size;
-  float epsilon;
-
-  /* Embeddings. */
-  mo_positions_rule_t positions;
-  int64_t position_count;
-  int64_t position_offset; /* rows of the table before the one of position 0 (OPT, BART: 2) */
-  int64_t type_count;      /* 0: the family has no token types */
-  int64_t padding_id;      /* MO_NO_TOKEN: none; perhaps no token of the vocabulary */
-  float word_scale;        /* of the word table's rows; 0: 1 */
-  int64_t start_id;        /* first token of a decoder whose ids are made of others, -1: none */
-  int64_t end_id;          /* end of a sequence; -1: none */
-  bool types_are_words;    /* token types are looked up in the word table (GPT-2), and only where they are given */
-  bool project_embeddings; /* a dense layer between embedding_size and hidden_size */
-  bool project_output;     /* a dense layer from hidden_size to output_size behind the last layer */
-  bool projections_lack_bias;
-  bool positions_behind_projection; /* OPT: the position table is as wide as the layers */
-
-  /* Layers. */
-  mo_norm_kind_t norm;
-  mo_norm_placement_t norm_placement;
-  bool parallel_residual; /* x + attention(norm(x)) + mlp(norm'(x)) */
-  bool final_norm;        /* behind the last layer; the last of hidden_states is its result */
-  mo_activation_t activation;
-  bool float32_residual; /* in float16 the hidden state between the layers is float32: it exceeds 65504 (T5) */
-  bool gated;            /* mlp: output(activation(gate(x)) * intermediate(x)) */
-  bool attention_lacks_bias, attention_output_lacks_bias, mlp_lacks_bias;
-  bool transposed_weights; /* dense layers of the layers lie as (in, out) in the checkpoint (GPT-2) */
-  mo_projections_t projections;
-
-  /* Attention. */
-  bool decoder; /* causal, with a cache */
-  bool cross_attention;
-  bool caches_cross_attention; /* a cache that the run makes itself keeps the cross keys and values too */
-  int64_t encoder_hidden_size; /* width of encoder_hidden_states */
-  int64_t window;              /* sliding window of layers first_window_layer and later; 0: none */
-  int64_t first_window_layer;
-  uint64_t full_layers[MO_LISTED_LAYERS / 64];     /* bit i: but not of layer i */
-  float attention_scale;                           /* 0: 1 / sqrt(head_size) */
-  bool scale_by_layer;                             /* divided by the layer's number, from 1 on */
-  mo_rotary_config rotary;                         /* rotary_dim 0: none */
-  int64_t relative_buckets, relative_max_distance; /* T5's bias, shared by all layers; 0: none */
-} mo_stack_config;
-
-/* Parameter names without ".weight" and ".bias", and without the base prefix. NULL: the family has none. */
-typedef struct mo_stack_names {
-  const char *base_prefix; /* "bert" */
-  const char *word, *position, *type, *embedding_norm, *projection;
-  const char *const *word_aliases; /* NULL-terminated: other names of the word table, looked for in this order; NULL: none */
-  const char *own_word; /* the stack's own word table, taken if it is stored and the configuration ties none; NULL: as `word` */
-  const char *layer_prefix, *layer_infix; /* "encoder.layer." NUMBER "." */
-  const char *query, *key, *value;        /* separate layers, or */
-  const char *query_key_value;            /* one */
-  const char *attention_output, *attention_norm;
-  const char *cross_query, *cross_key, *cross_value; /* or cross_key_value, one layer */
-  const char *cross_key_value;
-  const char *cross_output, *cross_norm;
-  const char *gate, *intermediate, *output, *output_norm;
-  const char *ungated_intermediate; /* where the layers have no gate; NULL: intermediate */
-  const char *final_norm, *output_projection;
-  const char *relative_bias; /* whole name, of the first layer's table */
-} mo_stack_names;
 
 typedef enum mo_head_kind_t {
   MO_HEAD_NONE = 0,  /* the base model */
@@ -160,11 +62,11 @@ typedef struct mo_architecture {
 
 typedef struct mo_family {
   const char *name; /* config.json's model_type */
-  const mo_stack_names *names;
-  mo_status_t (*configure)(const mo_config_t *config, mo_stack_config *stack);
+  const mo_transformer_names *names;
+  mo_status_t (*configure)(const mo_config_t *config, mo_transformer_config *stack);
   /* Encoder-decoder families: `names` and `configure` are the decoder's, these the encoder's; NULL: one stack. */
-  const mo_stack_names *encoder_names;
-  mo_status_t (*configure_encoder)(const mo_config_t *config, mo_stack_config *stack);
+  const mo_transformer_names *encoder_names;
+  mo_status_t (*configure_encoder)(const mo_config_t *config, mo_transformer_config *stack);
   const char *encoder_class[3], *decoder_class[3]; /* outputs of a part alone: pt, tf, flax */
   bool decodes_inputs;                             /* decoder ids, where nothing gives them, are made of input_ids (BART) */
   const mo_config_alias *aliases;                  /* its attribute_map; NULL: none */
@@ -208,8 +110,8 @@ typedef struct mo_family {
   .intermediate_size = "intermediate_size", .activation = "hidden_act", .key_value_head_count = "num_key_value_heads",         \
   .head_size = "head_dim", .epsilon = "rms_norm_eps", .default_activation = "silu"
 #define MO_LLAMA_RULES                                                                                                         \
-  .padding_id = MO_NO_TOKEN, .epsilon = 1e-6f, .positions = MO_POSITIONS_NONE, .norm = MO_NORM_RMS,                            \
-  .norm_placement = MO_NORM_BEFORE, .final_norm = true, .gated = true, .decoder = true
+  .embedding.padding_id = MO_NO_TOKEN, .epsilon = 1e-6f, .embedding.positions = MO_POSITIONS_NONE, .norm = MO_NORM_RMS,        \
+  .norm_placement = MO_NORM_BEFORE, .final_norm = true, .feed_forward.gated = true, .decoder = true
 /* Question answering models name their base otherwise. */
 #define MO_LLAMA_ARCHITECTURES(prefix, answering_base)                                                                         \
   {.name = prefix "Model", .head = MO_HEAD_NONE, .output_class = MO_DECODER_MODEL_CLASSES},                                    \
@@ -248,35 +150,36 @@ extern const mo_family mo_opt_family;
 extern const mo_family mo_qwen2_family;
 
 /* What a family's config.json calls its values. NULL: the default's, or for what all families call alike, that name. */
-typedef struct mo_stack_keys {
+typedef struct mo_transformer_keys {
   const char *hidden_size, *layer_count, *head_count, *intermediate_size;
   const char *activation;           /* NULL: the family reads it itself */
   const char *position_count;       /* NULL: "max_position_embeddings" */
   const char *key_value_head_count; /* NULL: head_count */
   const char *head_size;            /* NULL, or not in the file: hidden size / heads */
   const char *epsilon;
-  mo_stack_config defaults; /* epsilon included; intermediate_size 0: 4 times the hidden size */
+  mo_transformer_config defaults; /* epsilon included; intermediate_size 0: 4 times the hidden size */
   const char *default_activation;
   bool may_decode; /* is_decoder and add_cross_attention are obeyed; otherwise they are refused (unless the default is a
                       decoder) */
-} mo_stack_keys;
+} mo_transformer_keys;
 
 /* Reads the keys and checks what all families share: heads divide the hidden size, key/value heads divide the heads, absolute
  * positions. The embedding size is `embedding_size` if the default's is not 0, else the hidden size. */
-mo_status_t mo_stack_config_read(const mo_config_t *config, const mo_stack_keys *keys, mo_stack_config *stack);
+mo_status_t mo_transformer_read_config(const mo_config_t *config, const mo_transformer_keys *keys,
+                                       mo_transformer_config *stack);
 
 /* A token's id, which only some calls need: the fallback if the file is silent, and no token (-1) if it is null, negative or
  * not one number. */
-int64_t mo_stack_config_token(const mo_config_t *config, const char *key, int64_t fallback);
+int64_t mo_transformer_read_token(const mo_config_t *config, const char *key, int64_t fallback);
 
 /* layer_types, where the file has it: which layers slide and which do not, in any order. UNSUPPORTED names other kinds. */
-mo_status_t mo_stack_config_layer_types(const mo_config_t *config, mo_stack_config *stack);
+mo_status_t mo_transformer_read_layer_types(const mo_config_t *config, mo_transformer_config *stack);
 
 /* For families that do not take layer_types from the file: UNSUPPORTED names a layer that is listed as what it is not. */
-mo_status_t mo_stack_config_check_layer_types(const mo_config_t *config, const mo_stack_config *stack);
+mo_status_t mo_transformer_read_check_layer_types(const mo_config_t *config, const mo_transformer_config *stack);
 
 /* The sliding window of a layer; 0: none. */
-int64_t mo_stack_config_window(const mo_stack_config *stack, int64_t layer);
+int64_t mo_transformer_window(const mo_transformer_config *stack, int64_t layer);
 
 /* Where a family's rotary embedding stands in config.json, beside its object. */
 typedef struct mo_rotary_keys {
@@ -292,7 +195,7 @@ typedef struct mo_rotary_keys {
 
 /* The rotary embedding: theta, which part of a head it turns and its scaling. BAD_FILE where a rule lacks its numbers,
  * UNSUPPORTED names the rules there are. */
-mo_status_t mo_stack_config_rotary(const mo_config_t *config, const mo_rotary_keys *keys, mo_stack_config *stack);
+mo_status_t mo_transformer_read_rotary(const mo_config_t *config, const mo_rotary_keys *keys, mo_transformer_config *stack);
 
 /* Classes of outputs that are models' own in Transformers (BertForPreTrainingOutput, ...), not part of the table of 63. NULL if
  * there is none of that name. */

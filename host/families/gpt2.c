@@ -6,22 +6,22 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/families/family.h"
 
-static const mo_stack_names names = {.base_prefix = "transformer",
-                                     .word = "wte",
-                                     .position = "wpe",
-                                     .layer_prefix = "h.",
-                                     .layer_infix = ".",
-                                     .query_key_value = "attn.c_attn",
-                                     .attention_output = "attn.c_proj",
-                                     .attention_norm = "ln_1",
-                                     .cross_query = "crossattention.q_attn",
-                                     .cross_key_value = "crossattention.c_attn",
-                                     .cross_output = "crossattention.c_proj",
-                                     .cross_norm = "ln_cross_attn",
-                                     .intermediate = "mlp.c_fc",
-                                     .output = "mlp.c_proj",
-                                     .output_norm = "ln_2",
-                                     .final_norm = "ln_f"};
+static const mo_transformer_names names = {.base_prefix = "transformer",
+                                           .word = "wte",
+                                           .position = "wpe",
+                                           .layer_prefix = "h.",
+                                           .layer_infix = ".",
+                                           .query_key_value = "attn.c_attn",
+                                           .attention_output = "attn.c_proj",
+                                           .attention_norm = "ln_1",
+                                           .cross_query = "crossattention.q_attn",
+                                           .cross_key_value = "crossattention.c_attn",
+                                           .cross_output = "crossattention.c_proj",
+                                           .cross_norm = "ln_cross_attn",
+                                           .intermediate = "mlp.c_fc",
+                                           .output = "mlp.c_proj",
+                                           .output_norm = "ln_2",
+                                           .final_norm = "ln_f"};
 
 static const mo_config_alias aliases[] = {{"hidden_size", "n_embd"},
                                           {"num_hidden_layers", "n_layer"},
@@ -29,34 +29,34 @@ static const mo_config_alias aliases[] = {{"hidden_size", "n_embd"},
                                           {"max_position_embeddings", "n_positions"},
                                           {NULL, NULL}};
 
-static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
-  const mo_stack_keys keys = {.hidden_size = "n_embd",
-                              .layer_count = "n_layer",
-                              .head_count = "n_head",
-                              .intermediate_size = "n_inner",
-                              .activation = "activation_function",
-                              .position_count = "n_positions",
-                              .epsilon = "layer_norm_epsilon",
-                              .default_activation = "gelu_new",
-                              .defaults = {.vocab_size = 50257,
-                                           .hidden_size = 768,
-                                           .layer_count = 12,
-                                           .head_count = 12,
-                                           .position_count = 1024,
-                                           .padding_id = MO_NO_TOKEN,
-                                           .epsilon = 1e-5f,
-                                           .types_are_words = true,
-                                           .norm_placement = MO_NORM_BEFORE,
-                                           .final_norm = true,
-                                           .transposed_weights = true,
-                                           .projections = MO_PROJECTIONS_FUSED,
-                                           .decoder = true}};
+static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
+  const mo_transformer_keys keys = {.hidden_size = "n_embd",
+                                    .layer_count = "n_layer",
+                                    .head_count = "n_head",
+                                    .intermediate_size = "n_inner",
+                                    .activation = "activation_function",
+                                    .position_count = "n_positions",
+                                    .epsilon = "layer_norm_epsilon",
+                                    .default_activation = "gelu_new",
+                                    .defaults = {.embedding.vocab_size = 50257,
+                                                 .hidden_size = 768,
+                                                 .layer_count = 12,
+                                                 .attention.head_count = 12,
+                                                 .embedding.position_count = 1024,
+                                                 .embedding.padding_id = MO_NO_TOKEN,
+                                                 .epsilon = 1e-5f,
+                                                 .embedding.types_are_words = true,
+                                                 .norm_placement = MO_NORM_BEFORE,
+                                                 .final_norm = true,
+                                                 .transposed_weights = true,
+                                                 .attention.projections = MO_PROJECTIONS_FUSED,
+                                                 .decoder = true}};
   bool scaled;
-  MO_TRY(mo_stack_config_read(config, &keys, stack));
+  MO_TRY(mo_transformer_read_config(config, &keys, stack));
   MO_TRY(mo_config_flag(config, "add_cross_attention", false, &stack->cross_attention));
-  MO_TRY(mo_config_flag(config, "scale_attn_by_inverse_layer_idx", false, &stack->scale_by_layer));
+  MO_TRY(mo_config_flag(config, "scale_attn_by_inverse_layer_idx", false, &stack->attention.scale_by_layer));
   MO_TRY(mo_config_flag(config, "scale_attn_weights", true, &scaled));
-  if (!scaled) stack->attention_scale = 1.0f;
+  if (!scaled) stack->attention.scale = 1.0f;
   return MO_STATUS_OK;
 }
 

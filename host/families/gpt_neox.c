@@ -8,53 +8,53 @@
 
 #include "host/families/family.h"
 
-static const mo_stack_names names = {.base_prefix = "gpt_neox",
-                                     .word = "embed_in",
-                                     .layer_prefix = "layers.",
-                                     .layer_infix = ".",
-                                     .query_key_value = "attention.query_key_value",
-                                     .attention_output = "attention.dense",
-                                     .attention_norm = "input_layernorm",
-                                     .intermediate = "mlp.dense_h_to_4h",
-                                     .output = "mlp.dense_4h_to_h",
-                                     .output_norm = "post_attention_layernorm",
-                                     .final_norm = "final_layer_norm"};
+static const mo_transformer_names names = {.base_prefix = "gpt_neox",
+                                           .word = "embed_in",
+                                           .layer_prefix = "layers.",
+                                           .layer_infix = ".",
+                                           .query_key_value = "attention.query_key_value",
+                                           .attention_output = "attention.dense",
+                                           .attention_norm = "input_layernorm",
+                                           .intermediate = "mlp.dense_h_to_4h",
+                                           .output = "mlp.dense_4h_to_h",
+                                           .output_norm = "post_attention_layernorm",
+                                           .final_norm = "final_layer_norm"};
 
-static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
-  const mo_stack_keys keys = {.hidden_size = "hidden_size",
-                              .layer_count = "num_hidden_layers",
-                              .head_count = "num_attention_heads",
-                              .intermediate_size = "intermediate_size",
-                              .activation = "hidden_act",
-                              .epsilon = "layer_norm_eps",
-                              .default_activation = "gelu",
-                              .defaults = {.vocab_size = 50432,
-                                           .hidden_size = 6144,
-                                           .layer_count = 44,
-                                           .head_count = 64,
-                                           .intermediate_size = 24576,
-                                           .position_count = 2048,
-                                           .padding_id = MO_NO_TOKEN,
-                                           .epsilon = 1e-5f,
-                                           .positions = MO_POSITIONS_NONE,
-                                           .norm_placement = MO_NORM_BEFORE,
-                                           .final_norm = true,
-                                           .projections = MO_PROJECTIONS_PER_HEAD,
-                                           .decoder = true}};
+static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
+  const mo_transformer_keys keys = {.hidden_size = "hidden_size",
+                                    .layer_count = "num_hidden_layers",
+                                    .head_count = "num_attention_heads",
+                                    .intermediate_size = "intermediate_size",
+                                    .activation = "hidden_act",
+                                    .epsilon = "layer_norm_eps",
+                                    .default_activation = "gelu",
+                                    .defaults = {.embedding.vocab_size = 50432,
+                                                 .hidden_size = 6144,
+                                                 .layer_count = 44,
+                                                 .attention.head_count = 64,
+                                                 .feed_forward.size = 24576,
+                                                 .embedding.position_count = 2048,
+                                                 .embedding.padding_id = MO_NO_TOKEN,
+                                                 .epsilon = 1e-5f,
+                                                 .embedding.positions = MO_POSITIONS_NONE,
+                                                 .norm_placement = MO_NORM_BEFORE,
+                                                 .final_norm = true,
+                                                 .attention.projections = MO_PROJECTIONS_PER_HEAD,
+                                                 .decoder = true}};
   /* Its own names for the rotary embedding; rope_theta and partial_rotary_factor beside them are never looked at. */
   const mo_rotary_keys rotary = {.theta = "rotary_emb_base", .fraction = "rotary_pct", .default_fraction = 0.25};
   bool biased;
   int64_t head_size;
-  MO_TRY(mo_stack_config_read(config, &keys, stack));
+  MO_TRY(mo_transformer_read_config(config, &keys, stack));
   MO_TRY(mo_config_flag(config, "use_parallel_residual", true, &stack->parallel_residual));
   MO_TRY(mo_config_flag(config, "attention_bias", true, &biased));
-  MO_TRY(mo_config_integer(config, "head_dim", 1, INT32_MAX, stack->head_size, &head_size));
-  MO_CHECK(head_size == stack->head_size, MO_STATUS_UNSUPPORTED,
+  MO_TRY(mo_config_integer(config, "head_dim", 1, INT32_MAX, stack->attention.head_size, &head_size));
+  MO_CHECK(head_size == stack->attention.head_size, MO_STATUS_UNSUPPORTED,
            "gpt_neox: head_dim is %" PRId64 ", only hidden_size / num_attention_heads (%" PRId64 ") is supported", head_size,
-           stack->head_size);
-  stack->attention_lacks_bias = stack->attention_output_lacks_bias = !biased;
-  MO_TRY(mo_stack_config_check_layer_types(config, stack));
-  return mo_stack_config_rotary(config, &rotary, stack);
+           stack->attention.head_size);
+  stack->attention.lacks_bias = stack->attention.output_lacks_bias = !biased;
+  MO_TRY(mo_transformer_read_check_layer_types(config, stack));
+  return mo_transformer_read_rotary(config, &rotary, stack);
 }
 
 static const mo_architecture architectures[] = {

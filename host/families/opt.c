@@ -6,48 +6,48 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/families/family.h"
 
-static const mo_stack_names names = {.base_prefix = "model",
-                                     .word = "decoder.embed_tokens",
-                                     .position = "decoder.embed_positions",
-                                     .projection = "decoder.project_in",
-                                     .layer_prefix = "decoder.layers.",
-                                     .layer_infix = ".",
-                                     .query = "self_attn.q_proj",
-                                     .key = "self_attn.k_proj",
-                                     .value = "self_attn.v_proj",
-                                     .attention_output = "self_attn.out_proj",
-                                     .attention_norm = "self_attn_layer_norm",
-                                     .intermediate = "fc1",
-                                     .output = "fc2",
-                                     .output_norm = "final_layer_norm",
-                                     .final_norm = "decoder.final_layer_norm",
-                                     .output_projection = "decoder.project_out"};
+static const mo_transformer_names names = {.base_prefix = "model",
+                                           .word = "decoder.embed_tokens",
+                                           .position = "decoder.embed_positions",
+                                           .projection = "decoder.project_in",
+                                           .layer_prefix = "decoder.layers.",
+                                           .layer_infix = ".",
+                                           .query = "self_attn.q_proj",
+                                           .key = "self_attn.k_proj",
+                                           .value = "self_attn.v_proj",
+                                           .attention_output = "self_attn.out_proj",
+                                           .attention_norm = "self_attn_layer_norm",
+                                           .intermediate = "fc1",
+                                           .output = "fc2",
+                                           .output_norm = "final_layer_norm",
+                                           .final_norm = "decoder.final_layer_norm",
+                                           .output_projection = "decoder.project_out"};
 
-static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
-  const mo_stack_keys keys = {.hidden_size = "hidden_size",
-                              .layer_count = "num_hidden_layers",
-                              .head_count = "num_attention_heads",
-                              .intermediate_size = "ffn_dim",
-                              .activation = "activation_function",
-                              .default_activation = "relu",
-                              .defaults = {.vocab_size = 50272,
-                                           .hidden_size = 768,
-                                           .layer_count = 12,
-                                           .head_count = 12,
-                                           .intermediate_size = 3072,
-                                           .position_count = 2048,
-                                           .padding_id = 1,
-                                           .epsilon = 1e-5f,
-                                           .positions = MO_POSITIONS_FROM_MASK,
-                                           .position_offset = 2,
-                                           .positions_behind_projection = true,
-                                           .projections_lack_bias = true,
-                                           .decoder = true}};
+static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
+  const mo_transformer_keys keys = {.hidden_size = "hidden_size",
+                                    .layer_count = "num_hidden_layers",
+                                    .head_count = "num_attention_heads",
+                                    .intermediate_size = "ffn_dim",
+                                    .activation = "activation_function",
+                                    .default_activation = "relu",
+                                    .defaults = {.embedding.vocab_size = 50272,
+                                                 .hidden_size = 768,
+                                                 .layer_count = 12,
+                                                 .attention.head_count = 12,
+                                                 .feed_forward.size = 3072,
+                                                 .embedding.position_count = 2048,
+                                                 .embedding.padding_id = 1,
+                                                 .epsilon = 1e-5f,
+                                                 .embedding.positions = MO_POSITIONS_FROM_MASK,
+                                                 .embedding.position_offset = 2,
+                                                 .embedding.positions_after_projection = true,
+                                                 .embedding.projection_lacks_bias = true,
+                                                 .decoder = true}};
   bool before, without_final, biased, affine;
-  MO_TRY(mo_stack_config_read(config, &keys, stack));
-  MO_TRY(mo_config_integer(config, "word_embed_proj_dim", 1, INT32_MAX, stack->hidden_size, &stack->embedding_size));
-  stack->output_size = stack->embedding_size;
-  stack->project_embeddings = stack->project_output = stack->embedding_size != stack->hidden_size;
+  MO_TRY(mo_transformer_read_config(config, &keys, stack));
+  MO_TRY(mo_config_integer(config, "word_embed_proj_dim", 1, INT32_MAX, stack->hidden_size, &stack->embedding.size));
+  stack->output_size = stack->embedding.size;
+  stack->embedding.projected = stack->project_output = stack->embedding.size != stack->hidden_size;
   MO_TRY(mo_config_flag(config, "do_layer_norm_before", true, &before));
   MO_TRY(mo_config_flag(config, "_remove_final_layer_norm", false, &without_final));
   MO_TRY(mo_config_flag(config, "enable_bias", true, &biased));
@@ -55,7 +55,7 @@ static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) 
   MO_CHECK(affine, MO_STATUS_UNSUPPORTED, "opt: layer_norm_elementwise_affine is false, only norms with weights are supported");
   stack->norm_placement = before ? MO_NORM_BEFORE : MO_NORM_AFTER;
   stack->final_norm = before && !without_final;
-  stack->attention_lacks_bias = stack->attention_output_lacks_bias = stack->mlp_lacks_bias = !biased;
+  stack->attention.lacks_bias = stack->attention.output_lacks_bias = stack->feed_forward.lacks_bias = !biased;
   return MO_STATUS_OK;
 }
 

@@ -5,24 +5,25 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/families/family.h"
 
-static const mo_stack_names names = {MO_LLAMA_PARAMETER_NAMES};
+static const mo_transformer_names names = {MO_LLAMA_PARAMETER_NAMES};
 
-static mo_status_t configure(const mo_config_t *config, mo_stack_config *stack) {
-  const mo_stack_keys keys = {
+static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
+  const mo_transformer_keys keys = {
       MO_LLAMA_CONFIGURATION_KEYS,
-      .defaults = {MO_LLAMA_RULES, .vocab_size = 151936, .hidden_size = 4096, .layer_count = 32, .head_count = 32,
-                   .key_value_head_count = 32, .intermediate_size = 22016, .position_count = 32768}};
+      .defaults = {MO_LLAMA_RULES, .embedding.vocab_size = 151936, .hidden_size = 4096, .layer_count = 32,
+                   .attention.head_count = 32, .attention.key_value_head_count = 32, .feed_forward.size = 22016,
+                   .embedding.position_count = 32768}};
   bool slides;
-  MO_TRY(mo_stack_config_read(config, &keys, stack));
-  stack->attention_output_lacks_bias = stack->mlp_lacks_bias = true;
+  MO_TRY(mo_transformer_read_config(config, &keys, stack));
+  stack->attention.output_lacks_bias = stack->feed_forward.lacks_bias = true;
   MO_TRY(mo_config_bool(config, "use_sliding_window", false, &slides));
   if (slides && !mo_config_is_null(config, "sliding_window")) {
-    MO_TRY(mo_config_integer(config, "sliding_window", 1, INT32_MAX, 4096, &stack->window));
-    MO_TRY(mo_config_integer(config, "max_window_layers", 0, INT32_MAX, 28, &stack->first_window_layer));
-    MO_TRY(mo_stack_config_layer_types(config, stack));
+    MO_TRY(mo_config_integer(config, "sliding_window", 1, INT32_MAX, 4096, &stack->attention.window));
+    MO_TRY(mo_config_integer(config, "max_window_layers", 0, INT32_MAX, 28, &stack->attention.first_window_layer));
+    MO_TRY(mo_transformer_read_layer_types(config, stack));
   }
-  MO_TRY(mo_stack_config_check_layer_types(config, stack));
-  return mo_stack_config_rotary(config, MO_ROTARY_KEYS, stack);
+  MO_TRY(mo_transformer_read_check_layer_types(config, stack));
+  return mo_transformer_read_rotary(config, MO_ROTARY_KEYS, stack);
 }
 
 static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Qwen2", "transformer")};

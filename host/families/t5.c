@@ -22,86 +22,88 @@ static const char *const word_aliases[] = {"decoder.embed_tokens", "encoder.embe
   .ungated_intermediate = "layer." number ".DenseReluDense.wi", .output = "layer." number ".DenseReluDense.wo",                \
   .output_norm = "layer." number ".layer_norm"
 
-static const mo_stack_names encoder_names = {SELF_NAMES, MLP_NAMES("1"), .layer_prefix = "encoder.block.",
-                                             .final_norm = "encoder.final_layer_norm",
-                                             .relative_bias = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"};
+static const mo_transformer_names encoder_names = {
+    SELF_NAMES, MLP_NAMES("1"), .layer_prefix = "encoder.block.", .final_norm = "encoder.final_layer_norm",
+    .relative_bias = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"};
 
-static const mo_stack_names decoder_names = {SELF_NAMES,
-                                             MLP_NAMES("2"),
-                                             .layer_prefix = "decoder.block.",
-                                             .cross_query = "layer.1.EncDecAttention.q",
-                                             .cross_key = "layer.1.EncDecAttention.k",
-                                             .cross_value = "layer.1.EncDecAttention.v",
-                                             .cross_output = "layer.1.EncDecAttention.o",
-                                             .cross_norm = "layer.1.layer_norm",
-                                             .final_norm = "decoder.final_layer_norm",
-                                             .relative_bias = "decoder.block.0.layer.0.SelfAttention.relative_attention_bias"};
+static const mo_transformer_names decoder_names = {
+    SELF_NAMES,
+    MLP_NAMES("2"),
+    .layer_prefix = "decoder.block.",
+    .cross_query = "layer.1.EncDecAttention.q",
+    .cross_key = "layer.1.EncDecAttention.k",
+    .cross_value = "layer.1.EncDecAttention.v",
+    .cross_output = "layer.1.EncDecAttention.o",
+    .cross_norm = "layer.1.layer_norm",
+    .final_norm = "decoder.final_layer_norm",
+    .relative_bias = "decoder.block.0.layer.0.SelfAttention.relative_attention_bias"};
 
 static const mo_config_alias aliases[] = {
     {"hidden_size", "d_model"}, {"num_attention_heads", "num_heads"}, {"head_dim", "d_kv"}, {NULL, NULL}};
 
 /* "relu", "gated-silu", ...; and "gated-gelu" has always meant the tanh form. dense_act_fn and is_gated_act, which the first
  * files of gated models have too, win over what the name says. */
-static mo_status_t read_feed_forward(const mo_config_t *config, mo_stack_config *stack) {
+static mo_status_t read_feed_forward(const mo_config_t *config, mo_transformer_config *stack) {
   static const char gated[] = "gated-";
   const char *name;
   MO_TRY(mo_config_string(config, "feed_forward_proj", "relu", &name));
-  stack->gated = strncmp(name, gated, strlen(gated)) == 0;
-  if (stack->gated) name += strlen(gated);
+  stack->feed_forward.gated = strncmp(name, gated, strlen(gated)) == 0;
+  if (stack->feed_forward.gated) name += strlen(gated);
   MO_CHECK(strchr(name, '-') == NULL, MO_STATUS_BAD_FILE,
            "t5: feed_forward_proj is %.64s, must be an activation or gated-ACTIVATION", name);
-  if (stack->gated && strcmp(name, "gelu") == 0) name = "gelu_new";
+  if (stack->feed_forward.gated && strcmp(name, "gelu") == 0) name = "gelu_new";
   MO_TRY(mo_config_string(config, "dense_act_fn", name, &name));
-  MO_TRY(mo_config_flag(config, "is_gated_act", stack->gated, &stack->gated));
-  return mo_activation_from_name(name, &stack->activation);
+  MO_TRY(mo_config_flag(config, "is_gated_act", stack->feed_forward.gated, &stack->feed_forward.gated));
+  return mo_activation_from_name(name, &stack->feed_forward.activation);
 }
 
-static mo_status_t configure(const mo_config_t *config, bool decoder, mo_stack_config *stack) {
+static mo_status_t configure(const mo_config_t *config, bool decoder, mo_transformer_config *stack) {
   /* The decoder's default is what num_layers says, even where num_hidden_layers says otherwise for the encoder. */
   const char *encoder_layers = mo_config_has(config, "num_hidden_layers") ? "num_hidden_layers" : "num_layers";
   int64_t layer_count;
   MO_TRY(mo_config_integer(config, "num_layers", 0, 1 << 16, 6, &layer_count));
-  const mo_stack_keys keys = {.hidden_size = "d_model",
-                              .layer_count = decoder ? "num_decoder_layers" : encoder_layers,
-                              .head_count = "num_heads",
-                              .head_size = "d_kv",
-                              .intermediate_size = "d_ff",
-                              .epsilon = "layer_norm_epsilon",
-                              .position_count = "n_positions",
-                              .may_decode = true,
-                              .defaults = {.vocab_size = 32128,
-                                           .hidden_size = 512,
-                                           .layer_count = layer_count,
-                                           .head_count = 8,
-                                           .intermediate_size = 2048,
-                                           .position_count = 512,
-                                           .epsilon = 1e-6f,
-                                           .positions = MO_POSITIONS_NONE,
-                                           .norm = MO_NORM_RMS,
-                                           .float32_residual = true,
-                                           .norm_placement = MO_NORM_BEFORE,
-                                           .final_norm = true,
-                                           .attention_lacks_bias = true,
-                                           .attention_output_lacks_bias = true,
-                                           .mlp_lacks_bias = true,
-                                           .attention_scale = 1.0f,
-                                           .decoder = decoder,
-                                           .caches_cross_attention = decoder}};
-  MO_TRY(mo_stack_config_read(config, &keys, stack));
+  const mo_transformer_keys keys = {.hidden_size = "d_model",
+                                    .layer_count = decoder ? "num_decoder_layers" : encoder_layers,
+                                    .head_count = "num_heads",
+                                    .head_size = "d_kv",
+                                    .intermediate_size = "d_ff",
+                                    .epsilon = "layer_norm_epsilon",
+                                    .position_count = "n_positions",
+                                    .may_decode = true,
+                                    .defaults = {.embedding.vocab_size = 32128,
+                                                 .hidden_size = 512,
+                                                 .layer_count = layer_count,
+                                                 .attention.head_count = 8,
+                                                 .feed_forward.size = 2048,
+                                                 .embedding.position_count = 512,
+                                                 .epsilon = 1e-6f,
+                                                 .embedding.positions = MO_POSITIONS_NONE,
+                                                 .norm = MO_NORM_RMS,
+                                                 .float32_residual = true,
+                                                 .norm_placement = MO_NORM_BEFORE,
+                                                 .final_norm = true,
+                                                 .attention.lacks_bias = true,
+                                                 .attention.output_lacks_bias = true,
+                                                 .feed_forward.lacks_bias = true,
+                                                 .attention.scale = 1.0f,
+                                                 .decoder = decoder,
+                                                 .caches_cross_attention = decoder}};
+  MO_TRY(mo_transformer_read_config(config, &keys, stack));
   MO_TRY(read_feed_forward(config, stack));
-  MO_TRY(mo_config_integer(config, "relative_attention_num_buckets", 1, 1 << 16, 32, &stack->relative_buckets));
-  MO_TRY(mo_config_integer(config, "relative_attention_max_distance", 1, INT32_MAX, 128, &stack->relative_max_distance));
-  stack->start_id = mo_stack_config_token(config, "decoder_start_token_id", -1);
+  MO_TRY(mo_config_integer(config, "relative_attention_num_buckets", 1, 1 << 16, 32, &stack->attention.relative_buckets));
+  MO_TRY(
+      mo_config_integer(config, "relative_attention_max_distance", 1, INT32_MAX, 128, &stack->attention.relative_max_distance));
+  stack->start_id = mo_transformer_read_token(config, "decoder_start_token_id", -1);
   stack->end_id = -1;
   stack->decoder = stack->cross_attention = decoder;
   return MO_STATUS_OK;
 }
 
-static mo_status_t configure_decoder(const mo_config_t *config, mo_stack_config *stack) {
+static mo_status_t configure_decoder(const mo_config_t *config, mo_transformer_config *stack) {
   return configure(config, true, stack);
 }
 
-static mo_status_t configure_encoder(const mo_config_t *config, mo_stack_config *stack) {
+static mo_status_t configure_encoder(const mo_config_t *config, mo_transformer_config *stack) {
   return configure(config, false, stack);
 }
 

@@ -173,7 +173,8 @@ static bool is_word(const mo_model_t *model, const json_t *word) {
   int64_t id;
   if (!is_id_list(word) || json_array_size(word) == 0) return false;
   for (size_t i = 0; i < json_array_size(word); i++)
-    if (!mo_json_as_integer(json_array_get(word, i), &id) || id < 0 || id >= model->stack.config.vocab_size) return false;
+    if (!mo_json_as_integer(json_array_get(word, i), &id) || id < 0 || id >= model->stack.config.embedding.vocab_size)
+      return false;
   return true;
 }
 

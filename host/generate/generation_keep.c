@@ -86,7 +86,7 @@ static mo_status_t make_copy(mo_generation *g, const mo_tensor *source, mo_field
 static void append(mo_step_fields *fields, mo_field *field) { fields->items[fields->count++] = field; }
 
 mo_status_t mo_generation_scores(mo_generation *g, int64_t step, mo_tensor *scores) {
-  const int64_t shape[2] = {g->rows, g->model->stack.config.vocab_size};
+  const int64_t shape[2] = {g->rows, g->model->stack.config.embedding.vocab_size};
   mo_field *field = NULL;
   *scores = g->score_buffer;
   if (!g->settings.keeps_scores || mo_generation_reuses_memory(g, step)) return MO_STATUS_OK;

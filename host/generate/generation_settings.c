@@ -27,7 +27,7 @@ static mo_status_t choose_end_tokens(const mo_model_t *model, const mo_generatio
 
 /* An id of the files outside the vocabulary is refused only once it is needed: padding where rows end at different lengths. */
 static mo_status_t choose_ids(const mo_model_t *model, const mo_generation_options *options, mo_generation_ids *ids) {
-  const int64_t vocabulary = model->stack.config.vocab_size;
+  const int64_t vocabulary = model->stack.config.embedding.vocab_size;
   MO_TRY(choose_end_tokens(model, options, ids));
   ids->pad_token = options->pad_token_id;
   MO_CHECK(!options->has_pad_token || (ids->pad_token >= 0 && ids->pad_token < vocabulary), MO_STATUS_INVALID_ARGUMENT,
@@ -44,9 +44,10 @@ static mo_status_t choose_ids(const mo_model_t *model, const mo_generation_optio
  * may stand, which is no input. Rotary and relative positions have none: there it is what the configuration declares, but at
  * least LEAST_HORIZON. */
 static int64_t longest_of_files(const mo_model_t *model, int64_t prompt_length) {
-  const mo_stack_config *config = &model->stack.config;
-  const bool table = config->positions != MO_POSITIONS_NONE;
-  const int64_t most = table || config->position_count > LEAST_HORIZON ? config->position_count : LEAST_HORIZON;
+  const mo_transformer_config *config = &model->stack.config;
+  const bool table = config->embedding.positions != MO_POSITIONS_NONE;
+  const int64_t most =
+      table || config->embedding.position_count > LEAST_HORIZON ? config->embedding.position_count : LEAST_HORIZON;
   return most + 1 - prompt_length > 1 ? most + 1 - prompt_length : 1;
 }
 
@@ -54,7 +55,7 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static mo_status_t choose_lengths(const mo_model_t *model, const mo_generation_options *options, const mo_file_settings *files,
                                   int64_t prompt_length, mo_generation_settings *settings) {
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   const int64_t longest = longest_of_files(model, prompt_length);
   if (options->max_new_tokens > 0) {
     settings->max_new_tokens = options->max_new_tokens;
@@ -66,8 +67,8 @@ static mo_status_t choose_lengths(const mo_model_t *model, const mo_generation_o
              model->architecture.name, prompt_length, files->file, files->max_length);
     settings->max_new_tokens = least(files->max_length - prompt_length, longest);
   } else {
-    const bool has_positions = config->positions != MO_POSITIONS_NONE || config->rotary.rotary_dim > 0;
-    const int64_t room = config->position_count - prompt_length;
+    const bool has_positions = config->embedding.positions != MO_POSITIONS_NONE || config->attention.rotary.rotary_dim > 0;
+    const int64_t room = config->embedding.position_count - prompt_length;
     settings->max_new_tokens = has_positions && room > 0 ? least(DEFAULT_NEW_TOKENS, room) : DEFAULT_NEW_TOKENS;
   }
   int64_t fewest = options->min_new_tokens > 0 ? options->min_new_tokens : files->min_new_tokens;
@@ -112,9 +113,9 @@ static mo_status_t choose_rows(const mo_model_t *model, const mo_generation_opti
            settings->returned, options->num_return_sequences > 0 ? "the options" : files->file, settings->beams);
   settings->copies = beams ? settings->beams : settings->returned;
   settings->candidates = (settings->ids.end_token_count > 1 ? 1 + settings->ids.end_token_count : 2) * settings->beams;
-  MO_CHECK(!beams || settings->candidates <= model->stack.config.vocab_size, MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(!beams || settings->candidates <= model->stack.config.embedding.vocab_size, MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " beams look at %" PRId64 " continuations, the vocabulary has %" PRId64 " tokens", op,
-           settings->beams, settings->candidates, model->stack.config.vocab_size);
+           settings->beams, settings->candidates, model->stack.config.embedding.vocab_size);
   settings->length_penalty = options->has_length_penalty ? options->length_penalty : files->length_penalty;
   const bool early = options->has_early_stopping || options->early_stopping != MO_EARLY_STOPPING_FALSE;
   settings->early_stopping = early ? options->early_stopping : files->early_stopping;

@@ -157,7 +157,7 @@ static void carve_device(mo_generation *g, int64_t slots, mo_arena *arena) {
 static void carve_results(mo_generation *g, mo_arena *arena) {
   const int64_t count = g->settings.candidates, id_bytes = (int64_t)sizeof(int64_t);
   if (g->settings.beams > 1 || g->settings.edits_scores || (g->by_lengths && g->settings.keeps_scores))
-    g->score_buffer = matrix(g, arena, MO_DTYPE_FLOAT32, g->model->stack.config.vocab_size);
+    g->score_buffer = matrix(g, arena, MO_DTYPE_FLOAT32, g->model->stack.config.embedding.vocab_size);
   if (g->settings.beams == 1) return;
   g->best = matrix(g, arena, MO_DTYPE_UINT8, count * (id_bytes + (int64_t)sizeof(float)));
   const int64_t shape[2] = {g->rows, count};
@@ -216,13 +216,14 @@ static mo_status_t make_cache(mo_generation *g, int64_t *slots) {
 
 /* The last new token is never an input. */
 static mo_status_t check_room(const mo_generation *g) {
-  const mo_stack_config *config = &g->model->stack.config;
+  const mo_transformer_config *config = &g->model->stack.config;
   const char *op = g->model->architecture.name;
   MO_CHECK(g->rows <= INT32_MAX / 2 / g->total_length, MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " rows of %" PRId64 " tokens are too many", op, g->rows, g->total_length);
-  MO_CHECK(config->positions == MO_POSITIONS_NONE || g->total_length - 1 <= config->position_count, MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(config->embedding.positions == MO_POSITIONS_NONE || g->total_length - 1 <= config->embedding.position_count,
+           MO_STATUS_INVALID_ARGUMENT,
            "%s: a prompt of %" PRId64 " tokens and %" PRId64 " new ones, but the position table has %" PRId64 " entries", op,
-           g->prompt_length, g->settings.max_new_tokens, config->position_count);
+           g->prompt_length, g->settings.max_new_tokens, config->embedding.position_count);
   return MO_STATUS_OK;
 }
 
@@ -263,7 +264,7 @@ static mo_status_t look_at_inputs(mo_generation *g, const mo_model_inputs *input
 
 mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs) {
   mo_model_t *model = g->model;
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   const mo_tensor *ids = NULL, *mask = NULL;
   const char *op = model->architecture.name;
   MO_CHECK(config->decoder && (model->architecture.head == MO_HEAD_CAUSAL_LM ||
@@ -271,7 +272,7 @@ mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs)
            MO_STATUS_UNSUPPORTED, "%s: generation needs a language modelling head over a decoder", op);
   MO_TRY(look_at_inputs(g, inputs, &ids, &mask));
   MO_TRY(mo_generation_settings_make(model, g->options, g->prompt_length, &g->settings));
-  MO_CHECK(ids != NULL || (g->settings.ids.start_token >= 0 && g->settings.ids.start_token < config->vocab_size),
+  MO_CHECK(ids != NULL || (g->settings.ids.start_token >= 0 && g->settings.ids.start_token < config->embedding.vocab_size),
            MO_STATUS_INVALID_ARGUMENT, "%s: no decoder_input_ids, and decoder_start_token_id is not in the vocabulary", op);
   MO_CHECK(g->batch_size <= INT32_MAX / 2 && g->prompt_length <= INT32_MAX / 2 &&
                g->settings.max_new_tokens <= INT32_MAX / 2 - g->prompt_length,
@@ -280,9 +281,10 @@ mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs)
   g->rows = g->batch_size * g->settings.copies;
   g->total_length = g->prompt_length + g->settings.max_new_tokens;
   MO_TRY(check_room(g));
-  g->takes_positions = config->positions != MO_POSITIONS_NONE || config->rotary.rotary_dim > 0;
+  g->takes_positions = config->embedding.positions != MO_POSITIONS_NONE || config->attention.rotary.rotary_dim > 0;
   g->by_lengths = !mo_context_backend(g->context)->memory_is_host && !g->settings.keeps_attentions && !g->options->no_graph &&
-                  config->rotary.scaling != MO_ROTARY_SCALING_DYNAMIC && g->settings.max_new_tokens <= RECORDED_TOKENS;
+                  config->attention.rotary.scaling != MO_ROTARY_SCALING_DYNAMIC &&
+                  g->settings.max_new_tokens <= RECORDED_TOKENS;
   const bool grows = !g->by_lengths && g->settings.max_new_tokens > FIRST_TOKENS;
   MO_TRY(grow_history(g, grows ? g->prompt_length + FIRST_TOKENS : g->total_length));
 

@@ -112,7 +112,7 @@ static mo_status_t read_ties(const mo_model_t *model, const mo_loader *loader, c
 
 static mo_status_t load_decoder(mo_model_t *model, mo_loader *loader) {
   const mo_decoder_rule *rule = &model->architecture.decoder;
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   mo_head *head = &model->head;
   char weight_name[MO_PARAMETER_NAME_BYTES], bias_name[MO_PARAMETER_NAME_BYTES];
   bool tied, scaled;
@@ -120,14 +120,14 @@ static mo_status_t load_decoder(mo_model_t *model, mo_loader *loader) {
   MO_TRY(read_ties(model, loader, weight_name, &tied, &scaled));
   MO_TRY(mo_parameter_name(bias_name, rule->decoder, ".bias", ""));
   if (rule->transform != NULL) {
-    MO_TRY(mo_load_simple_dense(loader, rule->transform, config->embedding_size, config->output_size, &head->transform));
-    MO_TRY(mo_load_norm(loader, "", rule->norm, MO_NORM_LAYER, loader->dtype, config->embedding_size, &head->transform_norm));
+    MO_TRY(mo_load_simple_dense(loader, rule->transform, config->embedding.size, config->output_size, &head->transform));
+    MO_TRY(mo_load_norm(loader, "", rule->norm, MO_NORM_LAYER, loader->dtype, config->embedding.size, &head->transform_norm));
   }
-  head->decoder.rows = config->vocab_size;
-  head->decoder.columns = rule->transform != NULL ? config->embedding_size : config->output_size;
-  MO_CHECK(!tied || head->decoder.columns == config->embedding_size, MO_STATUS_BAD_FILE,
+  head->decoder.rows = config->embedding.vocab_size;
+  head->decoder.columns = rule->transform != NULL ? config->embedding.size : config->output_size;
+  MO_CHECK(!tied || head->decoder.columns == config->embedding.size, MO_STATUS_BAD_FILE,
            "%s: config.json ties the word embeddings of width %" PRId64 " to a head of width %" PRId64,
-           model->architecture.name, config->embedding_size, head->decoder.columns);
+           model->architecture.name, config->embedding.size, head->decoder.columns);
   MO_TRY(load_decoder_weight(model, loader, weight_name, tied));
   if (scaled) MO_TRY(make_scale(model, loader));
   return load_decoder_bias(model, loader, bias_name, tied);
@@ -232,7 +232,7 @@ static mo_status_t last_real_tokens(const mo_model_t *model, const mo_tensor *hi
 
 /* Logits per sequence. `logits` may be (B, N) or, for multiple choice, (examples, choices). */
 static mo_status_t classify_sequences(const mo_model_t *model, const mo_tensor *hidden, const mo_prepared_inputs *inputs,
-                                      const mo_stack_workspace *workspace, const mo_tensor *logits) {
+                                      const mo_transformer_workspace *workspace, const mo_tensor *logits) {
   const int64_t batch_size = hidden->shape[0];
   const int64_t extents[2] = {batch_size, hidden->shape[2]};
   const mo_tensor summary = mo_device_tensor(model->context, workspace->attended, model->dtype, 2, extents);
@@ -264,12 +264,13 @@ static mo_status_t scale_rows(const mo_model_t *model, const mo_tensor *output, 
 }
 
 static mo_status_t decode(const mo_model_t *model, const mo_tensor *hidden, void *memory, const mo_tensor *logits) {
-  const mo_stack_config *config = &model->stack.config;
-  const mo_activation_t activation = model->architecture.decoder.always_gelu ? MO_ACTIVATION_GELU : config->activation;
+  const mo_transformer_config *config = &model->stack.config;
+  const mo_activation_t activation =
+      model->architecture.decoder.always_gelu ? MO_ACTIVATION_GELU : config->feed_forward.activation;
   mo_tensor rows = last_tokens(hidden, logits->shape[1]);
   const mo_tensor space = {.data = memory, .dtype = model->dtype, .device = hidden->device};
-  const mo_tensor narrow = like_rows(&space, &rows, config->embedding_size);
-  const mo_tensor destination = like_rows(logits, &rows, config->vocab_size);
+  const mo_tensor narrow = like_rows(&space, &rows, config->embedding.size);
+  const mo_tensor destination = like_rows(logits, &rows, config->embedding.vocab_size);
   if (model->head.scale.tensor.dtype != MO_DTYPE_NONE) {
     const mo_tensor scaled = like_rows(&space, &rows, config->output_size);
     MO_TRY(scale_rows(model, &scaled, &rows));
@@ -288,7 +289,8 @@ static mo_status_t classify_tokens(const mo_model_t *model, const mo_tensor *hid
   if (model->architecture.token_dense != NULL) {
     const mo_tensor space = {.data = memory, .dtype = model->dtype, .device = hidden->device};
     const mo_tensor inner = like_rows(&space, &rows, hidden->shape[2]);
-    MO_TRY(mo_dense_apply(model->context, &model->head.token_dense, model->stack.config.activation, &inner, &rows, NULL));
+    MO_TRY(mo_dense_apply(model->context, &model->head.token_dense, model->stack.config.feed_forward.activation, &inner, &rows,
+                          NULL));
     rows = inner;
   }
   return mo_dense_apply(model->context, &model->head.classifier, MO_ACTIVATION_NONE, &destination, &rows, NULL);
@@ -312,7 +314,7 @@ static mo_status_t find_spans(const mo_model_t *model, const mo_tensor *hidden, 
 }
 
 mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *inputs,
-                            const mo_tensor *hidden, const mo_stack_workspace *workspace,
+                            const mo_tensor *hidden, const mo_transformer_workspace *workspace,
                             const mo_head_workspace *head_workspace, mo_output *output) {
   const mo_head_kind_t head = model->architecture.head;
   if (head == MO_HEAD_NONE) {

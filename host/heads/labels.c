@@ -83,12 +83,12 @@ static mo_status_t check_next_tokens(const mo_model_t *model, const mo_tensor *l
     rows.strides[1] = labels->strides[0];
   }
   shape->loss = MO_LOSS_NEXT_TOKENS;
-  MO_TRY(check_classes(model, "labels", &rows, LABELS_EXACT, 2, tokens, model->stack.config.vocab_size, "the vocabulary's",
-                       shape));
+  MO_TRY(check_classes(model, "labels", &rows, LABELS_EXACT, 2, tokens, model->stack.config.embedding.vocab_size,
+                       "the vocabulary's", shape));
   MO_TRY(mo_tensor_slice(&rows, behind, 2, &counted));
   const int64_t extents[2] = {counted.shape[0], counted.shape[1]};
-  return check_classes(model, "labels", &counted, LABELS_EXACT, 2, extents, model->stack.config.vocab_size, "the vocabulary's",
-                       shape);
+  return check_classes(model, "labels", &counted, LABELS_EXACT, 2, extents, model->stack.config.embedding.vocab_size,
+                       "the vocabulary's", shape);
 }
 
 /* (B), or (B, 1), whose last dimension forward() takes away. */
@@ -133,7 +133,7 @@ static mo_status_t check_spans(const mo_model_t *model, const mo_model_inputs *i
 static mo_status_t check_pretraining(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
   const int64_t tokens[2] = {shape->example_count, shape->sequence_length};
   if (inputs->labels != NULL)
-    MO_TRY(check_classes(model, "labels", inputs->labels, LABELS_FLATTENED, 2, tokens, model->stack.config.vocab_size,
+    MO_TRY(check_classes(model, "labels", inputs->labels, LABELS_FLATTENED, 2, tokens, model->stack.config.embedding.vocab_size,
                          "the vocabulary's", shape));
   if (inputs->next_sentence_label != NULL)
     MO_TRY(check_classes(model, "next_sentence_label", inputs->next_sentence_label, LABELS_FLATTENED, 1, tokens, 2,
@@ -172,7 +172,7 @@ mo_status_t mo_labels_check(const mo_model_t *model, const mo_model_inputs *inpu
   switch (head) {
     case MO_HEAD_MASKED_LM:
       shape->loss = MO_LOSS_TOKENS;
-      return check_classes(model, "labels", labels, LABELS_FLATTENED, 2, tokens, model->stack.config.vocab_size,
+      return check_classes(model, "labels", labels, LABELS_FLATTENED, 2, tokens, model->stack.config.embedding.vocab_size,
                            "the vocabulary's", shape);
     case MO_HEAD_CAUSAL_LM:
       return check_next_tokens(model, labels, shape);

@@ -105,7 +105,7 @@ static mo_status_t check_main_input(const mo_model_t *model, const mo_model_inpu
              name, tensor->shape[i]);
   int64_t extents[4];
   memcpy(extents, tensor->shape, (size_t)rank * sizeof *extents);
-  if (!ids) extents[rank - 1] = model->stack.config.embedding_size;
+  if (!ids) extents[rank - 1] = model->stack.config.embedding.size;
   MO_TRY(mo_check_input(model, name, tensor, ids ? MO_DTYPES_INDEX : MO_DTYPES_FLOAT, rank, extents));
 
   shape->example_count = extents[0];
@@ -114,7 +114,8 @@ static mo_status_t check_main_input(const mo_model_t *model, const mo_model_inpu
   MO_CHECK(shape->sequence_length >= 1 && shape->choice_count >= 1, MO_STATUS_INVALID_ARGUMENT,
            "%s: %s of length 0, a sequence has at least one token", op, name);
   /* Everything a run carves must be countable in bytes with room to spare. */
-  const int64_t limit = INT64_MAX / 64 / (mo_stack_wide_size(&model->stack.config) + model->stack.config.vocab_size);
+  const int64_t limit =
+      INT64_MAX / 64 / (mo_transformer_wide_size(&model->stack.config) + model->stack.config.embedding.vocab_size);
   MO_CHECK(mo_checked_mul(shape->example_count, shape->choice_count, &shape->batch_size), MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " sequences of %" PRId64 " choices are too many", op, shape->example_count, shape->choice_count);
   int64_t tokens;
@@ -122,7 +123,7 @@ static mo_status_t check_main_input(const mo_model_t *model, const mo_model_inpu
            "%s: %" PRId64 " sequences of %" PRId64 " tokens are too many to address", op, shape->batch_size,
            shape->sequence_length);
   if (!ids) return MO_STATUS_OK;
-  return mo_check_values(model, name, tensor, 0, model->stack.config.vocab_size, shape->shifted != NULL, &ignored,
+  return mo_check_values(model, name, tensor, 0, model->stack.config.embedding.vocab_size, shape->shifted != NULL, &ignored,
                          "the vocabulary's");
 }
 
@@ -149,33 +150,33 @@ static int64_t largest_count(const mo_tensor *mask) {
 
 /* Tokens of a row take a position each, or (padded positions) only those that are not padding. */
 static mo_status_t check_default_positions(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape) {
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   const char *op = model->architecture.name;
   const mo_run_cache *cache = &shape->cache;
-  if (config->positions != MO_POSITIONS_SKIP_PADDING) {
+  if (config->embedding.positions != MO_POSITIONS_SKIP_PADDING) {
     MO_CHECK(!cache->on_device, MO_STATUS_INVALID_ARGUMENT,
              "%s: cache_lengths without position_ids, this model looks positions up in a table", op);
-    const bool counted = config->positions == MO_POSITIONS_FROM_MASK && inputs->attention_mask != NULL;
+    const bool counted = config->embedding.positions == MO_POSITIONS_FROM_MASK && inputs->attention_mask != NULL;
     MO_CHECK(!counted || (inputs->attention_mask->rank == 2 && mo_input_is_readable(model, inputs->attention_mask)),
              MO_STATUS_UNSUPPORTED, "%s: positions are counted in the attention_mask, which %s: give position_ids", op,
              inputs->attention_mask->rank == 2 ? "lies on the device" : "is no (batch, keys) one");
     const int64_t length = counted ? largest_count(inputs->attention_mask) : cache->past_length + shape->sequence_length;
-    MO_CHECK(length <= config->position_count, MO_STATUS_INVALID_ARGUMENT,
+    MO_CHECK(length <= config->embedding.position_count, MO_STATUS_INVALID_ARGUMENT,
              "%s: a sequence of %" PRId64 " tokens, but the position table has %" PRId64 " entries", op, length,
-             config->position_count);
+             config->embedding.position_count);
     return MO_STATUS_OK;
   }
   const mo_tensor *ids = inputs->input_ids;
-  const int64_t room = config->position_count - config->padding_id - 1;
+  const int64_t room = config->embedding.position_count - config->embedding.padding_id - 1;
   const bool readable = ids != NULL && mo_input_is_readable(model, ids);
   for (int64_t row = 0; row < (readable ? mo_row_count(ids) : 1); row++) {
     int64_t used = readable ? 0 : shape->sequence_length;
     for (int64_t i = 0; readable && i < shape->sequence_length; i++)
-      used += mo_read_integer(ids, mo_row_offset(ids, row) + i * mo_row_stride(ids)) != config->padding_id;
+      used += mo_read_integer(ids, mo_row_offset(ids, row) + i * mo_row_stride(ids)) != config->embedding.padding_id;
     MO_CHECK(used <= room, MO_STATUS_INVALID_ARGUMENT,
              "%s: a sequence of %" PRId64 " tokens, but the position table has %" PRId64 " entries, %" PRId64
              " of them behind the padding's",
-             op, used, config->position_count, room);
+             op, used, config->embedding.position_count, room);
   }
   return MO_STATUS_OK;
 }
@@ -191,8 +192,8 @@ static int64_t largest_value(const mo_tensor *tensor) {
 }
 
 static mo_status_t check_positions(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
-  const mo_stack_config *config = &model->stack.config;
-  const bool has_table = config->positions != MO_POSITIONS_NONE, rotary = config->rotary.rotary_dim > 0;
+  const mo_transformer_config *config = &model->stack.config;
+  const bool has_table = config->embedding.positions != MO_POSITIONS_NONE, rotary = config->attention.rotary.rotary_dim > 0;
   const mo_tensor *positions = inputs->position_ids;
   int64_t extents[3];
   shape->rotary_positions = shape->cache.key_length;
@@ -203,10 +204,12 @@ static mo_status_t check_positions(const mo_model_t *model, const mo_model_input
   if (rank == 2 && positions->rank == 2 && positions->shape[0] == 1) extents[0] = 1;
   MO_TRY(mo_check_input(model, "position_ids", positions, MO_DTYPES_INDEX, rank, extents));
   if (has_table)
-    return mo_check_values(model, "position_ids", positions, 0, config->position_count, false, NULL, "the position table's");
+    return mo_check_values(model, "position_ids", positions, 0, config->embedding.position_count, false, NULL,
+                           "the position table's");
   /* A rotary embedding has no end; its tables grow with what is asked of them. */
   MO_TRY(mo_check_values(model, "position_ids", positions, 0, (int64_t)1 << 24, false, NULL, "the rotary embedding's"));
-  const int64_t largest = mo_input_is_readable(model, positions) ? largest_value(positions) + 1 : config->position_count;
+  const int64_t largest =
+      mo_input_is_readable(model, positions) ? largest_value(positions) + 1 : config->embedding.position_count;
   if (largest > shape->rotary_positions) shape->rotary_positions = largest;
   return MO_STATUS_OK;
 }
@@ -262,8 +265,8 @@ static mo_status_t check_mask(const mo_model_t *model, const mo_tensor *mask, mo
 }
 
 static mo_status_t check_types(const mo_model_t *model, const mo_tensor *types, const mo_run_shape *shape) {
-  const mo_stack_config *config = &model->stack.config;
-  const int64_t count = config->types_are_words ? config->vocab_size : config->type_count;
+  const mo_transformer_config *config = &model->stack.config;
+  const int64_t count = config->embedding.types_are_words ? config->embedding.vocab_size : config->embedding.type_count;
   int64_t extents[3];
   if (types == NULL) return MO_STATUS_OK;
   const int32_t rank = token_extents(model, shape, extents);
@@ -276,7 +279,7 @@ static mo_status_t check_types(const mo_model_t *model, const mo_tensor *types, 
 /* A classifier of the last token looks for it among the ids. */
 static mo_status_t check_last_tokens(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape) {
   const char *op = model->architecture.name;
-  const int64_t padding = model->stack.config.padding_id;
+  const int64_t padding = model->stack.config.embedding.padding_id;
   if (!model->architecture.classifies_last_token) return MO_STATUS_OK;
   MO_CHECK(padding != MO_NO_TOKEN || shape->example_count <= 1, MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " sequences, but config.json has no pad_token_id to tell where each ends", op, shape->example_count);

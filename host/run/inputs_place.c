@@ -42,7 +42,7 @@ static void make(const mo_model_t *model, mo_prepared_inputs *prepared, mo_input
 
 static void place_positions(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
                             mo_prepared_inputs *prepared) {
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   const int64_t length = shape->sequence_length;
   prepared->past_length = shape->cache.past_length;
   prepared->uneven = shape->cache.rows_differ ? shape->cache.self : NULL;
@@ -50,13 +50,14 @@ static void place_positions(const mo_model_t *model, const mo_model_inputs *inpu
     const int64_t rows = inputs->position_ids->rank == 2 ? inputs->position_ids->shape[0] : shape->batch_size;
     place(model, prepared, MO_INPUT_POSITIONS, inputs->position_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2,
           (int64_t[]){rows, length}, arena);
-  } else if (config->positions == MO_POSITIONS_FROM_MASK && shape->masked) {
+  } else if (config->embedding.positions == MO_POSITIONS_FROM_MASK && shape->masked) {
     prepared->positions_are_rows = true; /* padding takes a row before that of position 0 */
     make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_VISIBLE, inputs->attention_mask, MO_DTYPE_INT64,
          shape->batch_size, length, arena);
-  } else if (shape->cache.rows_differ && (config->positions != MO_POSITIONS_NONE || config->rotary.rotary_dim > 0)) {
+  } else if (shape->cache.rows_differ &&
+             (config->embedding.positions != MO_POSITIONS_NONE || config->attention.rotary.rotary_dim > 0)) {
     make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_ROWS, NULL, MO_DTYPE_INT64, shape->batch_size, length, arena);
-  } else if (config->rotary.rotary_dim > 0 && shape->cache.slides && !shape->cache.on_device) {
+  } else if (config->attention.rotary.rotary_dim > 0 && shape->cache.slides && !shape->cache.on_device) {
     make(model, prepared, MO_INPUT_POSITIONS, MO_ORIGIN_COUNT_ALL, NULL, MO_DTYPE_INT64, 1, length, arena);
   }
 }
@@ -64,7 +65,7 @@ static void place_positions(const mo_model_t *model, const mo_model_inputs *inpu
 /* Of an encoder that runs. */
 static void place_source(const mo_model_t *model, const mo_run_shape *shape, mo_arena *arena, mo_prepared_inputs *prepared) {
   const mo_model_inputs *source = shape->source;
-  const int64_t tokens[3] = {shape->batch_size, shape->encoder_length, model->encoder.config.embedding_size};
+  const int64_t tokens[3] = {shape->batch_size, shape->encoder_length, model->encoder.config.embedding.size};
   if (!shape->encoder_runs) return;
   if (source->input_ids != NULL)
     place(model, prepared, MO_INPUT_SOURCE_IDS, source->input_ids, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, tokens, arena);
@@ -81,7 +82,7 @@ static void place_encoder(const mo_model_t *model, const mo_model_inputs *inputs
   if (model->has_encoder) place_source(model, shape, arena, prepared);
   else if (!shape->cache.cross_is_cached)
     place(model, prepared, MO_INPUT_ENCODER_HIDDEN, inputs->encoder_hidden_states, model->dtype, MO_DTYPE_BIT(model->dtype), 2,
-          (int64_t[]){rows, model->stack.config.encoder_hidden_size}, arena);
+          (int64_t[]){rows, model->stack.config.attention.encoder_size}, arena);
   if (shape->encoder_masked)
     place(model, prepared, MO_INPUT_ENCODER_MASK, mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4,
           (int64_t[]){shape->batch_size, 1, 1, length}, arena);
@@ -89,7 +90,7 @@ static void place_encoder(const mo_model_t *model, const mo_model_inputs *inputs
 
 void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
                      mo_prepared_inputs *prepared) {
-  const int64_t tokens[3] = {shape->batch_size, shape->sequence_length, model->stack.config.embedding_size};
+  const int64_t tokens[3] = {shape->batch_size, shape->sequence_length, model->stack.config.embedding.size};
   const int64_t length = shape->sequence_length;
   const uint32_t own_float = MO_DTYPE_BIT(model->dtype);
   *prepared = (mo_prepared_inputs){.sources = {NULL}};
@@ -110,7 +111,8 @@ void mo_inputs_carve(const mo_model_t *model, const mo_model_inputs *inputs, con
     const int64_t extents[4] = {shape->batch_size, 1, shape->mask_per_query ? length : 1, shape->cache.key_length};
     place(model, prepared, MO_INPUT_MASK, inputs->attention_mask, MO_DTYPE_BOOL, MO_DTYPES_MASK, 4, extents, arena);
   }
-  if (model->architecture.classifies_last_token && inputs->input_ids != NULL && model->stack.config.padding_id != MO_NO_TOKEN)
+  if (model->architecture.classifies_last_token && inputs->input_ids != NULL &&
+      model->stack.config.embedding.padding_id != MO_NO_TOKEN)
     make(model, prepared, MO_INPUT_TOKEN_MASK, MO_ORIGIN_NOT_PADDING, inputs->input_ids, MO_DTYPE_BOOL, shape->batch_size,
          length, arena);
   if (model->architecture.summarises_end)
@@ -187,7 +189,7 @@ static void count_visible(const mo_model_t *model, const mo_prepared_inputs *pre
     for (int64_t i = 0; i < past + length; i++) {
       const bool visible = mo_mask_shows(mask, mo_row_offset(mask, row) + i * stride);
       seen += visible;
-      if (i >= past) rows[row * length + i - past] = model->stack.config.position_offset + (visible ? seen : 0) - 1;
+      if (i >= past) rows[row * length + i - past] = model->stack.config.embedding.position_offset + (visible ? seen : 0) - 1;
     }
   }
 }
@@ -197,7 +199,8 @@ static void find_padding(const mo_model_t *model, const mo_tensor *ids, bool *re
   for (int64_t row = 0; row < mo_row_count(ids); row++) {
     bool any = false;
     for (int64_t i = 0; i < length; i++) {
-      real[row * length + i] = mo_read_integer(ids, mo_row_offset(ids, row) + i * stride) != model->stack.config.padding_id;
+      real[row * length + i] =
+          mo_read_integer(ids, mo_row_offset(ids, row) + i * stride) != model->stack.config.embedding.padding_id;
       any |= real[row * length + i];
     }
     real[row * length] |= !any; /* nothing but padding: its first token, as an argmax gives it */
@@ -218,7 +221,7 @@ static void shift(const mo_model_t *model, const mo_tensor *source, int64_t *ids
     ids[0] = model->stack.config.start_id;
     for (int64_t i = 1; i < length; i++) {
       const int64_t id = mo_read_integer(source, mo_row_offset(source, row) + (i - 1) * stride);
-      ids[i] = id == MO_IGNORED_LABEL ? model->stack.config.padding_id : id;
+      ids[i] = id == MO_IGNORED_LABEL ? model->stack.config.embedding.padding_id : id;
     }
   }
 }

@@ -90,7 +90,7 @@ static mo_status_t choose_architecture(mo_model_t *model, const char *directory,
 
 /* The stack's names with the word table it takes: its own where it has one in the files, and the tables are not tied or there
  * is only one stack. */
-static mo_status_t choose_words(const mo_model_t *model, const mo_loader *loader, mo_stack_names *names, bool *own) {
+static mo_status_t choose_words(const mo_model_t *model, const mo_loader *loader, mo_transformer_names *names, bool *own) {
   char name[MO_PARAMETER_NAME_BYTES];
   bool tied;
   *own = false;
@@ -106,10 +106,10 @@ static mo_status_t choose_words(const mo_model_t *model, const mo_loader *loader
 static mo_status_t load_stacks(mo_model_t *model, mo_loader *loader) {
   const mo_family *family = model->family;
   const bool encoder = model->architecture.part == MO_PART_ENCODER;
-  mo_stack_names names = encoder ? *family->encoder_names : *family->names;
+  mo_transformer_names names = encoder ? *family->encoder_names : *family->names;
   bool own;
   MO_TRY(choose_words(model, loader, &names, &own));
-  MO_TRY(mo_stack_load(&model->stack, loader, &names));
+  MO_TRY(mo_transformer_load(&model->stack, loader, &names));
   if (!model->has_encoder) return MO_STATUS_OK;
   names = *family->encoder_names;
   MO_TRY(choose_words(model, loader, &names, &own));
@@ -117,7 +117,7 @@ static mo_status_t load_stacks(mo_model_t *model, mo_loader *loader) {
     names.word = NULL;
     model->encoder.word.tensor = model->stack.word.tensor;
   }
-  return mo_stack_load(&model->encoder, loader, &names);
+  return mo_transformer_load(&model->encoder, loader, &names);
 }
 
 #define TIED_HEADS 8 /* more names than any family has for the head of its language models */
@@ -172,7 +172,7 @@ static mo_status_t configure(mo_model_t *model) {
   model->has_encoder = part == MO_PART_ALL && family->configure_encoder != NULL;
   if (!model->has_encoder) return MO_STATUS_OK;
   MO_TRY(family->configure_encoder(model->config, &model->encoder.config));
-  model->stack.config.encoder_hidden_size = model->encoder.config.output_size;
+  model->stack.config.attention.encoder_size = model->encoder.config.output_size;
   return MO_STATUS_OK;
 }
 
@@ -256,8 +256,8 @@ void mo_model_destroy(mo_model_t *model) {
   if (model == NULL) return;
   mo_context_t *context = model->context;
   mo_head_release(&model->head);
-  mo_stack_release(&model->encoder);
-  mo_stack_release(&model->stack);
+  mo_transformer_release(&model->encoder);
+  mo_transformer_release(&model->stack);
   mo_context_release(context, model->workspace);
   (void)wait_for_staging(model);
   if (model->staged != NULL) mo_context_return_event(context, model->staged);
@@ -279,19 +279,19 @@ int64_t mo_model_parameter_count(const mo_model_t *model) { return model != NULL
 
 int64_t mo_model_config_integer(const mo_model_t *model, const char *name) {
   if (model == NULL || name == NULL) return -1;
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   /* Under BERT's names every family answers, with its defaults where the file is silent. */
   const struct {
     const char *name;
     int64_t value;
   } common[] = {{"hidden_size", config->hidden_size},
                 {"num_hidden_layers", config->layer_count},
-                {"num_attention_heads", config->head_count},
-                {"num_key_value_heads", config->key_value_head_count},
-                {"head_dim", config->head_size},
-                {"intermediate_size", config->intermediate_size},
-                {"max_position_embeddings", config->position_count},
-                {"vocab_size", config->vocab_size},
+                {"num_attention_heads", config->attention.head_count},
+                {"num_key_value_heads", config->attention.key_value_head_count},
+                {"head_dim", config->attention.head_size},
+                {"intermediate_size", config->feed_forward.size},
+                {"max_position_embeddings", config->embedding.position_count},
+                {"vocab_size", config->embedding.vocab_size},
                 {"num_labels", model->label_count}};
   for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
     if (strcmp(common[i].name, name) == 0) return common[i].value;
@@ -300,9 +300,10 @@ int64_t mo_model_config_integer(const mo_model_t *model, const char *name) {
 }
 
 int64_t mo_model_max_length(const mo_model_t *model) {
-  if (model == NULL || model->stack.config.positions == MO_POSITIONS_NONE) return -1;
-  const mo_stack_config *config = &model->stack.config;
-  return config->position_count - (config->positions == MO_POSITIONS_SKIP_PADDING ? config->padding_id + 1 : 0);
+  if (model == NULL || model->stack.config.embedding.positions == MO_POSITIONS_NONE) return -1;
+  const mo_transformer_config *config = &model->stack.config;
+  return config->embedding.position_count -
+         (config->embedding.positions == MO_POSITIONS_SKIP_PADDING ? config->embedding.padding_id + 1 : 0);
 }
 
 const char *mo_model_unexpected_tensor(const mo_model_t *model, int64_t index) {
@@ -345,21 +346,21 @@ static mo_status_t check_call(mo_model_t *model, const mo_model_inputs *inputs, 
   MO_CHECK(!fewer || shape->loss == MO_LOSS_NONE || model->framework == MO_FRAMEWORK_FLAX, MO_STATUS_INVALID_ARGUMENT,
            "%s: labels with the logits of the last %" PRId64 " positions only, the loss needs them all",
            model->architecture.name, request->last_logit_positions);
-  return mo_stack_prepare_rotary(&model->stack, shape->rotary_positions, shape->cache.key_length);
+  return mo_transformer_prepare_rotary(&model->stack, shape->rotary_positions, shape->cache.key_length);
 }
 
 static int64_t extent(int64_t value) { return value == 0 ? MO_EXTENT_ZERO : value; }
 
 static mo_dimensions dimensions_of(const mo_model_t *model, const mo_run_shape *shape) {
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   mo_dimensions dimensions = MO_DIMENSIONS_INIT;
   dimensions.dtype = model->dtype;
   dimensions.batch_size = extent(shape->example_count);
   dimensions.sequence_length = shape->sequence_length;
   dimensions.hidden_size = config->hidden_size;
   dimensions.num_layers = extent(config->layer_count);
-  dimensions.num_heads = config->head_count;
-  dimensions.vocab_size = config->vocab_size;
+  dimensions.num_heads = config->attention.head_count;
+  dimensions.vocab_size = config->embedding.vocab_size;
   dimensions.num_labels = model->label_count;
   dimensions.num_choices = model->architecture.head == MO_HEAD_MULTIPLE_CHOICE ? shape->choice_count : 0;
   dimensions.loss_count = extent(shape->loss_count);
@@ -368,12 +369,12 @@ static mo_dimensions dimensions_of(const mo_model_t *model, const mo_run_shape *
   dimensions.encoder_sequence_length = shape->encoder_length;
   if (model->has_encoder) {
     dimensions.encoder_num_layers = extent(model->encoder.config.layer_count);
-    dimensions.encoder_num_heads = model->encoder.config.head_count;
+    dimensions.encoder_num_heads = model->encoder.config.attention.head_count;
     dimensions.encoder_is_given = !shape->encoder_runs;
   }
   dimensions.last_hidden_size = config->output_size;
-  dimensions.num_key_value_heads = config->key_value_head_count;
-  dimensions.embed_size_per_head = config->head_size;
+  dimensions.num_key_value_heads = config->attention.key_value_head_count;
+  dimensions.embed_size_per_head = config->attention.head_size;
   dimensions.add_cross_attention = shape->encoder_length > 0;
   dimensions.no_cache = !config->decoder;
   dimensions.cache_is_given = config->decoder;
@@ -401,47 +402,47 @@ mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inp
 /* All memory of a run. Measured first (base NULL), then handed out. */
 typedef struct run_memory {
   mo_prepared_inputs inputs;
-  mo_stack_workspace encoder, stack; /* in the same place: what the encoder leaves lies in the output */
+  mo_transformer_workspace encoder, stack; /* in the same place: what the encoder leaves lies in the output */
   mo_head_workspace head;
   size_t input_bytes;
 } run_memory;
 
 /* What the layers see of the inputs. While measuring the descriptors have no data yet. */
-static mo_stack_inputs stack_inputs(const mo_run_shape *shape, const mo_prepared_inputs *prepared) {
+static mo_transformer_inputs stack_inputs(const mo_run_shape *shape, const mo_prepared_inputs *prepared) {
   const mo_run_cache *cache = &shape->cache;
-  return (mo_stack_inputs){.batch_size = shape->batch_size,
-                           .sequence_length = shape->sequence_length,
-                           .ids = prepared->tensors[MO_INPUT_IDS],
-                           .embeds = prepared->tensors[MO_INPUT_EMBEDS],
-                           .types = prepared->tensors[MO_INPUT_TYPES],
-                           .positions = prepared->tensors[MO_INPUT_POSITIONS],
-                           .positions_are_rows = prepared->positions_are_rows,
-                           .mask = prepared->tensors[MO_INPUT_MASK],
-                           .cache_pair = cache->cross != NULL ? cache->given : NULL,
-                           .cache = cache->self,
-                           .cross_cache = cache->cross,
-                           .cache_is_new = cache->self_is_new,
-                           .cross_is_new = cache->cross_is_new,
-                           .cross_is_cached = cache->cross_is_cached,
-                           .past_length = cache->past_length,
-                           .rows_differ = cache->rows_differ,
-                           .key_length = cache->key_length,
-                           .cache_lengths = prepared->tensors[MO_INPUT_LENGTHS],
-                           .encoder_hidden = prepared->tensors[MO_INPUT_ENCODER_HIDDEN],
-                           .encoder_mask = prepared->tensors[MO_INPUT_ENCODER_MASK],
-                           .encoder_length = shape->encoder_length};
+  return (mo_transformer_inputs){.batch_size = shape->batch_size,
+                                 .sequence_length = shape->sequence_length,
+                                 .ids = prepared->tensors[MO_INPUT_IDS],
+                                 .embeds = prepared->tensors[MO_INPUT_EMBEDS],
+                                 .types = prepared->tensors[MO_INPUT_TYPES],
+                                 .positions = prepared->tensors[MO_INPUT_POSITIONS],
+                                 .positions_are_rows = prepared->positions_are_rows,
+                                 .mask = prepared->tensors[MO_INPUT_MASK],
+                                 .cache_pair = cache->cross != NULL ? cache->given : NULL,
+                                 .cache = cache->self,
+                                 .cross_cache = cache->cross,
+                                 .cache_is_new = cache->self_is_new,
+                                 .cross_is_new = cache->cross_is_new,
+                                 .cross_is_cached = cache->cross_is_cached,
+                                 .past_length = cache->past_length,
+                                 .rows_differ = cache->rows_differ,
+                                 .key_length = cache->key_length,
+                                 .cache_lengths = prepared->tensors[MO_INPUT_LENGTHS],
+                                 .encoder_hidden = prepared->tensors[MO_INPUT_ENCODER_HIDDEN],
+                                 .encoder_mask = prepared->tensors[MO_INPUT_ENCODER_MASK],
+                                 .encoder_length = shape->encoder_length};
 }
 
 static void carve(const mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape, mo_arena *arena,
                   run_memory *memory) {
   mo_inputs_carve(model, inputs, shape, arena, &memory->inputs);
   memory->input_bytes = arena->used;
-  const mo_stack_inputs sizes = stack_inputs(shape, &memory->inputs);
+  const mo_transformer_inputs sizes = stack_inputs(shape, &memory->inputs);
   const size_t start = arena->used;
   mo_seq2seq_carve(model, shape, &memory->inputs, arena, &memory->encoder);
   const size_t encoder_end = arena->used;
   arena->used = start;
-  mo_stack_carve(&model->stack, &sizes, arena, &memory->stack);
+  mo_transformer_carve(&model->stack, &sizes, arena, &memory->stack);
   mo_head_carve(model, shape, arena, &memory->head);
   if (encoder_end > arena->used) arena->used = encoder_end;
 }
@@ -489,17 +490,17 @@ static mo_status_t reserve(mo_model_t *model, size_t bytes, size_t input_bytes) 
 static mo_status_t forward(mo_model_t *model, const mo_run_shape *shape, const run_memory *memory, const mo_request *request,
                            mo_output *output) {
   const mo_state_names *names = mo_state_names_of(model);
-  mo_stack_inputs inputs = stack_inputs(shape, &memory->inputs);
+  mo_transformer_inputs inputs = stack_inputs(shape, &memory->inputs);
   if (model->has_encoder)
     MO_TRY(mo_seq2seq_encode(model, shape, &memory->inputs, &memory->encoder, request, output, &inputs.encoder_hidden));
-  const mo_stack_outputs outputs = {.last_hidden_state = mo_output_get(output, "last_hidden_state"),
-                                    .hidden_states = mo_output_get(output, names->hidden_states),
-                                    .attentions = mo_output_get(output, names->attentions),
-                                    .cross_attentions = mo_output_get(output, "cross_attentions")};
+  const mo_transformer_outputs outputs = {.last_hidden_state = mo_output_get(output, "last_hidden_state"),
+                                          .hidden_states = mo_output_get(output, names->hidden_states),
+                                          .attentions = mo_output_get(output, names->attentions),
+                                          .cross_attentions = mo_output_get(output, "cross_attentions")};
   mo_tensor hidden;
-  MO_TRY(mo_stack_forward(&model->stack, &inputs, &memory->stack, request, &outputs, &hidden));
+  MO_TRY(mo_transformer_forward(&model->stack, &inputs, &memory->stack, request, &outputs, &hidden));
   MO_TRY(mo_head_forward(model, shape, &memory->inputs, &hidden, &memory->stack, &memory->head, output));
-  return shape->cache.on_device ? MO_STATUS_OK : mo_stack_commit(&model->stack, &inputs);
+  return shape->cache.on_device ? MO_STATUS_OK : mo_transformer_commit(&model->stack, &inputs);
 }
 
 static mo_status_t run_with_cache(mo_model_t *model, const mo_model_inputs *inputs, const mo_run_shape *shape,

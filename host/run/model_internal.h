@@ -7,7 +7,7 @@
 #ifndef MO_RUN_MODEL_INTERNAL_H
 #define MO_RUN_MODEL_INTERNAL_H
 
-#include "host/nn/stack.h"
+#include "host/nn/transformer.h"
 #include "modelout/model.h"
 
 #define MO_IGNORED_LABEL (-100)
@@ -30,8 +30,8 @@ struct mo_model {
   const mo_class *output_class;
   mo_framework_t framework;
   mo_dtype_t dtype;
-  mo_stack stack;   /* of an encoder-decoder model: the decoder */
-  mo_stack encoder; /* its word table is the decoder's */
+  mo_transformer stack;   /* of an encoder-decoder model: the decoder */
+  mo_transformer encoder; /* its word table is the decoder's */
   bool has_encoder;
   mo_head head;
   int64_t label_count;
@@ -165,11 +165,11 @@ mo_status_t mo_seq2seq_decoder_inputs(const mo_model_t *model, const mo_model_in
 mo_status_t mo_seq2seq_check(const mo_model_t *model, mo_run_shape *shape);
 
 void mo_seq2seq_carve(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *prepared, mo_arena *arena,
-                      mo_stack_workspace *workspace);
+                      mo_transformer_workspace *workspace);
 
 /* Runs the encoder, or puts its earlier work into the output; `states` (B * S, width) is what the decoder attends over. */
 mo_status_t mo_seq2seq_encode(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *prepared,
-                              const mo_stack_workspace *workspace, const mo_request *request, mo_output *output,
+                              const mo_transformer_workspace *workspace, const mo_request *request, mo_output *output,
                               mo_tensor *states);
 
 /* ---- run_cache.c ---- */
@@ -233,7 +233,7 @@ void mo_head_carve(const mo_model_t *model, const mo_run_shape *shape, mo_arena 
 
 /* Everything of the output that is not the stack's. The stack's workspace is used again. */
 mo_status_t mo_head_forward(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *inputs,
-                            const mo_tensor *hidden, const mo_stack_workspace *workspace,
+                            const mo_tensor *hidden, const mo_transformer_workspace *workspace,
                             const mo_head_workspace *head_workspace, mo_output *output);
 
 mo_status_t mo_head_loss(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *inputs,

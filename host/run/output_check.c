@@ -47,15 +47,16 @@ static mo_status_t check_tuple(const mo_model_t *model, const char *name, const 
   return MO_STATUS_OK;
 }
 
-static mo_status_t check_attentions(const mo_model_t *model, const mo_stack_config *config, const char *name,
+static mo_status_t check_attentions(const mo_model_t *model, const mo_transformer_config *config, const char *name,
                                     const mo_output *output, const mo_request *request, const mo_run_shape *shape, bool wanted,
                                     int64_t query_length, int64_t key_length) {
   const mo_weights_reduction_t reduction = request->attention_reduction;
   const mo_field *attentions = mo_output_get(output, name);
   MO_TRY(check_tuple(model, name, attentions, wanted, request->attention_layers, config->layer_count));
   if (attentions == NULL) return MO_STATUS_OK;
-  MO_TRY(mo_check_index_list(model->architecture.name, "attention_heads", request->attention_heads, config->head_count, NULL));
-  const int64_t heads = request->attention_heads.count > 0 ? request->attention_heads.count : config->head_count;
+  MO_TRY(mo_check_index_list(model->architecture.name, "attention_heads", request->attention_heads,
+                             config->attention.head_count, NULL));
+  const int64_t heads = request->attention_heads.count > 0 ? request->attention_heads.count : config->attention.head_count;
   const int64_t rows = request->last_query_rows > 0 ? request->last_query_rows : query_length;
   const mo_dtype_t dtype = request->attention_dtype != MO_DTYPE_NONE ? request->attention_dtype : model->dtype;
   const int64_t weights[4] = {shape->batch_size, reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN ? 1 : heads,
@@ -81,7 +82,7 @@ static mo_status_t check_cache(const mo_model_t *model, const mo_output *output,
 static mo_status_t check_encoder(const mo_model_t *model, const mo_output *output, const mo_request *request,
                                  const mo_run_shape *shape) {
   static const char last[] = "encoder_last_hidden_state", tuple[] = "encoder_hidden_states";
-  const mo_stack_config *config = &model->encoder.config;
+  const mo_transformer_config *config = &model->encoder.config;
   const int64_t state[3] = {shape->batch_size, shape->encoder_length, config->hidden_size};
   const mo_field *states = mo_output_get(output, tuple);
   const bool runs = shape->encoder_runs;
@@ -98,7 +99,7 @@ static mo_status_t check_encoder(const mo_model_t *model, const mo_output *outpu
 
 static mo_status_t check_layers(const mo_model_t *model, const mo_output *output, const mo_request *request,
                                 const mo_run_shape *shape) {
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   const int64_t layer_count = config->layer_count;
   const int64_t state[3] = {shape->batch_size, shape->sequence_length, config->hidden_size};
   const int64_t last[3] = {shape->batch_size, shape->sequence_length, config->output_size};
@@ -154,7 +155,7 @@ static mo_status_t check_heads(const mo_model_t *model, const mo_output *output,
   const bool decoder = model->architecture.decoder.decoder != NULL;
   const bool fewer = mo_head_takes_last_positions(model) && request->last_logit_positions > 0;
   const int64_t per_token[3] = {count, fewer ? request->last_logit_positions : shape->sequence_length,
-                                decoder ? model->stack.config.vocab_size : classes};
+                                decoder ? model->stack.config.embedding.vocab_size : classes};
   const int64_t per_example[2] = {count, head == MO_HEAD_MULTIPLE_CHOICE ? shape->choice_count : classes};
   const bool flat = head == MO_HEAD_QUESTION_ANSWERING || head == MO_HEAD_REPLACED_TOKEN;
   const bool tokens = flat || head == MO_HEAD_MASKED_LM || head == MO_HEAD_CAUSAL_LM || head == MO_HEAD_TOKEN_CLASSIFICATION ||

@@ -51,7 +51,7 @@ static mo_status_t check_lengths(const mo_model_t *model, const mo_tensor *lengt
   MO_CHECK(shape->sequence_length <= MO_DECODE_ATTENTION_MAX_TOKENS, MO_STATUS_UNSUPPORTED,
            "%s: cache_lengths with %" PRId64 " new tokens, %d at most", op, shape->sequence_length,
            MO_DECODE_ATTENTION_MAX_TOKENS);
-  MO_CHECK(model->stack.config.rotary.scaling != MO_ROTARY_SCALING_DYNAMIC, MO_STATUS_UNSUPPORTED,
+  MO_CHECK(model->stack.config.attention.rotary.scaling != MO_ROTARY_SCALING_DYNAMIC, MO_STATUS_UNSUPPORTED,
            "%s: cache_lengths with a dynamic rotary scaling, which depends on lengths that only the device knows", op);
   MO_TRY(mo_check_input(model, "cache_lengths", lengths, MO_DTYPE_BIT(MO_DTYPE_INT32), 1, &shape->batch_size));
   cache->on_device = true;
@@ -98,7 +98,7 @@ static mo_status_t check_showable(const mo_model_t *model, mo_cache_t *given) {
 
 mo_status_t mo_run_cache_check(const mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
                                mo_run_shape *shape) {
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   mo_run_cache *cache = &shape->cache;
   *cache = (mo_run_cache){.given = inputs->past_key_values, .key_length = shape->sequence_length};
   cache->wanted = config->decoder && (cache->given != NULL || (request != NULL && request->use_cache));
@@ -112,7 +112,7 @@ mo_status_t mo_run_cache_check(const mo_model_t *model, const mo_model_inputs *i
 
 mo_status_t mo_run_encoder_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
   const char *op = model->architecture.name;
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   const mo_tensor *hidden = inputs->encoder_hidden_states, *mask = inputs->encoder_attention_mask;
   MO_CHECK(hidden == NULL || config->cross_attention, MO_STATUS_INVALID_ARGUMENT,
            "%s: encoder_hidden_states was given, but this model has no cross attention (add_cross_attention)", op);
@@ -121,14 +121,14 @@ mo_status_t mo_run_encoder_check(const mo_model_t *model, const mo_model_inputs 
   if (hidden != NULL) {
     MO_CHECK(hidden->rank == 3 && hidden->shape[1] >= 1, MO_STATUS_INVALID_ARGUMENT,
              "%s: encoder_hidden_states has %d dimensions or no token, it is (batch, tokens, width)", op, (int)hidden->rank);
-    const int64_t extents[3] = {shape->batch_size, hidden->shape[1], config->encoder_hidden_size};
+    const int64_t extents[3] = {shape->batch_size, hidden->shape[1], config->attention.encoder_size};
     MO_TRY(mo_check_input(model, "encoder_hidden_states", hidden, MO_DTYPES_FLOAT, 3, extents));
     MO_CHECK(cached == 0 || cached == hidden->shape[1], MO_STATUS_INVALID_ARGUMENT,
              "%s: encoder_hidden_states has %" PRId64 " tokens, the cache was filled from %" PRId64, op, hidden->shape[1],
              cached);
     int64_t rows;
     MO_CHECK(mo_checked_mul(shape->batch_size, hidden->shape[1], &rows) &&
-                 rows <= INT64_MAX / 64 / (2 * config->key_value_head_count * config->head_size),
+                 rows <= INT64_MAX / 64 / (2 * config->attention.key_value_head_count * config->attention.head_size),
              MO_STATUS_INVALID_ARGUMENT, "%s: %" PRId64 " encoder tokens are too many to address", op, hidden->shape[1]);
     shape->encoder_length = hidden->shape[1];
   }
@@ -143,10 +143,10 @@ mo_status_t mo_run_encoder_check(const mo_model_t *model, const mo_model_inputs 
 /* ---- Making ------------------------------------------------------------------------------------------------------------- */
 
 /* Layers slide where the model's attention does, and hold everything where it does not. */
-static void set_kinds(const mo_stack_config *config, const mo_cache_options *options, mo_cache_layer_options *kinds) {
+static void set_kinds(const mo_transformer_config *config, const mo_cache_options *options, mo_cache_layer_options *kinds) {
   const bool fixed = options->kind == MO_CACHE_STATIC_SLIDING;
   for (int64_t i = 0; i < config->layer_count; i++) {
-    const int64_t window = mo_stack_config_window(config, i);
+    const int64_t window = mo_transformer_window(config, i);
     kinds[i].kind = window > 0 ? fixed ? MO_CACHE_STATIC_SLIDING : MO_CACHE_SLIDING
                     : fixed    ? MO_CACHE_STATIC
                                : MO_CACHE_DYNAMIC;
@@ -157,22 +157,22 @@ static void set_kinds(const mo_stack_config *config, const mo_cache_options *opt
 /* What the options leave open is the model's. `kinds` has room for every layer. */
 static mo_status_t create_self(const mo_model_t *model, const mo_cache_options *given, mo_cache_layer_options *kinds,
                                mo_cache_t **cache) {
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   mo_cache_options options = *given;
   const bool models_own = options.kind == 0;
   if (models_own) options.kind = MO_CACHE_DYNAMIC;
   const bool sliding = options.kind == MO_CACHE_SLIDING || options.kind == MO_CACHE_STATIC_SLIDING;
-  if (options.layers == NULL && config->window > 0 && (models_own || sliding)) {
+  if (options.layers == NULL && config->attention.window > 0 && (models_own || sliding)) {
     set_kinds(config, &options, kinds);
     options.layers = kinds;
   }
   if (options.layer_count == 0) options.layer_count = config->layer_count;
   if (options.kind != MO_CACHE_PAGED) {
-    if (options.num_key_value_heads == 0) options.num_key_value_heads = config->key_value_head_count;
-    if (options.head_dim == 0) options.head_dim = config->head_size;
+    if (options.num_key_value_heads == 0) options.num_key_value_heads = config->attention.key_value_head_count;
+    if (options.head_dim == 0) options.head_dim = config->attention.head_size;
     if (options.dtype == MO_DTYPE_NONE) options.dtype = model->dtype;
   }
-  if (sliding && options.window == 0) options.window = config->window;
+  if (sliding && options.window == 0) options.window = config->attention.window;
   return mo_cache_create(model->context, &options, cache);
 }
 
@@ -216,7 +216,7 @@ mo_status_t mo_run_cache_make(const mo_model_t *model, const mo_run_shape *shape
 
 static mo_status_t create_public(mo_model_t *model, const mo_cache_options *options, int64_t batch_size, int64_t max_length,
                                  mo_cache_t **cache) {
-  const mo_stack_config *config = &model->stack.config;
+  const mo_transformer_config *config = &model->stack.config;
   mo_cache_options filled = MO_CACHE_OPTIONS_INIT;
   MO_CHECK(config->decoder, MO_STATUS_INVALID_ARGUMENT, "%s: this model is no decoder, it needs no cache",
            model->architecture.name);

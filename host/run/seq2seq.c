@@ -37,7 +37,7 @@ static mo_status_t refuse_decoder_inputs(const mo_model_t *model, const mo_model
   return MO_STATUS_OK;
 }
 
-static bool is_token(const mo_model_t *model, int64_t id) { return id >= 0 && id < model->stack.config.vocab_size; }
+static bool is_token(const mo_model_t *model, int64_t id) { return id >= 0 && id < model->stack.config.embedding.vocab_size; }
 
 /* Labels that are ignored become padding. */
 static bool holds_ignored(const mo_tensor *labels) {
@@ -65,7 +65,7 @@ static mo_status_t find_shifted(const mo_model_t *model, const mo_model_inputs *
            "%s: decoder ids are to be made of %s, but config.json's decoder_start_token_id (%" PRId64
            ") is not in the vocabulary",
            op, labels ? "labels" : "input_ids", model->stack.config.start_id);
-  MO_CHECK(!labels || is_token(model, model->stack.config.padding_id) || !holds_ignored(inputs->labels),
+  MO_CHECK(!labels || is_token(model, model->stack.config.embedding.padding_id) || !holds_ignored(inputs->labels),
            MO_STATUS_INVALID_ARGUMENT,
            "%s: decoder ids are to be made of labels with ignored ones, but config.json's pad_token_id (%s) is not in the "
            "vocabulary",
@@ -93,19 +93,20 @@ mo_status_t mo_seq2seq_decoder_inputs(const mo_model_t *model, const mo_model_in
 
 /* Ids or embeds as the encoder takes them. */
 static mo_status_t check_tokens(const mo_model_t *model, const mo_tensor *tensor, bool ids, mo_run_shape *shape) {
-  const mo_stack_config *config = &model->encoder.config;
+  const mo_transformer_config *config = &model->encoder.config;
   const char *op = model->architecture.name, *name = ids ? "input_ids" : "inputs_embeds";
   const int32_t rank = ids ? 2 : 3;
   MO_CHECK(tensor->rank == rank && tensor->shape[1] >= 1, MO_STATUS_INVALID_ARGUMENT,
            "%s: %s has %d dimensions or no token, it is (batch, sequence%s)", op, name, (int)tensor->rank,
            ids ? "" : ", width");
-  const int64_t extents[3] = {shape->batch_size, tensor->shape[1], config->embedding_size};
+  const int64_t extents[3] = {shape->batch_size, tensor->shape[1], config->embedding.size};
   MO_TRY(mo_check_input(model, name, tensor, ids ? MO_DTYPES_INDEX : MO_DTYPES_FLOAT, rank, extents));
   shape->encoder_length = tensor->shape[1];
-  MO_CHECK(config->positions == MO_POSITIONS_NONE || shape->encoder_length <= config->position_count,
+  MO_CHECK(config->embedding.positions == MO_POSITIONS_NONE || shape->encoder_length <= config->embedding.position_count,
            MO_STATUS_INVALID_ARGUMENT, "%s: a sequence of %" PRId64 " tokens, but the position table has %" PRId64 " entries",
-           op, shape->encoder_length, config->position_count);
-  return ids ? mo_check_values(model, name, tensor, 0, config->vocab_size, false, NULL, "the vocabulary's") : MO_STATUS_OK;
+           op, shape->encoder_length, config->embedding.position_count);
+  return ids ? mo_check_values(model, name, tensor, 0, config->embedding.vocab_size, false, NULL, "the vocabulary's")
+             : MO_STATUS_OK;
 }
 
 /* The encoder's work of an earlier run; it becomes a field of the output as it is. */
@@ -167,7 +168,7 @@ mo_status_t mo_seq2seq_check(const mo_model_t *model, mo_run_shape *shape) {
   MO_CHECK(cached == 0 || cached == shape->encoder_length, MO_STATUS_INVALID_ARGUMENT,
            "%s: the encoder has %" PRId64 " tokens, the cache was filled from %" PRId64, op, shape->encoder_length, cached);
   int64_t tokens;
-  const int64_t limit = INT64_MAX / 64 / mo_stack_wide_size(&model->encoder.config);
+  const int64_t limit = INT64_MAX / 64 / mo_transformer_wide_size(&model->encoder.config);
   MO_CHECK(mo_checked_mul(shape->batch_size, shape->encoder_length, &tokens) && tokens <= limit, MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " sequences of %" PRId64 " tokens are too many to address", op, shape->batch_size,
            shape->encoder_length);
@@ -180,33 +181,33 @@ mo_status_t mo_seq2seq_check(const mo_model_t *model, mo_run_shape *shape) {
 
 /* ---- Running ------------------------------------------------------------------------------------------------------------- */
 
-static mo_stack_inputs encoder_inputs(const mo_run_shape *shape, const mo_prepared_inputs *prepared) {
-  return (mo_stack_inputs){.batch_size = shape->batch_size,
-                           .sequence_length = shape->encoder_length,
-                           .ids = prepared->tensors[MO_INPUT_SOURCE_IDS],
-                           .embeds = prepared->tensors[MO_INPUT_SOURCE_EMBEDS],
-                           .mask = prepared->tensors[MO_INPUT_ENCODER_MASK],
-                           .key_length = shape->encoder_length};
+static mo_transformer_inputs encoder_inputs(const mo_run_shape *shape, const mo_prepared_inputs *prepared) {
+  return (mo_transformer_inputs){.batch_size = shape->batch_size,
+                                 .sequence_length = shape->encoder_length,
+                                 .ids = prepared->tensors[MO_INPUT_SOURCE_IDS],
+                                 .embeds = prepared->tensors[MO_INPUT_SOURCE_EMBEDS],
+                                 .mask = prepared->tensors[MO_INPUT_ENCODER_MASK],
+                                 .key_length = shape->encoder_length};
 }
 
 void mo_seq2seq_carve(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *prepared, mo_arena *arena,
-                      mo_stack_workspace *workspace) {
+                      mo_transformer_workspace *workspace) {
   if (!shape->encoder_runs) return;
-  const mo_stack_inputs inputs = encoder_inputs(shape, prepared);
-  mo_stack_carve(&model->encoder, &inputs, arena, workspace);
+  const mo_transformer_inputs inputs = encoder_inputs(shape, prepared);
+  mo_transformer_carve(&model->encoder, &inputs, arena, workspace);
 }
 
 mo_status_t mo_seq2seq_encode(const mo_model_t *model, const mo_run_shape *shape, const mo_prepared_inputs *prepared,
-                              const mo_stack_workspace *workspace, const mo_request *request, mo_output *output,
+                              const mo_transformer_workspace *workspace, const mo_request *request, mo_output *output,
                               mo_tensor *states) {
   static const char name[] = "encoder_last_hidden_state";
   mo_tensor hidden;
   if (shape->encoder_runs) {
-    const mo_stack_inputs inputs = encoder_inputs(shape, prepared);
-    const mo_stack_outputs outputs = {.last_hidden_state = mo_output_get(output, name),
-                                      .hidden_states = mo_output_get(output, "encoder_hidden_states"),
-                                      .attentions = mo_output_get(output, "encoder_attentions")};
-    MO_TRY(mo_stack_forward(&model->encoder, &inputs, workspace, request, &outputs, &hidden));
+    const mo_transformer_inputs inputs = encoder_inputs(shape, prepared);
+    const mo_transformer_outputs outputs = {.last_hidden_state = mo_output_get(output, name),
+                                            .hidden_states = mo_output_get(output, "encoder_hidden_states"),
+                                            .attentions = mo_output_get(output, "encoder_attentions")};
+    MO_TRY(mo_transformer_forward(&model->encoder, &inputs, workspace, request, &outputs, &hidden));
   } else {
     mo_field *field = shape->source->encoder_outputs;
     hidden = *mo_field_tensor(field);

@@ -1,4 +1,4 @@
-/* host/families/stack_rotary.c - the rotary embedding of a layer stack, from the keys of config.json in all their spellings.
+/* host/families/rotary_keys.c - the rotary embedding of a layer stack, from the keys of config.json in all their spellings.
  *
  * transformers/modeling_rope_utils.py. Files before version 5 have rope_theta, partial_rotary_factor and the object
  * rope_scaling, those since then have them all in rope_parameters. Where both objects stand there, rope_scaling is the one that
@@ -80,7 +80,7 @@ static mo_status_t read_scaling(const mo_config_t *config, const mo_config_t *se
 }
 
 static mo_status_t read_rotary(const mo_config_t *config, const mo_config_t *section, const char *key,
-                               const mo_rotary_keys *keys, mo_stack_config *stack) {
+                               const mo_rotary_keys *keys, mo_transformer_config *stack) {
   mo_rotary_config rotary = MO_ROTARY_CONFIG_INIT;
   double fraction;
   MO_TRY(mo_config_float(config, keys->theta, 1.0, 1e18, 10000.0, &rotary.theta));
@@ -88,17 +88,17 @@ static mo_status_t read_rotary(const mo_config_t *config, const mo_config_t *sec
   if (section != NULL) {
     MO_TRY(mo_config_float(section, "rope_theta", 1.0, 1e18, rotary.theta, &rotary.theta));
     MO_TRY(mo_config_float(section, "partial_rotary_factor", 0.0, 1.0, fraction, &fraction));
-    MO_TRY(read_scaling(config, section, key, stack->position_count, &rotary));
+    MO_TRY(read_scaling(config, section, key, stack->embedding.position_count, &rotary));
   }
   MO_CHECK(fraction == 1.0 || !keys->whole_heads, MO_STATUS_UNSUPPORTED,
            "model load: partial_rotary_factor is %g, models of this family turn whole heads only", fraction);
-  rotary.rotary_dim = (int64_t)((double)stack->head_size * fraction);
+  rotary.rotary_dim = (int64_t)((double)stack->attention.head_size * fraction);
   MO_CHECK(rotary.rotary_dim % 2 == 0, MO_STATUS_BAD_FILE,
            "model load: the rotary embedding turns %" PRId64 " elements of a head, an even number is needed",
            rotary.rotary_dim);
-  stack->rotary = rotary;
+  stack->attention.rotary = rotary;
   /* The rule's own checks, before any weight is read. */
-  return mo_rotary_fill_tables(&stack->rotary, 0, 0, NULL, NULL);
+  return mo_rotary_fill_tables(&stack->attention.rotary, 0, 0, NULL, NULL);
 }
 
 /* One object per kind of layer: none of these families turns its layers in different ways. */
@@ -110,7 +110,7 @@ static mo_status_t check_flat(const mo_config_t *section, const char *key) {
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_stack_config_rotary(const mo_config_t *config, const mo_rotary_keys *keys, mo_stack_config *stack) {
+mo_status_t mo_transformer_read_rotary(const mo_config_t *config, const mo_rotary_keys *keys, mo_transformer_config *stack) {
   mo_config_t *section = NULL;
   const char *key = mo_config_is_truthy(config, "rope_scaling") ? "rope_scaling" : "rope_parameters";
   MO_TRY(mo_config_section(config, key, &section));

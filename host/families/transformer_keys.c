@@ -1,4 +1,4 @@
-/* host/families/stack_config.c - the configuration of a layer stack, as far as families share how it is read.
+/* host/families/transformer_keys.c - the configuration of a layer stack, as far as families share how it is read.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -12,46 +12,48 @@ static mo_status_t read_size(const mo_config_t *config, const char *key, int64_t
   return mo_config_integer(config, key, minimum, INT32_MAX, fallback, value);
 }
 
-static mo_status_t read_embeddings(const mo_config_t *config, const mo_stack_keys *keys, mo_stack_config *stack) {
-  const mo_stack_config *defaults = &keys->defaults;
+static mo_status_t read_embeddings(const mo_config_t *config, const mo_transformer_keys *keys, mo_transformer_config *stack) {
+  const mo_transformer_config *defaults = &keys->defaults;
   const char *position_count = keys->position_count != NULL ? keys->position_count : "max_position_embeddings";
-  MO_TRY(read_size(config, "vocab_size", 1, defaults->vocab_size, &stack->vocab_size));
-  MO_TRY(read_size(config, position_count, 1, defaults->position_count, &stack->position_count));
-  if (defaults->type_count > 0) MO_TRY(read_size(config, "type_vocab_size", 1, defaults->type_count, &stack->type_count));
+  MO_TRY(read_size(config, "vocab_size", 1, defaults->embedding.vocab_size, &stack->embedding.vocab_size));
+  MO_TRY(read_size(config, position_count, 1, defaults->embedding.position_count, &stack->embedding.position_count));
+  if (defaults->embedding.type_count > 0)
+    MO_TRY(read_size(config, "type_vocab_size", 1, defaults->embedding.type_count, &stack->embedding.type_count));
   /* Any number will do where nothing needs it; null is none, whatever the family's default. */
-  const int64_t padding_id = mo_config_is_null(config, "pad_token_id") ? MO_NO_TOKEN : defaults->padding_id;
-  MO_TRY(mo_config_integer(config, "pad_token_id", INT32_MIN, INT32_MAX, padding_id, &stack->padding_id));
-  MO_CHECK(stack->positions != MO_POSITIONS_SKIP_PADDING || stack->padding_id >= 0, MO_STATUS_BAD_FILE,
+  const int64_t padding_id = mo_config_is_null(config, "pad_token_id") ? MO_NO_TOKEN : defaults->embedding.padding_id;
+  MO_TRY(mo_config_integer(config, "pad_token_id", INT32_MIN, INT32_MAX, padding_id, &stack->embedding.padding_id));
+  MO_CHECK(stack->embedding.positions != MO_POSITIONS_SKIP_PADDING || stack->embedding.padding_id >= 0, MO_STATUS_BAD_FILE,
            "model load: pad_token_id is %s, but positions are counted from it on", mo_config_show(config, "pad_token_id").text);
-  stack->embedding_size = stack->output_size = stack->hidden_size;
-  if (defaults->embedding_size > 0)
-    MO_TRY(read_size(config, "embedding_size", 1, defaults->embedding_size, &stack->embedding_size));
+  stack->embedding.size = stack->output_size = stack->hidden_size;
+  if (defaults->embedding.size > 0)
+    MO_TRY(read_size(config, "embedding_size", 1, defaults->embedding.size, &stack->embedding.size));
   return MO_STATUS_OK;
 }
 
-static mo_status_t read_heads(const mo_config_t *config, const mo_stack_keys *keys, mo_stack_config *stack) {
-  const mo_stack_config *defaults = &keys->defaults;
-  MO_TRY(read_size(config, keys->head_count, 1, defaults->head_count, &stack->head_count));
-  stack->key_value_head_count = stack->head_count;
+static mo_status_t read_heads(const mo_config_t *config, const mo_transformer_keys *keys, mo_transformer_config *stack) {
+  const mo_transformer_config *defaults = &keys->defaults;
+  MO_TRY(read_size(config, keys->head_count, 1, defaults->attention.head_count, &stack->attention.head_count));
+  stack->attention.key_value_head_count = stack->attention.head_count;
   if (keys->key_value_head_count != NULL) {
-    const bool by_default = defaults->key_value_head_count > 0 && !mo_config_is_null(config, keys->key_value_head_count);
-    const int64_t fallback = by_default ? defaults->key_value_head_count : stack->head_count;
-    MO_TRY(read_size(config, keys->key_value_head_count, 1, fallback, &stack->key_value_head_count));
+    const bool by_default =
+        defaults->attention.key_value_head_count > 0 && !mo_config_is_null(config, keys->key_value_head_count);
+    const int64_t fallback = by_default ? defaults->attention.key_value_head_count : stack->attention.head_count;
+    MO_TRY(read_size(config, keys->key_value_head_count, 1, fallback, &stack->attention.key_value_head_count));
   }
-  MO_CHECK(stack->head_count % stack->key_value_head_count == 0, MO_STATUS_BAD_FILE,
-           "model load: %" PRId64 " attention heads are not a multiple of %" PRId64 " key/value heads", stack->head_count,
-           stack->key_value_head_count);
+  MO_CHECK(stack->attention.head_count % stack->attention.key_value_head_count == 0, MO_STATUS_BAD_FILE,
+           "model load: %" PRId64 " attention heads are not a multiple of %" PRId64 " key/value heads",
+           stack->attention.head_count, stack->attention.key_value_head_count);
   if (keys->head_size != NULL && mo_config_has(config, keys->head_size))
-    return mo_config_integer(config, keys->head_size, 1, 1 << 16, 0, &stack->head_size);
-  MO_CHECK(stack->hidden_size % stack->head_count == 0, MO_STATUS_BAD_FILE,
+    return mo_config_integer(config, keys->head_size, 1, 1 << 16, 0, &stack->attention.head_size);
+  MO_CHECK(stack->hidden_size % stack->attention.head_count == 0, MO_STATUS_BAD_FILE,
            "model load: hidden size %" PRId64 " is not a multiple of %" PRId64 " attention heads", stack->hidden_size,
-           stack->head_count);
-  stack->head_size = stack->hidden_size / stack->head_count;
+           stack->attention.head_count);
+  stack->attention.head_size = stack->hidden_size / stack->attention.head_count;
   return MO_STATUS_OK;
 }
 
 /* Whether a model of a family that can be either is a decoder. */
-static mo_status_t read_role(const mo_config_t *config, const mo_stack_keys *keys, mo_stack_config *stack) {
+static mo_status_t read_role(const mo_config_t *config, const mo_transformer_keys *keys, mo_transformer_config *stack) {
   bool is_decoder, cross_attention;
   if (keys->defaults.decoder) return MO_STATUS_OK;
   MO_TRY(mo_config_bool(config, "is_decoder", false, &is_decoder));
@@ -66,19 +68,20 @@ static mo_status_t read_role(const mo_config_t *config, const mo_stack_keys *key
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_stack_config_read(const mo_config_t *config, const mo_stack_keys *keys, mo_stack_config *stack) {
-  const mo_stack_config *defaults = &keys->defaults;
+mo_status_t mo_transformer_read_config(const mo_config_t *config, const mo_transformer_keys *keys,
+                                       mo_transformer_config *stack) {
+  const mo_transformer_config *defaults = &keys->defaults;
   const char *activation;
   *stack = *defaults;
   MO_TRY(read_size(config, keys->hidden_size, 1, defaults->hidden_size, &stack->hidden_size));
   MO_TRY(mo_config_integer(config, keys->layer_count, 0, 1 << 16, defaults->layer_count, &stack->layer_count));
   stack->layer_group_count = stack->layer_count;
-  const int64_t intermediate_size = defaults->intermediate_size > 0 ? defaults->intermediate_size : 4 * stack->hidden_size;
-  MO_TRY(read_size(config, keys->intermediate_size, 1, intermediate_size, &stack->intermediate_size));
+  const int64_t intermediate_size = defaults->feed_forward.size > 0 ? defaults->feed_forward.size : 4 * stack->hidden_size;
+  MO_TRY(read_size(config, keys->intermediate_size, 1, intermediate_size, &stack->feed_forward.size));
   MO_TRY(read_embeddings(config, keys, stack));
   MO_TRY(read_heads(config, keys, stack));
   MO_TRY(read_role(config, keys, stack));
-  stack->encoder_hidden_size = stack->hidden_size;
+  stack->attention.encoder_size = stack->hidden_size;
   if (keys->epsilon != NULL) {
     double epsilon;
     MO_TRY(mo_config_float(config, keys->epsilon, 0.0, 1.0, (double)defaults->epsilon, &epsilon));
@@ -86,10 +89,10 @@ mo_status_t mo_stack_config_read(const mo_config_t *config, const mo_stack_keys 
   }
   if (keys->activation == NULL) return MO_STATUS_OK; /* the family reads it */
   MO_TRY(mo_config_string(config, keys->activation, keys->default_activation, &activation));
-  return mo_activation_from_name(activation, &stack->activation);
+  return mo_activation_from_name(activation, &stack->feed_forward.activation);
 }
 
-int64_t mo_stack_config_token(const mo_config_t *config, const char *key, int64_t fallback) {
+int64_t mo_transformer_read_token(const mo_config_t *config, const char *key, int64_t fallback) {
   int64_t id;
   if (mo_config_find_integer(config, key, &id)) return id >= 0 ? id : -1;
   return mo_config_has(config, key) || mo_config_is_null(config, key) ? -1 : fallback;
@@ -113,28 +116,28 @@ static mo_status_t read_layer_types(const mo_config_t *config, int64_t layer_cou
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_stack_config_layer_types(const mo_config_t *config, mo_stack_config *stack) {
+mo_status_t mo_transformer_read_layer_types(const mo_config_t *config, mo_transformer_config *stack) {
   if (!mo_config_has(config, "layer_types")) return MO_STATUS_OK;
-  stack->first_window_layer = 0;
-  return read_layer_types(config, stack->layer_count, stack->full_layers);
+  stack->attention.first_window_layer = 0;
+  return read_layer_types(config, stack->layer_count, stack->attention.full_layers);
 }
 
-mo_status_t mo_stack_config_check_layer_types(const mo_config_t *config, const mo_stack_config *stack) {
+mo_status_t mo_transformer_read_check_layer_types(const mo_config_t *config, const mo_transformer_config *stack) {
   uint64_t full_layers[MO_LISTED_LAYERS / 64] = {0};
   if (!mo_config_has(config, "layer_types")) return MO_STATUS_OK;
   MO_TRY(read_layer_types(config, stack->layer_count, full_layers));
   for (int64_t i = 0; i < stack->layer_count; i++) {
     const bool listed_full = (full_layers[i / 64] >> (i % 64) & 1) != 0;
-    const int64_t window = mo_stack_config_window(stack, i);
+    const int64_t window = mo_transformer_window(stack, i);
     /* A window that holds every position hides nothing. */
-    MO_CHECK(listed_full ? window == 0 || window >= stack->position_count : window > 0, MO_STATUS_UNSUPPORTED,
+    MO_CHECK(listed_full ? window == 0 || window >= stack->embedding.position_count : window > 0, MO_STATUS_UNSUPPORTED,
              "model load: layer %" PRId64 " is %s in layer_types, but models of this family and configuration run it as %s", i,
              listed_full ? "full_attention" : "sliding_attention", listed_full ? "sliding_attention" : "full_attention");
   }
   return MO_STATUS_OK;
 }
 
-int64_t mo_stack_config_window(const mo_stack_config *stack, int64_t layer) {
-  const bool listed = layer < MO_LISTED_LAYERS && (stack->full_layers[layer / 64] >> (layer % 64) & 1) != 0;
-  return layer >= stack->first_window_layer && !listed ? stack->window : 0;
+int64_t mo_transformer_window(const mo_transformer_config *stack, int64_t layer) {
+  const bool listed = layer < MO_LISTED_LAYERS && (stack->attention.full_layers[layer / 64] >> (layer % 64) & 1) != 0;
+  return layer >= stack->attention.first_window_layer && !listed ? stack->attention.window : 0;
 }
