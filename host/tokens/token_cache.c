@@ -1,32 +1,35 @@
-/* host/run/run_cache.c - the key/value caches of a run: checked before it, made where wanted, shown in the output.
+/* host/tokens/token_cache.c - the key/value caches of a run: checked before it, made where wanted, shown in the output.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 
+#include "host/call/input_check.h"
 #include "host/core/struct_size.h"
 #include "host/ops/check.h"
-#include "host/run/model_internal.h"
+#include "host/tokens/token_call.h"
 #include "modelout/decode_attention.h"
 
 /* ---- Checks ------------------------------------------------------------------------------------------------------------- */
 
 /* Every layer holds the same tokens, and has room for the new ones. */
-static mo_status_t check_layers(const mo_model_t *model, const mo_run_shape *shape) {
-  const char *op = model->architecture.name;
-  mo_cache_t *cache = shape->cache.self;
+static mo_status_t check_layers(const mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
+  const char *op = call->model->architecture.name;
+  const int64_t layer_count = mo_token_config(call->model)->layer_count;
+  mo_cache_t *cache = tokens->cache.self;
   const int64_t count = mo_cache_layer_count(cache), past = mo_cache_length(cache, 0);
-  MO_CHECK(count <= model->stack.config.layer_count, MO_STATUS_INVALID_ARGUMENT,
-           "%s: past_key_values has %" PRId64 " layers, the model has %" PRId64, op, count, model->stack.config.layer_count);
-  for (int64_t i = 0; i < model->stack.config.layer_count; i++) {
+  MO_CHECK(count <= layer_count, MO_STATUS_INVALID_ARGUMENT,
+           "%s: past_key_values has %" PRId64 " layers, the model has %" PRId64, op, count, layer_count);
+  for (int64_t i = 0; i < layer_count; i++) {
     const int64_t length = mo_cache_length(cache, i), capacity = mo_cache_max_length(cache, i);
     MO_CHECK(length == past, MO_STATUS_INVALID_ARGUMENT,
              "%s: layer %" PRId64 " of past_key_values holds %" PRId64 " tokens, layer 0 holds %" PRId64, op, i, length, past);
-    MO_CHECK(shape->cache.on_device || i >= count || capacity < 0 || mo_cache_is_sliding(cache, i) ||
-                 past + shape->sequence_length <= capacity,
+    MO_CHECK(tokens->cache.on_device || i >= count || capacity < 0 || mo_cache_is_sliding(cache, i) ||
+                 past + call->sequence_length <= capacity,
              MO_STATUS_INDEX_ERROR,
              "%s: past_key_values holds %" PRId64 " tokens and takes %" PRId64 " at most, there is no room for %" PRId64
              " more",
-             op, past, capacity, shape->sequence_length);
+             op, past, capacity, call->sequence_length);
   }
   return MO_STATUS_OK;
 }
@@ -40,35 +43,40 @@ static mo_status_t capacity_of(mo_cache_t *cache, int64_t *capacity) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t check_lengths(const mo_model_t *model, const mo_tensor *lengths, mo_run_shape *shape) {
-  const char *op = model->architecture.name;
-  mo_run_cache *cache = &shape->cache;
+static mo_status_t check_lengths(mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
+  const char *op = call->model->architecture.name;
+  const mo_tensor *lengths = mo_call_tensor(call, "cache_lengths");
+  mo_token_cache *cache = &tokens->cache;
   if (lengths == NULL) return MO_STATUS_OK;
   MO_CHECK(!cache->self_is_new, MO_STATUS_INVALID_ARGUMENT,
            "%s: cache_lengths with past_key_values that have no memory yet (mo_cache_initialize, or a run before)", op);
   MO_CHECK(!cache->slides, MO_STATUS_UNSUPPORTED,
            "%s: cache_lengths with a sliding cache, whose tokens move; a static cache keeps them where they are", op);
-  MO_CHECK(shape->sequence_length <= MO_DECODE_ATTENTION_MAX_TOKENS, MO_STATUS_UNSUPPORTED,
-           "%s: cache_lengths with %" PRId64 " new tokens, %d at most", op, shape->sequence_length,
+  MO_CHECK(call->sequence_length <= MO_DECODE_ATTENTION_MAX_TOKENS, MO_STATUS_UNSUPPORTED,
+           "%s: cache_lengths with %" PRId64 " new tokens, %d at most", op, call->sequence_length,
            MO_DECODE_ATTENTION_MAX_TOKENS);
-  MO_CHECK(model->stack.config.attention.rotary.scaling != MO_ROTARY_SCALING_DYNAMIC, MO_STATUS_UNSUPPORTED,
+  MO_CHECK(mo_token_config(call->model)->attention.rotary.scaling != MO_ROTARY_SCALING_DYNAMIC, MO_STATUS_UNSUPPORTED,
            "%s: cache_lengths with a dynamic rotary scaling, which depends on lengths that only the device knows", op);
-  MO_TRY(mo_check_input(model, "cache_lengths", lengths, MO_DTYPE_BIT(MO_DTYPE_INT32), 1, &shape->batch_size));
+  MO_TRY(mo_check_input(call->model, "cache_lengths", lengths, MO_DTYPE_BIT(MO_DTYPE_INT32), 1, &call->batch_size));
   cache->on_device = true;
+  tokens->placed_lengths = mo_call_place(call, lengths, MO_DTYPE_INT32, MO_DTYPE_BIT(MO_DTYPE_INT32), 1, &call->batch_size);
   return MO_STATUS_OK;
 }
 
-static mo_status_t check_given(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
+static mo_status_t check_given(mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
+  const mo_model_t *model = call->model;
   const char *op = model->architecture.name;
-  mo_run_cache *cache = &shape->cache;
-  const int64_t layer_count = model->stack.config.layer_count;
+  mo_token_cache *cache = &tokens->cache;
+  const int64_t layer_count = mo_token_config(model)->layer_count;
   MO_CHECK(mo_cache_context(cache->given) == model->context, MO_STATUS_INVALID_ARGUMENT,
            "%s: past_key_values belongs to another context", op);
   cache->self = mo_cache_self(cache->given);
   cache->cross = mo_cache_cross(cache->given);
   const int64_t rows = mo_cache_batch_size(cache->self);
-  MO_CHECK(rows < 0 || rows == shape->batch_size, MO_STATUS_INVALID_ARGUMENT,
-           "%s: past_key_values holds %" PRId64 " sequences, the inputs are %" PRId64, op, rows, shape->batch_size);
+  MO_CHECK(rows < 0 || rows == call->batch_size, MO_STATUS_INVALID_ARGUMENT,
+           "%s: past_key_values holds %" PRId64 " sequences, the inputs are %" PRId64, op, rows, call->batch_size);
   cache->self_is_new = !mo_cache_is_initialized(cache->self);
   for (int64_t i = 0; i < layer_count; i++) cache->slides |= mo_cache_is_sliding(cache->self, i);
   if (cache->cross != NULL) {
@@ -76,13 +84,13 @@ static mo_status_t check_given(const mo_model_t *model, const mo_model_inputs *i
     cache->cross_is_cached = layer_count > 0;
     for (int64_t i = 0; i < layer_count; i++) cache->cross_is_cached &= mo_cache_is_updated(cache->given, i);
   }
-  MO_TRY(check_lengths(model, inputs->cache_lengths, shape));
-  MO_TRY(check_layers(model, shape));
+  MO_TRY(check_lengths(call));
+  MO_TRY(check_layers(call));
   if (cache->on_device) return capacity_of(cache->self, &cache->key_length);
   for (int64_t row = 1; row < rows; row++)
     cache->rows_differ |= mo_cache_row_length(cache->self, row) != mo_cache_row_length(cache->self, 0);
   cache->past_length = mo_cache_length(cache->self, 0);
-  MO_CHECK(mo_checked_add(cache->past_length, shape->sequence_length, &cache->key_length), MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(mo_checked_add(cache->past_length, call->sequence_length, &cache->key_length), MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " cached tokens are too many", op, cache->past_length);
   return MO_STATUS_OK;
 }
@@ -96,48 +104,17 @@ static mo_status_t check_showable(const mo_model_t *model, mo_cache_t *given) {
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_run_cache_check(const mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
-                               mo_run_shape *shape) {
-  const mo_transformer_config *config = &model->stack.config;
-  mo_run_cache *cache = &shape->cache;
-  *cache = (mo_run_cache){.given = inputs->past_key_values, .key_length = shape->sequence_length};
-  cache->wanted = config->decoder && (cache->given != NULL || (request != NULL && request->use_cache));
-  MO_CHECK(config->decoder || cache->given == NULL, MO_STATUS_INVALID_ARGUMENT,
-           "%s: past_key_values was given, but this model is no decoder", model->architecture.name);
-  MO_CHECK(cache->given != NULL || inputs->cache_lengths == NULL, MO_STATUS_INVALID_ARGUMENT,
-           "%s: cache_lengths without past_key_values", model->architecture.name);
-  if (cache->given != NULL && request != NULL && request->use_cache) MO_TRY(check_showable(model, cache->given));
-  return cache->given != NULL ? check_given(model, inputs, shape) : MO_STATUS_OK;
-}
-
-mo_status_t mo_run_encoder_check(const mo_model_t *model, const mo_model_inputs *inputs, mo_run_shape *shape) {
-  const char *op = model->architecture.name;
-  const mo_transformer_config *config = &model->stack.config;
-  const mo_tensor *hidden = inputs->encoder_hidden_states, *mask = inputs->encoder_attention_mask;
-  MO_CHECK(hidden == NULL || config->cross_attention, MO_STATUS_INVALID_ARGUMENT,
-           "%s: encoder_hidden_states was given, but this model has no cross attention (add_cross_attention)", op);
-  const int64_t cached = shape->cache.cross_is_cached ? mo_cache_length(shape->cache.cross, 0) : 0;
-  shape->encoder_length = cached;
-  if (hidden != NULL) {
-    MO_CHECK(hidden->rank == 3 && hidden->shape[1] >= 1, MO_STATUS_INVALID_ARGUMENT,
-             "%s: encoder_hidden_states has %d dimensions or no token, it is (batch, tokens, width)", op, (int)hidden->rank);
-    const int64_t extents[3] = {shape->batch_size, hidden->shape[1], config->attention.encoder_size};
-    MO_TRY(mo_check_input(model, "encoder_hidden_states", hidden, MO_DTYPES_FLOAT, 3, extents));
-    MO_CHECK(cached == 0 || cached == hidden->shape[1], MO_STATUS_INVALID_ARGUMENT,
-             "%s: encoder_hidden_states has %" PRId64 " tokens, the cache was filled from %" PRId64, op, hidden->shape[1],
-             cached);
-    int64_t rows;
-    MO_CHECK(mo_checked_mul(shape->batch_size, hidden->shape[1], &rows) &&
-                 rows <= INT64_MAX / 64 / (2 * config->attention.key_value_head_count * config->attention.head_size),
-             MO_STATUS_INVALID_ARGUMENT, "%s: %" PRId64 " encoder tokens are too many to address", op, hidden->shape[1]);
-    shape->encoder_length = hidden->shape[1];
-  }
-  if (mask == NULL) return MO_STATUS_OK;
-  MO_CHECK(shape->encoder_length > 0, MO_STATUS_INVALID_ARGUMENT, "%s: encoder_attention_mask without encoder_hidden_states",
-           op);
-  const int64_t extents[2] = {shape->batch_size, shape->encoder_length};
-  MO_TRY(mo_check_input(model, "encoder_attention_mask", mask, MO_DTYPES_MASK | MO_DTYPES_FLOAT, 2, extents));
-  return mo_check_mask(model, "encoder_attention_mask", mask, &shape->encoder_masked);
+mo_status_t mo_token_cache_check(mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
+  mo_token_cache *cache = &tokens->cache;
+  const bool decoder = mo_token_config(call->model)->decoder;
+  *cache = (mo_token_cache){.given = mo_call_cache(call, "past_key_values"), .key_length = call->sequence_length};
+  cache->wanted = decoder && (cache->given != NULL || call->request.use_cache);
+  MO_CHECK(cache->given != NULL || mo_call_tensor(call, "cache_lengths") == NULL, MO_STATUS_INVALID_ARGUMENT,
+           "%s: cache_lengths without past_key_values", call->model->architecture.name);
+  if (cache->given == NULL) return MO_STATUS_OK;
+  if (call->request.use_cache) MO_TRY(check_showable(call->model, cache->given));
+  return check_given(call);
 }
 
 /* ---- Making ------------------------------------------------------------------------------------------------------------- */
@@ -157,7 +134,7 @@ static void set_kinds(const mo_transformer_config *config, const mo_cache_option
 /* What the options leave open is the model's. `kinds` has room for every layer. */
 static mo_status_t create_self(const mo_model_t *model, const mo_cache_options *given, mo_cache_layer_options *kinds,
                                mo_cache_t **cache) {
-  const mo_transformer_config *config = &model->stack.config;
+  const mo_transformer_config *config = mo_token_config(model);
   mo_cache_options options = *given;
   const bool models_own = options.kind == 0;
   if (models_own) options.kind = MO_CACHE_DYNAMIC;
@@ -181,7 +158,7 @@ static mo_status_t create_pair(const mo_model_t *model, mo_cache_t *self, mo_cac
   mo_cache_options options = MO_CACHE_OPTIONS_INIT;
   mo_cache_t *cross = NULL;
   options.kind = MO_CACHE_DYNAMIC;
-  options.layer_count = model->stack.config.layer_count;
+  options.layer_count = mo_token_config(model)->layer_count;
   MO_TRY(mo_cache_create(model->context, &options, &cross));
   const mo_status_t status = mo_cache_create_encoder_decoder(self, cross, pair);
   mo_cache_release(cross);
@@ -189,7 +166,7 @@ static mo_status_t create_pair(const mo_model_t *model, mo_cache_t *self, mo_cac
 }
 
 static mo_status_t create(const mo_model_t *model, const mo_cache_options *options, bool cross, mo_cache_t **cache) {
-  const size_t bytes = (size_t)(model->stack.config.layer_count + 1) * sizeof(mo_cache_layer_options);
+  const size_t bytes = (size_t)(mo_token_config(model)->layer_count + 1) * sizeof(mo_cache_layer_options);
   mo_cache_layer_options *kinds = mo_host_allocate(model->context, bytes);
   mo_cache_t *self = NULL;
   if (kinds == NULL) return MO_STATUS_OUT_OF_MEMORY;
@@ -204,10 +181,14 @@ static mo_status_t create(const mo_model_t *model, const mo_cache_options *optio
   return status;
 }
 
-mo_status_t mo_run_cache_make(const mo_model_t *model, const mo_run_shape *shape, mo_run_cache *cache) {
+mo_status_t mo_token_cache_make(mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
+  mo_token_cache *cache = &tokens->cache;
   mo_cache_options defaults = MO_CACHE_OPTIONS_INIT;
   defaults.kind = MO_CACHE_DYNAMIC;
-  MO_TRY(create(model, &defaults, model->stack.config.caches_cross_attention && shape->encoder_length > 0, &cache->given));
+  const bool cross = mo_token_config(call->model)->caches_cross_attention && tokens->encoder_length > 0;
+  MO_TRY(create(call->model, &defaults, cross, &cache->given));
+  cache->made = true;
   cache->self = mo_cache_self(cache->given);
   cache->cross = mo_cache_cross(cache->given);
   cache->self_is_new = cache->cross_is_new = true;
@@ -216,7 +197,7 @@ mo_status_t mo_run_cache_make(const mo_model_t *model, const mo_run_shape *shape
 
 static mo_status_t create_public(mo_model_t *model, const mo_cache_options *options, int64_t batch_size, int64_t max_length,
                                  mo_cache_t **cache) {
-  const mo_transformer_config *config = &model->stack.config;
+  const mo_transformer_config *config = mo_token_config(model);
   mo_cache_options filled = MO_CACHE_OPTIONS_INIT;
   MO_CHECK(config->decoder, MO_STATUS_INVALID_ARGUMENT, "%s: this model is no decoder, it needs no cache",
            model->architecture.name);
@@ -252,16 +233,19 @@ mo_status_t mo_model_create_cache(mo_model_t *model, const mo_cache_options *opt
 
 /* ---- After the run ------------------------------------------------------------------------------------------------------ */
 
-void mo_run_cache_undo(const mo_run_cache *cache) {
+void mo_token_cache_undo(mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
+  const mo_token_cache *cache = &tokens->cache;
   if (cache->self != NULL && cache->self_is_new) (void)mo_cache_reset(cache->self);
   if (cache->cross != NULL && cache->cross_is_new) (void)mo_cache_reset(cache->cross);
 }
 
-mo_status_t mo_run_cache_show(const mo_model_t *model, const mo_run_cache *cache, mo_output *output) {
+mo_status_t mo_token_cache_show(mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
   mo_field *field = NULL;
-  if (!mo_output_contains(output, "past_key_values")) return MO_STATUS_OK;
-  MO_TRY(mo_cache_field(cache->given, model->framework, &field));
-  const mo_status_t status = mo_output_set_item(output, "past_key_values", field);
+  if (!mo_output_contains(call->output, "past_key_values")) return MO_STATUS_OK;
+  MO_TRY(mo_cache_field(tokens->cache.given, call->model->framework, &field));
+  const mo_status_t status = mo_output_set_item(call->output, "past_key_values", field);
   mo_field_release(field);
   return status;
 }

@@ -1,4 +1,4 @@
-/* host/run/model_classes.c - output classes outside the shared table.
+/* host/model/model_classes.c - output classes outside the shared table.
  *
  * Transformers defines those of the pretraining models beside the models (modeling_bert.py, modeling_albert.py,
  * modeling_electra.py and their TensorFlow and Flax forms), not among the shared outputs, so they are not part of the table of
@@ -7,10 +7,11 @@
  * stays NULL.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/model/model_classes.h"
+
 #include <string.h>
 
-#include "host/families/family.h"
-#include "modelout/model.h"
+#include "host/core/error.h"
 
 #define SYMBOLS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define SHAPE(...) .rank = (int32_t)(sizeof(SYMBOLS(__VA_ARGS__)) / sizeof(char *)) - 1, .shape = SYMBOLS(__VA_ARGS__)
@@ -150,4 +151,14 @@ const mo_class *mo_model_class_find(const char *name) {
   for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
     if (strcmp(classes[i].name, name) == 0) return &classes[i];
   return NULL;
+}
+
+mo_status_t mo_architecture_class(const mo_architecture *architecture, mo_framework_t framework,
+                                  const mo_class **output_class) {
+  const char *name = architecture->output_class[framework - MO_FRAMEWORK_PT];
+  *output_class = mo_class_find(name);
+  if (*output_class == NULL) *output_class = mo_model_class_find(name);
+  MO_CHECK(*output_class != NULL, MO_STATUS_INTERNAL, "model load: %s names the output class %s, which does not exist",
+           architecture->name, name);
+  return MO_STATUS_OK;
 }

@@ -1,8 +1,8 @@
-/* host/text/text_file.h - the small files of a checkpoint folder: paths and whole-file reads.
+/* host/core/text_file.h - the small files of a checkpoint folder: paths and whole-file reads.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#ifndef MO_TEXT_TEXT_FILE_H
-#define MO_TEXT_TEXT_FILE_H
+#ifndef MO_CORE_TEXT_FILE_H
+#define MO_CORE_TEXT_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

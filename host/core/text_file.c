@@ -1,7 +1,7 @@
-/* host/text/text_file.c - the small files of a checkpoint folder: paths and whole-file reads.
+/* host/core/text_file.c - the small files of a checkpoint folder: paths and whole-file reads.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/text/text_file.h"
+#include "host/core/text_file.h"
 
 #include <stdlib.h>
 #include <string.h>

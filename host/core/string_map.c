@@ -1,7 +1,7 @@
-/* host/text/string_map.c - a hash map from byte strings to numbers: open addressing, linear probing.
+/* host/core/string_map.c - a hash map from byte strings to numbers: open addressing, linear probing.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/text/string_map.h"
+#include "host/core/string_map.h"
 
 #include <stdlib.h>
 #include <string.h>

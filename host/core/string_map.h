@@ -1,11 +1,11 @@
-/* host/text/string_map.h - a hash map from byte strings to numbers, and the running hash that probes it prefix by prefix.
+/* host/core/string_map.h - a hash map from byte strings to numbers, and the running hash that probes it prefix by prefix.
  *
  * The keys stay where they are: the map only points at them. The hash is seeded per map, so that a hostile file cannot choose
  * colliding keys. Reading is thread-safe.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#ifndef MO_TEXT_STRING_MAP_H
-#define MO_TEXT_STRING_MAP_H
+#ifndef MO_CORE_STRING_MAP_H
+#define MO_CORE_STRING_MAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
-/* host/generate/tensor_rows.h - walking over a tensor on the host, row by row.
+/* host/call/tensor_rows.h - walking over a tensor on the host, row by row.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#ifndef MO_GENERATE_TENSOR_ROWS_H
-#define MO_GENERATE_TENSOR_ROWS_H
+#ifndef MO_CALL_TENSOR_ROWS_H
+#define MO_CALL_TENSOR_ROWS_H
 
 #include "modelout/tensor.h"
 
