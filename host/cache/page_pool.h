@@ -7,7 +7,7 @@
 #ifndef MO_CACHE_PAGE_POOL_H
 #define MO_CACHE_PAGE_POOL_H
 
-#include "host/cache/cache_internal.h"
+#include "host/cache/block.h"
 
 #ifdef __cplusplus
 extern "C" {
