@@ -26,21 +26,21 @@ static mo_status_t out_of_memory(const char *op) { return mo_fail(MO_STATUS_OUT_
 
 /* ---- Saving ---- */
 
-typedef struct mo_saver {
+typedef struct file_saver {
   char **names; /* owned */
   mo_tensor *tensors;
   void **copies; /* owned; contiguous copies of strided views, NULL elsewhere */
   int64_t count;
   int64_t capacity;
   json_t *none_entries;
-} mo_saver;
+} file_saver;
 
 /* One level below `name`; false if it becomes too long. */
 static bool join(char *joined, const char *name, const char *part) {
   return snprintf(joined, MAX_NAME_BYTES, "%s.%s", name, part) < MAX_NAME_BYTES;
 }
 
-static mo_status_t make_room(mo_saver *saver) {
+static mo_status_t make_room(file_saver *saver) {
   if (saver->count < saver->capacity) return MO_STATUS_OK;
   const int64_t capacity = saver->capacity == 0 ? 64 : 2 * saver->capacity;
   char **names = realloc(saver->names, (size_t)capacity * sizeof *names);
@@ -54,7 +54,7 @@ static mo_status_t make_room(mo_saver *saver) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t save_tensor(mo_saver *saver, mo_field *field, const char *name, json_t **described) {
+static mo_status_t save_tensor(file_saver *saver, mo_field *field, const char *name, json_t **described) {
   mo_host_view view;
   MO_TRY(make_room(saver));
   MO_TRY(mo_field_read(field, &view));
@@ -85,7 +85,8 @@ static mo_status_t save_tensor(mo_saver *saver, mo_field *field, const char *nam
   return MO_STATUS_OK;
 }
 
-static mo_status_t save_value(mo_saver *saver, mo_field *field, const char *name, bool in_cache, int depth, json_t **described);
+static mo_status_t save_value(file_saver *saver, mo_field *field, const char *name, bool in_cache, int depth,
+                              json_t **described);
 
 static const char *entry_name(const mo_field *field, int64_t index, bool in_cache, char *text, size_t bytes) {
   if (field->kind == MO_FIELD_DICT) return field->as.items.keys[index];
@@ -94,7 +95,7 @@ static const char *entry_name(const mo_field *field, int64_t index, bool in_cach
   return text;
 }
 
-static mo_status_t save_items(mo_saver *saver, mo_field *field, const char *name, bool in_cache, int depth, json_t *list) {
+static mo_status_t save_items(file_saver *saver, mo_field *field, const char *name, bool in_cache, int depth, json_t *list) {
   for (int64_t i = 0; i < mo_field_length(field); ++i) {
     char number[24], path[MAX_NAME_BYTES];
     json_t *entry = NULL;
@@ -108,7 +109,7 @@ static mo_status_t save_items(mo_saver *saver, mo_field *field, const char *name
 }
 
 /* `in_cache`: the value is a layer of a cache, its entries are key, value and so on. */
-static mo_status_t save_value(mo_saver *saver, mo_field *field, const char *name, bool in_cache, int depth,
+static mo_status_t save_value(file_saver *saver, mo_field *field, const char *name, bool in_cache, int depth,
                               json_t **described) {
   MO_CHECK(depth <= MAX_DEPTH, MO_STATUS_INVALID_ARGUMENT, "output_save: %.60s is nested more than %d deep", name, MAX_DEPTH);
   char text[40];
@@ -156,7 +157,7 @@ static mo_status_t check_value_count(const mo_output *output) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t save_entries(mo_saver *saver, mo_output *output, const char *prefix, json_t *keys, json_t *structure) {
+static mo_status_t save_entries(file_saver *saver, mo_output *output, const char *prefix, json_t *keys, json_t *structure) {
   MO_TRY(check_value_count(output));
   for (int64_t i = 0; i < mo_output_length(output); ++i) {
     char name[MAX_NAME_BYTES];
@@ -173,7 +174,7 @@ static mo_status_t save_entries(mo_saver *saver, mo_output *output, const char *
   return MO_STATUS_OK;
 }
 
-static mo_status_t write_file(const mo_saver *saver, const mo_output *output, const char *path, const char *prefix,
+static mo_status_t write_file(const file_saver *saver, const mo_output *output, const char *path, const char *prefix,
                               const json_t *keys, const json_t *structure) {
   static const char *const names[] = {"class", "keys", "none_entries", "prefix", "structure"};
   const json_t *const lists[3] = {keys, saver->none_entries, structure};
@@ -192,7 +193,7 @@ mo_status_t mo_output_save(mo_output *output, const char *path, const char *pref
   MO_CHECK(output != NULL && path != NULL, MO_STATUS_INVALID_ARGUMENT, "output_save: the %s is NULL",
            output == NULL ? "output" : "path");
   if (prefix == NULL) prefix = "";
-  mo_saver saver = {.none_entries = json_array()};
+  file_saver saver = {.none_entries = json_array()};
   json_t *keys = json_array(), *structure = json_array();
   mo_status_t status = MO_STATUS_OK;
   if (saver.none_entries == NULL || keys == NULL || structure == NULL) status = out_of_memory("output_save");
@@ -213,30 +214,30 @@ mo_status_t mo_output_save(mo_output *output, const char *path, const char *pref
 
 /* ---- Loading ---- */
 
-typedef struct mo_loader {
+typedef struct file_loader {
   mo_context_t *context;
   const mo_safetensors_t *file;
   const char *path;
   int64_t *bytes_left; /* of the file's tensors, that no field holds yet */
-} mo_loader;
+} file_loader;
 
-static mo_status_t bad_file(const mo_loader *loader, const char *name, const char *problem) {
+static mo_status_t bad_file(const file_loader *loader, const char *name, const char *problem) {
   return mo_fail(MO_STATUS_BAD_FILE, "output_load: %.100s: %.100s: %s", loader->path, name, problem);
 }
 
-typedef struct mo_loaded_memory {
+typedef struct loaded_memory {
   mo_context_t *context;
   void *memory;
-} mo_loaded_memory;
+} loaded_memory;
 
 static void release_loaded(void *user_data) {
-  mo_loaded_memory *loaded = user_data;
+  loaded_memory *loaded = user_data;
   mo_context_release(loaded->context, loaded->memory);
   free(loaded);
 }
 
 /* The data of a tensor of the file into device memory. */
-static mo_status_t read_data(const mo_loader *loader, const char *name, const mo_tensor *source, void *memory) {
+static mo_status_t read_data(const file_loader *loader, const char *name, const mo_tensor *source, void *memory) {
   mo_context_t *context = loader->context;
   const size_t bytes = (size_t)mo_tensor_bytes(source);
   const int64_t count = mo_tensor_count(source);
@@ -251,16 +252,16 @@ static mo_status_t read_data(const mo_loader *loader, const char *name, const mo
   return status != MO_STATUS_OK ? status : waited;
 }
 
-static mo_status_t load_tensor(const mo_loader *loader, const char *name, mo_field **field) {
+static mo_status_t load_tensor(const file_loader *loader, const char *name, mo_field **field) {
   mo_tensor source, tensor;
   if (mo_safetensors_describe(loader->file, name, &source) != MO_STATUS_OK) return bad_file(loader, name, "no such tensor");
   /* Else a small file could ask for any amount of memory. */
   if (mo_tensor_bytes(&source) > *loader->bytes_left)
     return bad_file(loader, name, "the structure holds more than the file: tensors stand in it twice");
   *loader->bytes_left -= mo_tensor_bytes(&source);
-  mo_loaded_memory *loaded = malloc(sizeof *loaded);
+  loaded_memory *loaded = malloc(sizeof *loaded);
   if (loaded == NULL) return out_of_memory("output_load");
-  *loaded = (mo_loaded_memory){.context = loader->context};
+  *loaded = (loaded_memory){.context = loader->context};
   const size_t bytes = (size_t)mo_tensor_bytes(&source);
   mo_status_t status = mo_context_allocate(loader->context, bytes, &loaded->memory);
   if (status == MO_STATUS_OK) status = read_data(loader, name, &source, loaded->memory);
@@ -273,7 +274,7 @@ static mo_status_t load_tensor(const mo_loader *loader, const char *name, mo_fie
   return status;
 }
 
-static mo_status_t load_value(const mo_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
+static mo_status_t load_value(const file_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
                               mo_field **field);
 
 static void release_all(mo_field **fields, size_t count) {
@@ -282,7 +283,7 @@ static void release_all(mo_field **fields, size_t count) {
 }
 
 /* Entries from position `first` of the list on; dicts have [key, value] pairs. */
-static mo_status_t load_items(const mo_loader *loader, const json_t *list, size_t first, const char *name, bool is_dict,
+static mo_status_t load_items(const file_loader *loader, const json_t *list, size_t first, const char *name, bool is_dict,
                               bool is_cache_layer, bool is_cache, int depth, mo_field **items, const char **keys) {
   for (size_t i = first; i < json_array_size(list); ++i) {
     const json_t *value = json_array_get(list, i);
@@ -302,7 +303,7 @@ static mo_status_t load_items(const mo_loader *loader, const json_t *list, size_
 }
 
 /* The cache constructor takes the tensors layer after layer. */
-static mo_status_t make_cache(const mo_loader *loader, mo_field *const *layers, size_t layer_count, int64_t per_layer,
+static mo_status_t make_cache(const file_loader *loader, mo_field *const *layers, size_t layer_count, int64_t per_layer,
                               const char *name, mo_field **field) {
   if (per_layer != 2 && per_layer != 4) return bad_file(loader, name, "a cache has 2 or 4 tensors per layer");
   mo_field **tensors = calloc(layer_count * (size_t)per_layer + 1, sizeof *tensors);
@@ -319,7 +320,7 @@ static mo_status_t make_cache(const mo_loader *loader, mo_field *const *layers, 
   return status;
 }
 
-static mo_status_t load_list(const mo_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
+static mo_status_t load_list(const file_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
                              mo_field **field) {
   const char *kind = json_string_value(json_array_get(described, 0));
   const json_t *second = json_array_get(described, 1);
@@ -354,7 +355,7 @@ static mo_status_t load_list(const mo_loader *loader, const json_t *described, c
   return status;
 }
 
-static mo_status_t load_value(const mo_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
+static mo_status_t load_value(const file_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
                               mo_field **field) {
   *field = NULL;
   if (depth > MAX_DEPTH) return bad_file(loader, name, "nested too deep");
@@ -364,7 +365,7 @@ static mo_status_t load_value(const mo_loader *loader, const json_t *described, 
   return bad_file(loader, name, "the structure is neither a tensor nor a list");
 }
 
-static mo_status_t load_entries(const mo_loader *loader, const json_t *structure, const char *prefix, mo_output *output) {
+static mo_status_t load_entries(const file_loader *loader, const json_t *structure, const char *prefix, mo_output *output) {
   for (size_t i = 0; i < json_array_size(structure); ++i) {
     const json_t *pair = json_array_get(structure, i);
     const char *key = json_string_value(json_array_get(pair, 0));
@@ -382,7 +383,7 @@ static mo_status_t load_entries(const mo_loader *loader, const json_t *structure
   return MO_STATUS_OK;
 }
 
-static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
+static mo_status_t load_output(const file_loader *loader, mo_output **output) {
   const char *class_name = mo_safetensors_metadata(loader->file, "class");
   const char *text = mo_safetensors_metadata(loader->file, "structure");
   const char *prefix = mo_safetensors_metadata(loader->file, "prefix");
@@ -423,7 +424,7 @@ mo_status_t mo_output_load(mo_context_t *context, const char *path, mo_output **
   mo_status_t status = mo_safetensors_open(path, &file);
   if (status == MO_STATUS_OK) {
     int64_t bytes_left = bytes_of_all(file);
-    const mo_loader loader = {.context = context, .file = file, .path = path, .bytes_left = &bytes_left};
+    const file_loader loader = {.context = context, .file = file, .path = path, .bytes_left = &bytes_left};
     status = load_output(&loader, output);
     mo_safetensors_close(file);
   }
