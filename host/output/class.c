@@ -121,7 +121,7 @@ static const char *const mo_framework_prefixes[] = {"", "", "TF", "Flax"};
 
 const mo_class *mo_class_find(const char *name) {
   if (name == NULL) return NULL;
-  for (int32_t i = 0; i < MO_CLASS_TOTAL; ++i) {
+  for (int32_t i = 0; i < MO_CLASS_TOTAL; i++) {
     if (strcmp(mo_classes[i].name, name) == 0) return &mo_classes[i];
   }
   return NULL;
@@ -131,7 +131,7 @@ const mo_class *mo_class_find_in_framework(const char *pt_name, mo_framework_t f
   if (pt_name == NULL || framework < MO_FRAMEWORK_BASE || framework > MO_FRAMEWORK_FLAX) return NULL;
   const char *prefix = mo_framework_prefixes[framework];
   const size_t prefix_length = strlen(prefix);
-  for (int32_t i = 0; i < MO_CLASS_TOTAL; ++i) {
+  for (int32_t i = 0; i < MO_CLASS_TOTAL; i++) {
     const mo_class *candidate = &mo_classes[i];
     if (candidate->framework == framework && strncmp(candidate->name, prefix, prefix_length) == 0 &&
         strcmp(candidate->name + prefix_length, pt_name) == 0) {
@@ -147,10 +147,10 @@ const mo_class *mo_class_at(int32_t index) { return index >= 0 && index < MO_CLA
 
 int32_t mo_class_field_index(const mo_class *output_class, const char *name) {
   if (output_class == NULL || name == NULL) return -1;
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     if (output_class->fields[i].name == name) return i;
   }
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     if (strcmp(output_class->fields[i].name, name) == 0) return i;
   }
   return -1;
@@ -172,7 +172,7 @@ mo_symbols mo_class_alternative_shape(const mo_class *output_class, int32_t inde
 /* ---- Classes of somebody else's ------------------------------------------------------------------------------------ */
 
 static bool has_symbols(mo_symbols symbols, int32_t count) {
-  for (int32_t i = 0; i < count; ++i) {
+  for (int32_t i = 0; i < count; i++) {
     if (symbols == NULL || symbols[i] == NULL) return false;
   }
   return true;
@@ -215,11 +215,11 @@ mo_status_t mo_class_check(const mo_class *output_class) {
   MO_CHECK(output_class->struct_bytes >= sizeof(mo_output), MO_STATUS_INVALID_ARGUMENT,
            "output: the struct of %s has %zu bytes, it begins with an mo_output", output_class->name,
            output_class->struct_bytes);
-  for (int32_t i = 0; i < count; ++i) {
+  for (int32_t i = 0; i < count; i++) {
     MO_CHECK(output_class->fields[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "output: field %d of %s has no name", (int)i,
              output_class->name);
   }
-  for (int32_t i = 0; i < count; ++i) MO_TRY(check_field(output_class, i));
+  for (int32_t i = 0; i < count; i++) MO_TRY(check_field(output_class, i));
   return MO_STATUS_OK;
 }
 
@@ -263,7 +263,7 @@ static bool put_text(json_t *object, const char *key, const char *text) {
 
 static json_t *list_of_symbols(mo_symbols symbols) {
   json_t *array = json_array();
-  for (; array != NULL && *symbols != NULL; ++symbols) {
+  for (; array != NULL && *symbols != NULL; symbols++) {
     if (json_array_append_new(array, json_string(*symbols)) != 0) {
       json_decref(array);
       return NULL;
@@ -308,7 +308,7 @@ static bool append_inner(json_t *list, const mo_inner_group *group) {
 static bool put_inner(json_t *object, const mo_inner_group *groups) {
   if (groups == NULL) return put(object, "inner", json_null());
   json_t *list = json_array();
-  for (; list != NULL && groups->count != 0; ++groups) {
+  for (; list != NULL && groups->count != 0; groups++) {
     if (!append_inner(list, groups)) {
       json_decref(list);
       return false;
@@ -342,7 +342,7 @@ static json_t *describe_field(const mo_class_field *field, const mo_class_field_
 
 static json_t *describe_fields(int32_t index) {
   json_t *list = json_array();
-  for (int32_t i = 0; list != NULL && i < mo_classes[index].field_count; ++i) {
+  for (int32_t i = 0; list != NULL && i < mo_classes[index].field_count; i++) {
     if (json_array_append_new(list, describe_field(&mo_classes[index].fields[i], &mo_details[index].fields[i])) != 0) {
       json_decref(list);
       return NULL;
@@ -371,7 +371,7 @@ static json_t *describe_class(int32_t index) {
 /* {"classes": [...]} of the chosen classes; index -1: all of the framework, framework negative: of every one. */
 static json_t *describe_classes(int32_t index, int framework) {
   json_t *list = json_array();
-  for (int32_t i = 0; list != NULL && i < MO_CLASS_TOTAL; ++i) {
+  for (int32_t i = 0; list != NULL && i < MO_CLASS_TOTAL; i++) {
     const bool chosen = index >= 0 ? i == index : framework < 0 || (int)mo_classes[i].framework == framework;
     if (chosen && json_array_append_new(list, describe_class(i)) != 0) {
       json_decref(list);

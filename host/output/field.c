@@ -34,7 +34,7 @@ static mo_name_list keys_of(const mo_field *field) {
 /* The position of a key among those there are; -1. */
 static int64_t key_position(const mo_field *dict, const char *key) {
   if (dict->as.items.index.slots != NULL) return mo_name_index_find(&dict->as.items.index, keys_of(dict), key);
-  for (int64_t i = 0; i < dict->as.items.count; ++i) {
+  for (int64_t i = 0; i < dict->as.items.count; i++) {
     if (strcmp(dict->as.items.keys[i], key) == 0) return i;
   }
   return -1;
@@ -154,7 +154,7 @@ void mo_field_measure(mo_field *field) {
   if (!has_items(field)) return;
   field->depth = 1;
   field->value_count = 1;
-  for (int64_t i = 0; i < field->as.items.count; ++i) {
+  for (int64_t i = 0; i < field->as.items.count; i++) {
     const mo_field *item = field->as.items.items[i];
     if (item != NULL && item->depth >= field->depth) field->depth = item->depth + 1;
     if (!mo_checked_add(field->value_count, count_values(item), &field->value_count)) field->value_count = INT64_MAX;
@@ -163,7 +163,7 @@ void mo_field_measure(mo_field *field) {
 
 /* Before a field is made of them. */
 static mo_status_t check_depth(const char *op, mo_field *const *items, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     MO_CHECK(items[i] == NULL || items[i]->depth < MO_FIELD_DEPTH_LIMIT, MO_STATUS_INVALID_ARGUMENT,
              "%s: entry %lld is nested %d deep, at most %d are allowed", op, (long long)i, MO_FIELD_DEPTH_LIMIT,
              MO_FIELD_DEPTH_LIMIT);
@@ -179,7 +179,7 @@ static mo_status_t make_tuple(mo_context_t *context, mo_field *const *items, int
   MO_TRY(allocate(context, MO_FIELD_TUPLE, bytes, &made));
   made->as.items.count = count;
   made->as.items.items = (mo_field **)(made + 1);
-  for (int64_t i = 0; i < count; ++i) made->as.items.items[i] = mo_field_retain(items[i]);
+  for (int64_t i = 0; i < count; i++) made->as.items.items[i] = mo_field_retain(items[i]);
   mo_field_measure(made);
   *field = made;
   return MO_STATUS_OK;
@@ -200,7 +200,7 @@ static mo_status_t check_layers(mo_field *const *tensors, int64_t layer_count, i
   MO_CHECK(mo_checked_mul(layer_count, tensors_per_layer, &total), MO_STATUS_OUT_OF_MEMORY, "%s: %lld layers are too many", op,
            (long long)layer_count);
   MO_TRY(check_items(op, tensors, total, 1, &ignored));
-  for (int64_t i = 0; i < total; ++i) {
+  for (int64_t i = 0; i < total; i++) {
     MO_CHECK(mo_field_kind(tensors[i]) == MO_FIELD_TENSOR, MO_STATUS_TYPE_ERROR, "%s: entry %lld of layer %lld is not a tensor",
              op, (long long)(i % tensors_per_layer), (long long)(i / tensors_per_layer));
   }
@@ -216,7 +216,7 @@ static mo_status_t make_cache(mo_context_t *context, mo_field *const *tensors, i
   made->tensors_per_layer = tensors_per_layer;
   made->as.items.count = layer_count;
   made->as.items.items = (mo_field **)(made + 1);
-  for (int64_t i = 0; i < layer_count; ++i) {
+  for (int64_t i = 0; i < layer_count; i++) {
     const mo_status_t status =
         make_tuple(context, tensors + i * tensors_per_layer, tensors_per_layer, &made->as.items.items[i]);
     if (status != MO_STATUS_OK) {
@@ -242,7 +242,7 @@ static mo_status_t check_dict(const char *op, const char *const *keys, mo_field 
   MO_CHECK(count <= INT32_MAX / 4, MO_STATUS_OUT_OF_MEMORY, "%s: %lld entries are too many", op, (long long)count);
   MO_TRY(check_depth(op, values, count));
   *text_bytes = 0;
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     MO_CHECK(keys[i] != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: key %lld is NULL", op, (long long)i);
     *text_bytes += strlen(keys[i]) + 1;
   }
@@ -264,7 +264,7 @@ static mo_status_t make_dict(mo_context_t *context, const char *const *keys, mo_
   mo_name_slot *slots = (mo_name_slot *)(made->as.items.keys + count);
   char *text = (char *)(slots + slot_count);
   if (slot_count > 0) mo_name_index_build(&made->as.items.index, slots, slot_count, keys_of(made), 0);
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     int64_t place = key_position(made, keys[i]);
     if (place < 0) {
       const size_t length = strlen(keys[i]) + 1;
@@ -331,7 +331,7 @@ static void destroy(mo_field *field) {
     mo_source_destroy(field->as.tensor.source, context);
     if (field->as.tensor.release != NULL) field->as.tensor.release(field->as.tensor.user_data);
   }
-  for (int64_t i = 0; i < mo_field_length(field); ++i) mo_field_release(field->as.items.items[i]);
+  for (int64_t i = 0; i < mo_field_length(field); i++) mo_field_release(field->as.items.items[i]);
   if (field->owner_release != NULL) field->owner_release(field->owner);
   mo_host_free(context, field, field->host_bytes);
   mo_context_release_reference(context);

@@ -15,7 +15,7 @@ bool mo_field_is_on_host(const mo_field *field) {
 
 bool mo_tensor_is_same_view(const mo_tensor *a, const mo_tensor *b) {
   if (a->data != b->data || a->rank != b->rank) return false;
-  for (int32_t i = 0; i < a->rank; ++i) {
+  for (int32_t i = 0; i < a->rank; i++) {
     if (a->shape[i] != b->shape[i] || (a->strides[i] != b->strides[i] && a->shape[i] > 1)) return false;
   }
   return true;
@@ -242,7 +242,7 @@ static pthread_mutex_t top_k_mutex = PTHREAD_MUTEX_INITIALIZER;
 /* Indices first: behind them the values are aligned to their element, and one copy takes both without a gap. */
 size_t mo_top_k_bytes(const mo_tensor *tensor, int64_t k, size_t *index_bytes) {
   size_t rows = 1;
-  for (int32_t i = 0; i + 1 < tensor->rank; ++i) rows *= (size_t)tensor->shape[i];
+  for (int32_t i = 0; i + 1 < tensor->rank; i++) rows *= (size_t)tensor->shape[i];
   *index_bytes = rows * (size_t)k * sizeof(int64_t);
   return *index_bytes + rows * (size_t)k * mo_dtype_bytes(tensor->dtype);
 }

@@ -47,7 +47,7 @@ static mo_status_t items_to_tuple(mo_context_t *context, const mo_item *items, i
   mo_field **elements = mo_host_allocate(context, (size_t)count * sizeof *elements);
   if (elements == NULL) return MO_STATUS_OUT_OF_MEMORY;
   int64_t made = 0;
-  for (; made < count && status == MO_STATUS_OK; ++made) {
+  for (; made < count && status == MO_STATUS_OK; made++) {
     if (items[made].name == NULL) {
       elements[made] = mo_field_retain(items[made].field);
       continue;
@@ -58,7 +58,7 @@ static mo_status_t items_to_tuple(mo_context_t *context, const mo_item *items, i
     mo_field_release(pair[0]);
   }
   if (status == MO_STATUS_OK) status = mo_field_create_tuple(context, elements, count, tuple);
-  for (int64_t i = 0; i < made; ++i) mo_field_release(elements[i]);
+  for (int64_t i = 0; i < made; i++) mo_field_release(elements[i]);
   mo_host_free(context, elements, (size_t)count * sizeof *elements);
   return status;
 }
@@ -67,7 +67,7 @@ static mo_status_t items_to_tuple(mo_context_t *context, const mo_item *items, i
 
 /* Rules 7, 8: every field an attribute, present ones keys in declared order. */
 static mo_status_t fill(mo_output *output, mo_field *const *values) {
-  for (int32_t i = 0; i < output->output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output->output_class->field_count; i++) {
     if (values[i] == NULL) continue;
     MO_TRY(mo_output_append_entry(output, output->output_class->fields[i].name, values[i]));
     *mo_output_member(output, i) = mo_output_hold(output, values[i]);
@@ -77,7 +77,7 @@ static mo_status_t fill(mo_output *output, mo_field *const *values) {
 
 /* Rules 12, 15 to 17: name/value pairs, whatever the names; None sets the attribute only. */
 static mo_status_t spread(mo_output *output, const pair_list *iterable) {
-  for (int64_t i = 0; i < iterable->count; ++i) {
+  for (int64_t i = 0; i < iterable->count; i++) {
     mo_item pair = {NULL, NULL};
     const char *name = NULL;
     MO_CHECK(pair_at(iterable, i, &pair), MO_STATUS_VALUE_ERROR,
@@ -110,7 +110,7 @@ static mo_status_t fill_lone(mo_output *output, mo_field *first) {
 }
 
 static mo_status_t construct(mo_output *output, mo_field *const *values) {
-  for (int32_t i = 1; i < output->output_class->field_count; ++i) {
+  for (int32_t i = 1; i < output->output_class->field_count; i++) {
     if (values[i] != NULL) return fill(output, values);
   }
   return values[0] == NULL ? MO_STATUS_OK : fill_lone(output, values[0]);
@@ -119,7 +119,7 @@ static mo_status_t construct(mo_output *output, mo_field *const *values) {
 /* ---- Construction of the bare base (rules 2, 20): what an ordered dict takes --------------------------------------- */
 
 static mo_status_t spread_base(mo_output *output, const pair_list *iterable) {
-  for (int64_t i = 0; i < iterable->count; ++i) {
+  for (int64_t i = 0; i < iterable->count; i++) {
     mo_item pair = {NULL, NULL};
     if (!pair_at(iterable, i, &pair)) {
       const mo_field *element = iterable->field != NULL ? mo_field_item(iterable->field, i) : iterable->items[i].field;
@@ -168,7 +168,7 @@ static mo_status_t check_list(const mo_class *output_class, const void *list, in
 /* Sorts keyword arguments by declared field; `given` marks the fields named. */
 static mo_status_t place_fields(const mo_class *output_class, const mo_item *fields, int64_t count, mo_field **values) {
   uint64_t given = 0;
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     MO_CHECK(fields[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the name of field %lld is NULL", output_class->name,
              (long long)i);
     const int32_t index = mo_class_field_index(output_class, fields[i].name);
@@ -183,7 +183,7 @@ static mo_status_t place_fields(const mo_class *output_class, const mo_item *fie
 }
 
 static mo_status_t base_from_fields(mo_output *output, const mo_item *fields, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     MO_CHECK(fields[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the name of field %lld is NULL",
              output->output_class->name, (long long)i);
     MO_CHECK(mo_output_find_entry(output, fields[i].name) == NULL, MO_STATUS_TYPE_ERROR, "%s: field '%s' is given twice",
@@ -256,7 +256,7 @@ mo_status_t mo_output_create_from_items(mo_context_t *context, const mo_class *o
 static mo_status_t construct_from_output(mo_output *output, const mo_output *source) {
   const bool is_base = mo_output_is_base(output);
   if (mo_output_is_frozen(output)) return refuse_frozen(output);
-  for (int32_t i = 0; i < source->state->entry_count; ++i) {
+  for (int32_t i = 0; i < source->state->entry_count; i++) {
     const mo_item item = {source->state->entries[i].key, source->state->entries[i].field};
     const pair_list one = {.items = &item, .count = 1};
     MO_TRY(is_base ? spread_base(output, &one) : spread(output, &one));
@@ -286,7 +286,7 @@ static void share_block(mo_output *made, const mo_output *source) {
 }
 
 static void current_values(const mo_output *output, mo_field **values) {
-  for (int32_t i = 0; i < output->output_class->field_count; ++i) values[i] = *mo_output_member(output, i);
+  for (int32_t i = 0; i < output->output_class->field_count; i++) values[i] = *mo_output_member(output, i);
 }
 
 /* Rule 42, in its order: the class called with all declared values, then the attributes, then the entries one by one. */
@@ -294,11 +294,11 @@ static mo_status_t rebuild(mo_output *made, const mo_output *source) {
   mo_field *values[MO_MAX_CLASS_FIELDS] = {NULL};
   current_values(source, values);
   if (!mo_output_is_base(source)) MO_TRY(construct(made, values));
-  for (int32_t i = 0; i < source->output_class->field_count; ++i) {
+  for (int32_t i = 0; i < source->output_class->field_count; i++) {
     if ((source->state->deleted_attributes & (UINT64_C(1) << i)) != 0) continue;
     mo_output_store_attribute(made, source->output_class->fields[i].name, values[i]);
   }
-  for (int32_t i = 0; i < source->state->extra_attribute_count; ++i) {
+  for (int32_t i = 0; i < source->state->extra_attribute_count; i++) {
     mo_field *field;
     const char *interned = NULL;
     const char *name = mo_output_extra_attribute(source, i, &field);
@@ -306,7 +306,7 @@ static mo_status_t rebuild(mo_output *made, const mo_output *source) {
     MO_TRY(mo_output_intern(made, name, &interned));
     mo_output_store_attribute(made, interned, field);
   }
-  for (int32_t i = 0; i < source->state->entry_count; ++i) {
+  for (int32_t i = 0; i < source->state->entry_count; i++) {
     MO_TRY(mo_output_assign_item(made, source->state->entries[i].key, source->state->entries[i].field));
   }
   return MO_STATUS_OK;

@@ -56,7 +56,7 @@ mo_status_t mo_output_slice(const mo_output *output, mo_slice slice, mo_field **
   int64_t first = 0, step = 1, total = 0;
   const mo_status_t status = mo_slice_resolve(slice, output->state->entry_count, &first, &step, &total);
   if (status != MO_STATUS_OK) return note(output, status);
-  for (int64_t i = 0; i < total && i < capacity; ++i) fields[i] = output->state->entries[first + i * step].field;
+  for (int64_t i = 0; i < total && i < capacity; i++) fields[i] = output->state->entries[first + i * step].field;
   *count = total;
   return MO_STATUS_OK;
 }
@@ -71,7 +71,7 @@ mo_status_t mo_output_to_tuple(const mo_output *output, mo_field **tuple) {
     values = mo_host_allocate(state->context, bytes);
     if (values == NULL) return note(output, MO_STATUS_OUT_OF_MEMORY);
   }
-  for (int32_t i = 0; i < state->entry_count; ++i) values[i] = state->entries[i].field;
+  for (int32_t i = 0; i < state->entry_count; i++) values[i] = state->entries[i].field;
   const mo_status_t status = mo_field_create_tuple(state->context, values, state->entry_count, tuple);
   if (values != few) mo_host_free(state->context, values, bytes);
   return status;
@@ -93,7 +93,7 @@ mo_status_t mo_output_attribute(const mo_output *output, const char *name, mo_fi
 /* An ordered dict's equality: same keys in the same order with equal values. */
 static bool entries_equal(mo_equality *known, const mo_output *a, const mo_output *b) {
   if (a->state->entry_count != b->state->entry_count) return false;
-  for (int32_t i = 0; i < a->state->entry_count; ++i) {
+  for (int32_t i = 0; i < a->state->entry_count; i++) {
     if (strcmp(a->state->entries[i].key, b->state->entries[i].key) != 0) return false;
     if (!mo_field_equal_known(known, a->state->entries[i].field, b->state->entries[i].field)) return false;
   }
@@ -102,7 +102,7 @@ static bool entries_equal(mo_equality *known, const mo_output *a, const mo_outpu
 
 /* Of outputs of one class. */
 static bool members_equal(mo_equality *known, const mo_output *a, const mo_output *b) {
-  for (int32_t i = 0; i < a->output_class->field_count; ++i) {
+  for (int32_t i = 0; i < a->output_class->field_count; i++) {
     if (!mo_field_equal_known(known, *mo_output_member(a, i), *mo_output_member(b, i))) return false;
   }
   return true;
@@ -219,12 +219,12 @@ static mo_status_t merge_items(mo_output *output, const mo_item *items, int64_t 
   const char *name = NULL;
   MO_CHECK(count >= 0 && (items != NULL || count == 0), MO_STATUS_INVALID_ARGUMENT,
            "output_merge: %lld items at NULL or a negative count", (long long)count);
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     MO_CHECK(items[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "output_merge: the name of item %lld is NULL", (long long)i);
   }
-  for (int64_t i = 0; i < count; ++i) MO_TRY(mo_output_intern(output, items[i].name, &name));
+  for (int64_t i = 0; i < count; i++) MO_TRY(mo_output_intern(output, items[i].name, &name));
   MO_TRY(mo_output_reserve_entries(output, count));
-  for (int64_t i = 0; i < count; ++i) MO_TRY(mo_output_assign_item(output, items[i].name, items[i].field));
+  for (int64_t i = 0; i < count; i++) MO_TRY(mo_output_assign_item(output, items[i].name, items[i].field));
   return MO_STATUS_OK;
 }
 

@@ -86,7 +86,7 @@ static int64_t symbol_extent(const shape_check *check, const char *symbol, bool 
       {"patch_size", given_or(d->patch_size, MO_UNKNOWN)},
       {"prediction_length", given_or(d->prediction_length, MO_UNKNOWN)},
   };
-  for (size_t i = 0; i < sizeof table / sizeof *table; ++i) {
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     if (strcmp(table[i].symbol, symbol) == 0) return table[i].extent;
   }
   return MO_UNKNOWN;
@@ -114,7 +114,7 @@ static bool extent_fits(const shape_check *check, const char *symbol, bool is_la
 
 static int32_t count_symbols(mo_symbols symbols) {
   int32_t count = 0;
-  while (symbols[count] != NULL) ++count;
+  while (symbols[count] != NULL) count++;
   return count;
 }
 
@@ -124,7 +124,7 @@ static mo_status_t fail_shape(const shape_check *check, const char *problem, int
 }
 
 static mo_status_t check_extents(const shape_check *check, const mo_tensor *tensor, mo_symbols shape, int32_t rank) {
-  for (int32_t i = 0; i < rank; ++i) {
+  for (int32_t i = 0; i < rank; i++) {
     if (!extent_fits(check, shape[i], i == rank - 1, tensor->shape[i])) {
       return mo_fail(MO_STATUS_VALUE_ERROR, "%s: %s: dimension %d is %lld, %s is %lld", check->output->output_class->name,
                      check->field->name, (int)i, (long long)tensor->shape[i], shape[i],
@@ -173,12 +173,12 @@ static int64_t expected_length(const shape_check *check) {
 
 /* Without dimensions: the tuples of one stack must agree on the number of layers. */
 static mo_status_t check_stack_lengths(const mo_output *output) {
-  for (int32_t i = 0; i < output->output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output->output_class->field_count; i++) {
     const mo_class_field *counted = &output->output_class->fields[i];
     const mo_field *layers = *mo_output_member(output, i);
     if (layers == NULL || counted->stack == NULL || counted->tuple_length == NULL) continue;
     if (strstr(counted->tuple_length, "+ 1") != NULL || strcmp(counted->tuple_length, "unstated") == 0) continue;
-    for (int32_t k = 0; k < output->output_class->field_count; ++k) {
+    for (int32_t k = 0; k < output->output_class->field_count; k++) {
       const mo_class_field *other = &output->output_class->fields[k];
       const mo_field *value = *mo_output_member(output, k);
       if (value == NULL || other->stack == NULL || other->tuple_length == NULL) continue;
@@ -222,7 +222,7 @@ static mo_status_t check_cache_tensor(const shape_check *check, const mo_field *
 /* A class that states a shape means the tensors of a generation's step, else keys and values are meant. */
 static mo_status_t check_layer(const shape_check *check, const mo_field *layer) {
   const bool is_step = check->field->kind == MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES && check->field->rank >= 0;
-  for (int64_t i = 0; i < mo_field_length(layer); ++i) {
+  for (int64_t i = 0; i < mo_field_length(layer); i++) {
     const mo_field *entry = mo_field_item(layer, i);
     if (is_step && entry == NULL) continue;
     MO_TRY(is_step ? check_class_tensor(check, entry) : check_cache_tensor(check, entry));
@@ -237,7 +237,7 @@ static mo_status_t check_layers(const shape_check *check, const mo_field *value)
   MO_TRY(check_length(check, value));
   mo_visited visited = {.count = 0};
   mo_status_t status = MO_STATUS_OK;
-  for (int64_t i = 0; i < mo_field_length(value) && status == MO_STATUS_OK; ++i) {
+  for (int64_t i = 0; i < mo_field_length(value) && status == MO_STATUS_OK; i++) {
     const mo_field *layer = mo_field_item(value, i);
     if (layer == NULL) continue;
     if (mo_field_kind(layer) != MO_FIELD_TUPLE) status = fail_shape(check, "no tuple in layer", i);
@@ -256,7 +256,7 @@ static mo_status_t check_tuple(const shape_check *check, const mo_field *value, 
   if (kind == MO_FIELD_TUPLE) MO_TRY(check_length(check, value));
   /* The one tuple of unstated length has an unclear shape too: nothing more to compare. */
   const bool is_unclear = check->field->tuple_length != NULL && strcmp(check->field->tuple_length, "unstated") == 0;
-  for (int64_t i = 0; i < mo_field_length(value); ++i) {
+  for (int64_t i = 0; i < mo_field_length(value); i++) {
     const mo_field *entry = mo_field_item(value, i);
     if (entry == NULL) continue;
     if (kind == MO_FIELD_DICT || is_unclear) {
@@ -290,7 +290,7 @@ static mo_status_t check_output(const mo_output *output, const mo_dimensions *di
                        .dimensions = dimensions,
                        .may_be_selected = output->state->block != NULL,
                        .has_choices = dimensions != NULL && given_or(dimensions->num_choices, 0) > 0};
-  for (int32_t i = 0; i < output->output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output->output_class->field_count; i++) {
     const mo_field *value = *mo_output_member(output, i);
     if (value == NULL) continue;
     check.field = &output->output_class->fields[i];

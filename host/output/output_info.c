@@ -58,7 +58,7 @@ static size_t collect_tensors(const mo_field *field, mo_visited *visited, const 
     if (used < capacity) list[used] = field;
     return used + 1;
   }
-  for (int64_t i = 0; i < mo_field_length(field); ++i) {
+  for (int64_t i = 0; i < mo_field_length(field); i++) {
     used = collect_tensors(field->as.items.items[i], visited, list, used, capacity);
   }
   return used;
@@ -68,10 +68,10 @@ static size_t collect_tensors(const mo_field *field, mo_visited *visited, const 
 static size_t collect_output(const mo_output *output, const mo_field **list, size_t capacity) {
   mo_visited visited = {.count = 0};
   size_t used = 0;
-  for (int32_t i = 0; i < output->state->entry_count; ++i) {
+  for (int32_t i = 0; i < output->state->entry_count; i++) {
     used = collect_tensors(output->state->entries[i].field, &visited, list, used, capacity);
   }
-  for (int32_t i = 0; i < output->output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output->output_class->field_count; i++) {
     used = collect_tensors(*mo_output_member(output, i), &visited, list, used, capacity);
   }
   mo_visited_release(&visited);
@@ -95,7 +95,7 @@ mo_field_counters mo_output_get_counters(const mo_output *output) {
   size_t count, allocated;
   const mo_field **list = list_tensors(output, &count, &allocated);
   if (list == NULL) return sum;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; i++) {
     const mo_field_counters one = mo_field_get_counters(list[i]);
     sum.host_copies += one.host_copies;
     sum.host_copy_bytes += one.host_copy_bytes;
@@ -124,7 +124,7 @@ uint64_t mo_output_device_bytes(const mo_output *output) {
   qsort(list, count, sizeof *list, compare_memory);
   uintptr_t end = 0;
   const void *previous = NULL;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; i++) {
     const mo_tensor *tensor = mo_field_tensor(list[i]);
     const bool here = tensor->device.kind == device.kind && tensor->device.index == device.index;
     const uint64_t bytes = (uint64_t)mo_tensor_bytes(tensor);

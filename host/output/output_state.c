@@ -61,7 +61,7 @@ static void free_index(mo_context_t *context, mo_name_index *index) {
 }
 
 static void free_extras(struct mo_output_state *state) {
-  for (int32_t i = 0; i < state->extra_attribute_count; ++i) {
+  for (int32_t i = 0; i < state->extra_attribute_count; i++) {
     mo_output_entry *extra = &state->extra_attributes[i];
     if (extra->field != &mo_no_attribute) mo_field_release(extra->field);
     mo_host_free(state->context, (char *)extra->key, strlen(extra->key) + 1);
@@ -76,8 +76,8 @@ void mo_output_destroy(mo_output *output) {
   struct mo_output_state *state = output->state;
   mo_context_t *context = state->context;
   mo_output_block *block = state->block;
-  for (int32_t i = 0; i < state->entry_count; ++i) mo_field_release(state->entries[i].field);
-  for (int32_t i = 0; i < output->output_class->field_count; ++i) mo_output_let_go(output, *mo_output_member(output, i));
+  for (int32_t i = 0; i < state->entry_count; i++) mo_field_release(state->entries[i].field);
+  for (int32_t i = 0; i < output->output_class->field_count; i++) mo_output_let_go(output, *mo_output_member(output, i));
   free_entries(output);
   free_extras(state);
   free_index(context, &state->entry_index);
@@ -128,7 +128,7 @@ static mo_output_entry *find_extra(const mo_output *output, const char *name) {
     const int64_t position = mo_name_index_find(&state->extra_attribute_index, names_of(state->extra_attributes), name);
     return position < 0 ? NULL : &state->extra_attributes[position];
   }
-  for (int32_t i = 0; i < state->extra_attribute_count; ++i) {
+  for (int32_t i = 0; i < state->extra_attribute_count; i++) {
     if (state->extra_attributes[i].key == name || strcmp(state->extra_attributes[i].key, name) == 0) {
       return &state->extra_attributes[i];
     }
@@ -179,11 +179,11 @@ mo_output_entry *mo_output_find_entry(const mo_output *output, const char *key) 
     const int64_t position = mo_name_index_find(&output->state->entry_index, names_of(entries), key);
     return position < 0 ? NULL : &entries[position];
   }
-  for (int32_t i = 0; i < count; ++i) {
+  for (int32_t i = 0; i < count; i++) {
     if (entries[i].key == key) return &entries[i];
   }
   const char first = key[0];
-  for (int32_t i = 0; i < count; ++i) {
+  for (int32_t i = 0; i < count; i++) {
     if (entries[i].key[0] == first && strcmp(entries[i].key, key) == 0) return &entries[i];
   }
   return NULL;
@@ -231,7 +231,7 @@ mo_field *mo_output_take_entry(mo_output *output, int32_t position) {
   if (state->entry_index.slots != NULL) {
     mo_name_index_remove(&state->entry_index, state->entries[position].key, position, state->entry_count);
   }
-  --state->entry_count;
+  state->entry_count--;
   memmove(&state->entries[position], &state->entries[position + 1],
           (size_t)(state->entry_count - position) * sizeof(mo_output_entry));
   return field;

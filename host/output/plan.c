@@ -70,7 +70,7 @@ static inline void put_item(mo_field *field, int64_t index, mo_field *item) {
 static mo_field *carve_tuple(field_carver *carver, const mo_field_plan *plan, mo_field *shared) {
   mo_field *tuple = take_items(carver, MO_FIELD_TUPLE, plan->length);
   const int64_t count = plan->selection != NULL ? plan->selection->count : plan->length;
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     int64_t index = plan->selection != NULL ? plan->selection->indices[i] : i;
     if (index < 0) index += plan->length;
     const bool is_shared = plan->shared_first >= 0 && index == plan->length - 1;
@@ -125,7 +125,7 @@ static mo_field *carve_dict(field_carver *carver, const mo_field_plan *plan) {
   mo_tensor view = plan->tensor;
   view.shape[1] = plan->tensor.shape[2], view.strides[1] = plan->tensor.strides[2];
   view.shape[2] = plan->tensor.shape[1], view.strides[2] = plan->tensor.strides[1];
-  for (int64_t layer = 0; layer < plan->length; ++layer) {
+  for (int64_t layer = 0; layer < plan->length; layer++) {
     void *pair = carve_pair(carver, &plan->tensor);
     put_key(carver, dict, 2 * layer, layer, "cached_key");
     put_item(dict, 2 * layer, place_tensor(carver, &view, pair));
@@ -140,7 +140,7 @@ static mo_field *carve_cache(field_carver *carver, const mo_field_plan *plan, mo
   const bool is_cache = kind == MO_CLASS_FIELD_CACHE || kind == MO_CLASS_FIELD_ENCODER_DECODER_CACHE;
   mo_field *cache = take_items(carver, is_cache ? MO_FIELD_CACHE : MO_FIELD_TUPLE, plan->length);
   if (cache != NULL && is_cache) cache->tensors_per_layer = plan->tensors_per_layer;
-  for (int64_t layer = 0; layer < plan->length; ++layer) {
+  for (int64_t layer = 0; layer < plan->length; layer++) {
     put_item(cache, layer,
              kind == MO_CLASS_FIELD_TENSOR_LIST ? carve_layer_stack(carver, plan) : carve_layer_tuple(carver, plan));
   }
@@ -150,7 +150,7 @@ static mo_field *carve_cache(field_carver *carver, const mo_field_plan *plan, mo
 /* The one function that measures and places: `made` receives the field of every class field, NULL for absent ones. */
 static void carve_output(field_carver *carver, const mo_plan *plan, mo_field **made) {
   const mo_class *output_class = plan->output_class;
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     const mo_field_plan *field = &plan->fields[i];
     const mo_class_field_kind_t kind = output_class->fields[i].kind;
     made[i] = NULL;
@@ -219,7 +219,7 @@ void mo_output_block_release(mo_output_block *block) {
   if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
   mo_context_t *context = block->context;
   const mo_backend *backend = mo_context_backend(context);
-  for (int64_t i = 0; i < block->field_count; ++i) {
+  for (int64_t i = 0; i < block->field_count; i++) {
     if (block->fields[i].kind == MO_FIELD_TENSOR) mo_field_free_mirrors(&block->fields[i]);
   }
   if (block->owns_memory) {
@@ -261,7 +261,7 @@ static mo_status_t attach_memory(mo_context_t *context, field_carver *carver, vo
 
 static mo_status_t fill_output(mo_output *output, const mo_plan *plan, mo_field *const *made) {
   const mo_class *output_class = plan->output_class;
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     output->state->absences[i] = (uint8_t)plan->fields[i].absence;
     if (made[i] == NULL && !plan->fields[i].is_given) continue;
     MO_TRY(mo_output_append_entry(output, output_class->fields[i].name, made[i]));
@@ -288,7 +288,7 @@ static mo_status_t create_output(mo_context_t *context, const mo_plan *plan, voi
   }
   created->state->block = block; /* the first reference is the output's */
   carve_output(&carver, plan, made);
-  for (int64_t i = block->field_count - 1; i >= 0; --i) mo_field_measure(&block->fields[i]); /* items stand behind tuples */
+  for (int64_t i = block->field_count - 1; i >= 0; i--) mo_field_measure(&block->fields[i]); /* items stand behind tuples */
   status = fill_output(created, plan, made);
   if (status != MO_STATUS_OK) {
     mo_output_destroy(created);

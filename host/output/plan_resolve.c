@@ -36,7 +36,7 @@ typedef struct field_scope {
 static inline bool is(const char *text, const char *symbol) { return text[0] == symbol[0] && strcmp(text, symbol) == 0; }
 
 static bool has_field(const mo_class *output_class, const char *name) {
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     if (is(output_class->fields[i].name, name)) return true;
   }
   return false;
@@ -133,7 +133,7 @@ static mo_status_t extent_of(const field_scope *scope, const char *symbol, int64
 static mo_status_t set_strides(const field_scope *scope, mo_tensor *tensor) {
   int64_t stride = 1;
   int64_t bytes = (int64_t)mo_dtype_bytes(tensor->dtype);
-  for (int32_t i = tensor->rank - 1; i >= 0; --i) {
+  for (int32_t i = tensor->rank - 1; i >= 0; i--) {
     const int64_t extent = tensor->shape[i] > 0 ? tensor->shape[i] : 1;
     tensor->strides[i] = stride;
     MO_CHECK(mo_checked_mul(bytes, extent, &bytes), MO_STATUS_INVALID_ARGUMENT, "output: %s.%s would have more than 2^63 bytes",
@@ -175,11 +175,11 @@ static mo_status_t check_selection(const field_scope *scope, const char *what, m
   const char *class_name = scope->output_class->name, *field_name = scope->field->name;
   MO_CHECK(list.count >= 0 && (list.count == 0 || list.indices != NULL), MO_STATUS_INVALID_ARGUMENT,
            "output: %s has %d numbers and %s", what, (int)list.count, list.indices == NULL ? "no list" : "a list");
-  for (int32_t i = 0; i < list.count; ++i) {
+  for (int32_t i = 0; i < list.count; i++) {
     const int64_t index = list.indices[i];
     MO_CHECK(index >= -length && index < length, MO_STATUS_INVALID_ARGUMENT, "output: %s names %lld, %s.%s has %lld", what,
              (long long)index, class_name, field_name, (long long)length);
-    for (int32_t j = 0; j < i; ++j) {
+    for (int32_t j = 0; j < i; j++) {
       const int64_t difference = index - list.indices[j];
       MO_CHECK(difference != 0 && difference != length && difference != -length, MO_STATUS_INVALID_ARGUMENT,
                "output: %s names %lld twice (%s.%s)", what, (long long)index, class_name, field_name);
@@ -218,7 +218,7 @@ static mo_status_t table_shape(const field_scope *scope, mo_tensor *tensor) {
   MO_CHECK(field->rank >= 0 && field->rank < MO_MAX_DIMS, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has no shape in the table",
            scope->output_class->name, field->name);
   tensor->rank = field->rank;
-  for (int32_t i = 0; i < field->rank; ++i) MO_TRY(extent_of(scope, field->shape[i], &tensor->shape[i]));
+  for (int32_t i = 0; i < field->rank; i++) MO_TRY(extent_of(scope, field->shape[i], &tensor->shape[i]));
   return MO_STATUS_OK;
 }
 
@@ -235,7 +235,7 @@ static mo_status_t plan_tensor(const field_scope *scope, mo_field_plan *plan) {
   const bool per_variable = is(field->name, "loc") || is(field->name, "scale") || is(field->name, "sequences");
   if (per_variable && d->input_size != 0 && d->input_size != 1) {
     MO_TRY(given(scope, "input_size", d->input_size, 0, &tensor->shape[tensor->rank]));
-    ++tensor->rank;
+    tensor->rank++;
   }
   if (is(field->name, "logits") && field->rank > 2 && is(field->shape[1], "sequence_length")) {
     MO_TRY(last_of(scope, "last_logit_positions", scope->request->last_logit_positions, &tensor->shape[1]));
@@ -259,7 +259,7 @@ static mo_status_t plan_tuple(const field_scope *scope, mo_field_plan *plan) {
     MO_TRY(check_selection(scope, "attention_layers", request->attention_layers, plan->length));
     if (request->attention_layers.count > 0) plan->selection = &request->attention_layers;
   } else {
-    if (!scope->dimensions->no_embedding_layer) ++plan->length;
+    if (!scope->dimensions->no_embedding_layer) plan->length++;
     MO_TRY(check_selection(scope, "hidden_state_layers", request->hidden_state_layers, plan->length));
     if (request->hidden_state_layers.count > 0) plan->selection = &request->hidden_state_layers;
   }
@@ -316,7 +316,7 @@ static mo_status_t plan_cache(const field_scope *scope, mo_field_plan *plan) {
 
 static bool selects(const mo_field_plan *plan, int64_t index) {
   if (plan->selection == NULL) return true;
-  for (int32_t i = 0; i < plan->selection->count; ++i) {
+  for (int32_t i = 0; i < plan->selection->count; i++) {
     const int64_t selected = plan->selection->indices[i];
     if (selected == index || selected + plan->length == index) return true;
   }
@@ -372,7 +372,7 @@ mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *g
   const int32_t logits = mo_class_field_index(output_class, "logits");
   scope.choices =
       logits >= 0 && output_class->fields[logits].rank == 2 && is(output_class->fields[logits].shape[1], "num_choices");
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     mo_field_plan *field = &plan->fields[i];
     scope.field = &output_class->fields[i];
     scope.encoder = strncmp(scope.field->name, "encoder_", 8) == 0;

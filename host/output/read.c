@@ -53,7 +53,7 @@ static mo_status_t for_each_source(const mo_field *field, mo_stream stream, mo_s
     return mo_visited_add(visited, source) ? function(source, field->context, stream) : check_visited(visited);
   }
   if (mo_field_length(field) == 0 || !mo_visited_add(visited, field)) return check_visited(visited);
-  for (int64_t i = 0; i < mo_field_length(field); ++i) {
+  for (int64_t i = 0; i < mo_field_length(field); i++) {
     MO_TRY(for_each_source(field->as.items.items[i], stream, function, visited));
   }
   return MO_STATUS_OK;
@@ -64,7 +64,7 @@ static mo_status_t for_each_output_source(const mo_output *output, mo_stream str
   if (state->block != NULL) return function(&state->block->source, state->context, stream);
   mo_visited visited = {.count = 0};
   mo_status_t status = MO_STATUS_OK;
-  for (int32_t i = 0; i < state->entry_count && status == MO_STATUS_OK; ++i) {
+  for (int32_t i = 0; i < state->entry_count && status == MO_STATUS_OK; i++) {
     status = for_each_source(state->entries[i].field, stream, function, &visited);
   }
   mo_visited_release(&visited);
@@ -80,7 +80,7 @@ mo_status_t mo_output_mark_written(mo_output *output, mo_stream stream) {
                                    "output_mark_written: the stream is being captured, nothing is written before a launch"));
   }
   const mo_status_t status = for_each_output_source(output, stream, mo_source_mark_written);
-  if (status == MO_STATUS_OK && output->state->block == NULL) ++output->state->generation;
+  if (status == MO_STATUS_OK && output->state->block == NULL) output->state->generation++;
   return mo_context_note(output->state->context, status);
 }
 
@@ -121,7 +121,7 @@ static mo_tensor contiguous_like(const mo_tensor *tensor, void *data) {
   result.data = data;
   result.device = (mo_device){.kind = MO_DEVICE_KIND_CPU};
   if (mo_tensor_count(tensor) == 0) return result; /* any strides; the other extents may be of any size */
-  for (int32_t i = tensor->rank - 1; i >= 0; --i) {
+  for (int32_t i = tensor->rank - 1; i >= 0; i--) {
     result.strides[i] = stride;
     stride *= tensor->shape[i];
   }
@@ -349,7 +349,7 @@ static mo_status_t prefetch(mo_field *field, mo_visited *visited) {
     return mo_mirror_of_view(field, tensor, &mirror);
   }
   if (mo_field_length(field) == 0 || !mo_visited_add(visited, field)) return check_visited(visited);
-  for (int64_t i = 0; i < mo_field_length(field); ++i) MO_TRY(prefetch(field->as.items.items[i], visited));
+  for (int64_t i = 0; i < mo_field_length(field); i++) MO_TRY(prefetch(field->as.items.items[i], visited));
   return MO_STATUS_OK;
 }
 
@@ -378,7 +378,7 @@ static bool is_ready(mo_field *field, mo_visited *visited) {
     return mo_tensor_count(&field->as.tensor.tensor) == 0 || mo_mirror_current_whole(field, generation, true) != NULL;
   }
   if (mo_field_length(field) == 0 || !mo_visited_add(visited, field)) return !visited->failed;
-  for (int64_t i = 0; i < mo_field_length(field); ++i) {
+  for (int64_t i = 0; i < mo_field_length(field); i++) {
     if (!is_ready(field->as.items.items[i], visited)) return false;
   }
   return true;
@@ -407,7 +407,7 @@ static void add_counters(const mo_field *field, mo_visited *visited, mo_field_co
     sum->host_copies += atomic_load_explicit(&field->as.tensor.host_copies, memory_order_relaxed);
     sum->host_copy_bytes += atomic_load_explicit(&field->as.tensor.host_copy_bytes, memory_order_relaxed);
   }
-  for (int64_t i = 0; i < mo_field_length(field); ++i) add_counters(field->as.items.items[i], visited, sum);
+  for (int64_t i = 0; i < mo_field_length(field); i++) add_counters(field->as.items.items[i], visited, sum);
 }
 
 mo_field_counters mo_field_get_counters(const mo_field *field) {

@@ -96,7 +96,7 @@ static const char *entry_name(const mo_field *field, int64_t index, bool in_cach
 }
 
 static mo_status_t save_items(file_saver *saver, mo_field *field, const char *name, bool in_cache, int depth, json_t *list) {
-  for (int64_t i = 0; i < mo_field_length(field); ++i) {
+  for (int64_t i = 0; i < mo_field_length(field); i++) {
     char number[24], path[MAX_NAME_BYTES];
     json_t *entry = NULL;
     const char *part = entry_name(field, i, in_cache, number, sizeof number);
@@ -148,7 +148,7 @@ static mo_status_t save_value(file_saver *saver, mo_field *field, const char *na
 /* A file names each value at each of its places: what is shared may be far more in a file than in memory. */
 static mo_status_t check_value_count(const mo_output *output) {
   int64_t total = 0;
-  for (int64_t i = 0; i < mo_output_length(output); ++i) {
+  for (int64_t i = 0; i < mo_output_length(output); i++) {
     const mo_field *field = mo_output_at(output, i);
     const int64_t count = mo_field_length(field) > 0 ? field->value_count : 1;
     MO_CHECK(mo_checked_add(total, count, &total) && total <= MAX_VALUES, MO_STATUS_INVALID_ARGUMENT,
@@ -159,7 +159,7 @@ static mo_status_t check_value_count(const mo_output *output) {
 
 static mo_status_t save_entries(file_saver *saver, mo_output *output, const char *prefix, json_t *keys, json_t *structure) {
   MO_TRY(check_value_count(output));
-  for (int64_t i = 0; i < mo_output_length(output); ++i) {
+  for (int64_t i = 0; i < mo_output_length(output); i++) {
     char name[MAX_NAME_BYTES];
     json_t *described = NULL;
     const char *key = mo_output_key_at(output, i);
@@ -180,12 +180,12 @@ static mo_status_t write_file(const file_saver *saver, const mo_output *output, 
   const json_t *const lists[3] = {keys, saver->none_entries, structure};
   char *texts[3] = {NULL, NULL, NULL};
   mo_status_t status = MO_STATUS_OK;
-  for (int i = 0; i < 3 && status == MO_STATUS_OK; ++i) status = mo_json_write(lists[i], JSON_COMPACT, &texts[i]);
+  for (int i = 0; i < 3 && status == MO_STATUS_OK; i++) status = mo_json_write(lists[i], JSON_COMPACT, &texts[i]);
   if (status == MO_STATUS_OK) {
     const char *const values[] = {output->output_class->name, texts[0], texts[1], prefix, texts[2]};
     status = mo_safetensors_write(path, (const char *const *)saver->names, saver->tensors, saver->count, names, values, 5);
   }
-  for (int i = 0; i < 3; ++i) free(texts[i]);
+  for (int i = 0; i < 3; i++) free(texts[i]);
   return status;
 }
 
@@ -202,7 +202,7 @@ mo_status_t mo_output_save(mo_output *output, const char *path, const char *pref
   json_decref(keys);
   json_decref(structure);
   json_decref(saver.none_entries);
-  for (int64_t i = 0; i < saver.count; ++i) {
+  for (int64_t i = 0; i < saver.count; i++) {
     free(saver.names[i]);
     free(saver.copies[i]);
   }
@@ -278,14 +278,14 @@ static mo_status_t load_value(const file_loader *loader, const json_t *described
                               mo_field **field);
 
 static void release_all(mo_field **fields, size_t count) {
-  for (size_t i = 0; i < count; ++i) mo_field_release(fields[i]);
+  for (size_t i = 0; i < count; i++) mo_field_release(fields[i]);
   free(fields);
 }
 
 /* Entries from position `first` of the list on; dicts have [key, value] pairs. */
 static mo_status_t load_items(const file_loader *loader, const json_t *list, size_t first, const char *name, bool is_dict,
                               bool is_cache_layer, bool is_cache, int depth, mo_field **items, const char **keys) {
-  for (size_t i = first; i < json_array_size(list); ++i) {
+  for (size_t i = first; i < json_array_size(list); i++) {
     const json_t *value = json_array_get(list, i);
     char number[24], path[MAX_NAME_BYTES];
     snprintf(number, sizeof number, "%zu", i - first);
@@ -309,9 +309,9 @@ static mo_status_t make_cache(const file_loader *loader, mo_field *const *layers
   mo_field **tensors = calloc(layer_count * (size_t)per_layer + 1, sizeof *tensors);
   if (tensors == NULL) return out_of_memory("output_load");
   mo_status_t status = MO_STATUS_OK;
-  for (size_t i = 0; i < layer_count && status == MO_STATUS_OK; ++i) {
+  for (size_t i = 0; i < layer_count && status == MO_STATUS_OK; i++) {
     if (mo_field_length(layers[i]) != per_layer) status = bad_file(loader, name, "a cache layer of another size");
-    for (int64_t k = 0; k < per_layer; ++k) tensors[i * (size_t)per_layer + (size_t)k] = mo_field_item(layers[i], k);
+    for (int64_t k = 0; k < per_layer; k++) tensors[i * (size_t)per_layer + (size_t)k] = mo_field_item(layers[i], k);
   }
   if (status == MO_STATUS_OK) {
     status = mo_field_create_cache(loader->context, tensors, (int64_t)layer_count, (int32_t)per_layer, field);
@@ -366,7 +366,7 @@ static mo_status_t load_value(const file_loader *loader, const json_t *described
 }
 
 static mo_status_t load_entries(const file_loader *loader, const json_t *structure, const char *prefix, mo_output *output) {
-  for (size_t i = 0; i < json_array_size(structure); ++i) {
+  for (size_t i = 0; i < json_array_size(structure); i++) {
     const json_t *pair = json_array_get(structure, i);
     const char *key = json_string_value(json_array_get(pair, 0));
     char name[MAX_NAME_BYTES];
@@ -413,7 +413,7 @@ static mo_status_t load_output(const file_loader *loader, mo_output **output) {
 static int64_t bytes_of_all(const mo_safetensors_t *file) {
   int64_t bytes = 0; /* cannot overflow: they lie in the file one behind the other */
   mo_tensor tensor;
-  for (int64_t i = 0; i < mo_safetensors_count(file); ++i)
+  for (int64_t i = 0; i < mo_safetensors_count(file); i++)
     if (mo_safetensors_describe(file, mo_safetensors_name(file, i), &tensor) == MO_STATUS_OK) bytes += mo_tensor_bytes(&tensor);
   return bytes;
 }
