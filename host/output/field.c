@@ -1,6 +1,7 @@
 /* host/output/field.c - making fields by hand, looking into them, counting their references.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/core/checked_math.h"
@@ -86,12 +87,11 @@ static mo_status_t check_call(const mo_context_t *context, mo_field **field, con
 
 /* A list of `count` entries (entries themselves may be NULL), and the bytes of its pointers. */
 static mo_status_t check_items(const char *op, const void *items, int64_t count, size_t pointers_each, size_t *bytes) {
-  MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "%s: count %lld is negative", op, (long long)count);
-  MO_CHECK(items != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: the list is NULL, count is %lld", op,
-           (long long)count);
+  MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "%s: count %" PRId64 " is negative", op, count);
+  MO_CHECK(items != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: the list is NULL, count is %" PRId64, op, count);
   int64_t total = 0;
   MO_CHECK(mo_checked_mul(count, (int64_t)(pointers_each * sizeof(void *)), &total), MO_STATUS_OUT_OF_MEMORY,
-           "%s: %lld entries are too many", op, (long long)count);
+           "%s: %" PRId64 " entries are too many", op, count);
   *bytes = (size_t)total;
   return MO_STATUS_OK;
 }
@@ -165,7 +165,7 @@ void mo_field_measure(mo_field *field) {
 static mo_status_t check_depth(const char *op, mo_field *const *items, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     MO_CHECK(items[i] == NULL || items[i]->depth < MO_FIELD_DEPTH_LIMIT, MO_STATUS_INVALID_ARGUMENT,
-             "%s: entry %lld is nested %d deep, at most %d are allowed", op, (long long)i, MO_FIELD_DEPTH_LIMIT,
+             "%s: entry %" PRId64 " is nested %d deep, at most %d are allowed", op, i, MO_FIELD_DEPTH_LIMIT,
              MO_FIELD_DEPTH_LIMIT);
   }
   return MO_STATUS_OK;
@@ -197,12 +197,13 @@ static mo_status_t check_layers(mo_field *const *tensors, int64_t layer_count, i
   MO_CHECK(tensors_per_layer == 2 || tensors_per_layer == 4, MO_STATUS_INVALID_ARGUMENT,
            "%s: %d tensors per layer, there must be 2 or 4", op, (int)tensors_per_layer);
   MO_TRY(check_items(op, tensors, layer_count, 1, bytes));
-  MO_CHECK(mo_checked_mul(layer_count, tensors_per_layer, &total), MO_STATUS_OUT_OF_MEMORY, "%s: %lld layers are too many", op,
-           (long long)layer_count);
+  MO_CHECK(mo_checked_mul(layer_count, tensors_per_layer, &total), MO_STATUS_OUT_OF_MEMORY,
+           "%s: %" PRId64 " layers are too many", op, layer_count);
   MO_TRY(check_items(op, tensors, total, 1, &ignored));
   for (int64_t i = 0; i < total; i++) {
-    MO_CHECK(mo_field_kind(tensors[i]) == MO_FIELD_TENSOR, MO_STATUS_TYPE_ERROR, "%s: entry %lld of layer %lld is not a tensor",
-             op, (long long)(i % tensors_per_layer), (long long)(i / tensors_per_layer));
+    MO_CHECK(mo_field_kind(tensors[i]) == MO_FIELD_TENSOR, MO_STATUS_TYPE_ERROR,
+             "%s: entry %" PRId64 " of layer %" PRId64 " is not a tensor", op, (i % tensors_per_layer),
+             (i / tensors_per_layer));
   }
   return MO_STATUS_OK;
 }
@@ -238,12 +239,12 @@ mo_status_t mo_field_create_cache(mo_context_t *context, mo_field *const *tensor
 static mo_status_t check_dict(const char *op, const char *const *keys, mo_field *const *values, int64_t count, size_t *bytes,
                               size_t *text_bytes) {
   MO_TRY(check_items(op, keys, count, 2, bytes));
-  MO_CHECK(values != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: values is NULL, count is %lld", op, (long long)count);
-  MO_CHECK(count <= INT32_MAX / 4, MO_STATUS_OUT_OF_MEMORY, "%s: %lld entries are too many", op, (long long)count);
+  MO_CHECK(values != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: values is NULL, count is %" PRId64, op, count);
+  MO_CHECK(count <= INT32_MAX / 4, MO_STATUS_OUT_OF_MEMORY, "%s: %" PRId64 " entries are too many", op, count);
   MO_TRY(check_depth(op, values, count));
   *text_bytes = 0;
   for (int64_t i = 0; i < count; i++) {
-    MO_CHECK(keys[i] != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: key %lld is NULL", op, (long long)i);
+    MO_CHECK(keys[i] != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: key %" PRId64 " is NULL", op, i);
     *text_bytes += strlen(keys[i]) + 1;
   }
   MO_CHECK(*text_bytes <= SIZE_MAX / 4 - *bytes, MO_STATUS_OUT_OF_MEMORY, "%s: the keys are too long", op);

@@ -1,6 +1,7 @@
 /* host/output/output.c - building outputs from values: construction, copy and replace (rules 6 to 20, 42, 44, 46).
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/output/output_state.h"
@@ -81,7 +82,7 @@ static mo_status_t spread(mo_output *output, const pair_list *iterable) {
     mo_item pair = {NULL, NULL};
     const char *name = NULL;
     MO_CHECK(pair_at(iterable, i, &pair), MO_STATUS_VALUE_ERROR,
-             "%s: element %lld is no (name, value) pair as those before it are", output->output_class->name, (long long)i);
+             "%s: element %" PRId64 " is no (name, value) pair as those before it are", output->output_class->name, i);
     MO_TRY(mo_output_intern(output, pair.name, &name));
     MO_TRY(mo_output_reserve_entries(output, 1));
     mo_output_store_attribute(output, name, pair.field);
@@ -124,8 +125,8 @@ static mo_status_t spread_base(mo_output *output, const pair_list *iterable) {
     if (!pair_at(iterable, i, &pair)) {
       const mo_field *element = iterable->field != NULL ? mo_field_item(iterable->field, i) : iterable->items[i].field;
       const bool wrong_length = is_iterable(element) && mo_field_length(element) != 2;
-      return mo_fail(wrong_length ? MO_STATUS_VALUE_ERROR : MO_STATUS_TYPE_ERROR, "%s: element %lld is no (name, value) pair",
-                     output->output_class->name, (long long)i);
+      return mo_fail(wrong_length ? MO_STATUS_VALUE_ERROR : MO_STATUS_TYPE_ERROR,
+                     "%s: element %" PRId64 " is no (name, value) pair", output->output_class->name, i);
     }
     MO_TRY(mo_output_assign_item(output, pair.name, pair.field));
   }
@@ -135,8 +136,8 @@ static mo_status_t spread_base(mo_output *output, const pair_list *iterable) {
 static mo_status_t construct_base(mo_output *output, mo_field *const *values, int64_t count) {
   if (count == 0) return MO_STATUS_OK;
   const mo_field *first = values[0];
-  MO_CHECK(count == 1, MO_STATUS_TYPE_ERROR, "%s: %lld values, the base class takes at most 1", output->output_class->name,
-           (long long)count);
+  MO_CHECK(count == 1, MO_STATUS_TYPE_ERROR, "%s: %" PRId64 " values, the base class takes at most 1",
+           output->output_class->name, count);
   MO_CHECK(is_iterable(first), MO_STATUS_TYPE_ERROR, "%s: the value is neither a dict nor a tuple of pairs",
            output->output_class->name);
   MO_CHECK(mo_field_kind(first) != MO_FIELD_STRING || mo_field_string(first)[0] == '\0', MO_STATUS_VALUE_ERROR,
@@ -159,9 +160,9 @@ static mo_status_t finish(mo_context_t *context, mo_output *made, mo_status_t st
 
 static mo_status_t check_list(const mo_class *output_class, const void *list, int64_t count) {
   MO_TRY(mo_class_check(output_class));
-  MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "%s: count %lld is negative", output_class->name, (long long)count);
-  MO_CHECK(list != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: the list is NULL, count is %lld", output_class->name,
-           (long long)count);
+  MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "%s: count %" PRId64 " is negative", output_class->name, count);
+  MO_CHECK(list != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: the list is NULL, count is %" PRId64,
+           output_class->name, count);
   return MO_STATUS_OK;
 }
 
@@ -169,8 +170,8 @@ static mo_status_t check_list(const mo_class *output_class, const void *list, in
 static mo_status_t place_fields(const mo_class *output_class, const mo_item *fields, int64_t count, mo_field **values) {
   uint64_t given = 0;
   for (int64_t i = 0; i < count; i++) {
-    MO_CHECK(fields[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the name of field %lld is NULL", output_class->name,
-             (long long)i);
+    MO_CHECK(fields[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the name of field %" PRId64 " is NULL",
+             output_class->name, i);
     const int32_t index = mo_class_field_index(output_class, fields[i].name);
     MO_CHECK(index >= 0 && index < MO_MAX_CLASS_FIELDS, MO_STATUS_TYPE_ERROR, "%s: unexpected field '%s'", output_class->name,
              fields[i].name);
@@ -184,8 +185,8 @@ static mo_status_t place_fields(const mo_class *output_class, const mo_item *fie
 
 static mo_status_t base_from_fields(mo_output *output, const mo_item *fields, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
-    MO_CHECK(fields[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the name of field %lld is NULL",
-             output->output_class->name, (long long)i);
+    MO_CHECK(fields[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the name of field %" PRId64 " is NULL",
+             output->output_class->name, i);
     MO_CHECK(mo_output_find_entry(output, fields[i].name) == NULL, MO_STATUS_TYPE_ERROR, "%s: field '%s' is given twice",
              output->output_class->name, fields[i].name);
     MO_TRY(mo_output_assign_item(output, fields[i].name, fields[i].field));
@@ -216,7 +217,7 @@ mo_status_t mo_output_create_from_values(mo_context_t *context, const mo_class *
   mo_status_t status = check_list(output_class, values, count);
   if (status == MO_STATUS_OK && output_class->framework != MO_FRAMEWORK_BASE) {
     if (count > output_class->field_count) {
-      status = mo_fail(MO_STATUS_TYPE_ERROR, "%s: %lld values, the class has %d fields", output_class->name, (long long)count,
+      status = mo_fail(MO_STATUS_TYPE_ERROR, "%s: %" PRId64 " values, the class has %d fields", output_class->name, count,
                        (int)output_class->field_count);
     } else if (count > 0) {
       memcpy(all, values, (size_t)count * sizeof *all);

@@ -1,6 +1,7 @@
 /* host/output/output_access.c - reading and changing outputs as mapping, sequence and struct (rules 21 to 39, 46).
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/output/field_equal.h"
@@ -36,8 +37,8 @@ mo_status_t mo_output_item_at(const mo_output *output, int64_t index, mo_field *
   MO_CHECK(output != NULL && field != NULL, MO_STATUS_INVALID_ARGUMENT, "output_item_at: an argument is NULL");
   const int64_t count = output->state->entry_count;
   if (index < -count || index >= count) {
-    return note(output, mo_fail(MO_STATUS_INDEX_ERROR, "%s: position %lld of %lld present values", output->output_class->name,
-                                (long long)index, (long long)count));
+    return note(output, mo_fail(MO_STATUS_INDEX_ERROR, "%s: position %" PRId64 " of %" PRId64 " present values",
+                                output->output_class->name, index, count));
   }
   *field = output->state->entries[index < 0 ? index + count : index].field;
   return MO_STATUS_OK;
@@ -52,7 +53,7 @@ mo_field *mo_output_at(const mo_output *output, int64_t index) {
 mo_status_t mo_output_slice(const mo_output *output, mo_slice slice, mo_field **fields, int64_t capacity, int64_t *count) {
   MO_CHECK(output != NULL && count != NULL, MO_STATUS_INVALID_ARGUMENT, "output_slice: an argument is NULL");
   MO_CHECK(capacity >= 0 && (fields != NULL || capacity == 0), MO_STATUS_INVALID_ARGUMENT,
-           "output_slice: room for %lld fields at NULL or negative", (long long)capacity);
+           "output_slice: room for %" PRId64 " fields at NULL or negative", capacity);
   int64_t first = 0, step = 1, total = 0;
   const mo_status_t status = mo_slice_resolve(slice, output->state->entry_count, &first, &step, &total);
   if (status != MO_STATUS_OK) return note(output, status);
@@ -218,9 +219,9 @@ mo_status_t mo_output_move_to_end(mo_output *output, const char *key, bool last)
 static mo_status_t merge_items(mo_output *output, const mo_item *items, int64_t count) {
   const char *name = NULL;
   MO_CHECK(count >= 0 && (items != NULL || count == 0), MO_STATUS_INVALID_ARGUMENT,
-           "output_merge: %lld items at NULL or a negative count", (long long)count);
+           "output_merge: %" PRId64 " items at NULL or a negative count", count);
   for (int64_t i = 0; i < count; i++) {
-    MO_CHECK(items[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "output_merge: the name of item %lld is NULL", (long long)i);
+    MO_CHECK(items[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "output_merge: the name of item %" PRId64 " is NULL", i);
   }
   for (int64_t i = 0; i < count; i++) MO_TRY(mo_output_intern(output, items[i].name, &name));
   MO_TRY(mo_output_reserve_entries(output, count));

@@ -4,6 +4,7 @@
  * hidden states of a multiple-choice model have batch_size * num_choices rows, and stages of an image model differ in size.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,16 +120,16 @@ static int32_t count_symbols(mo_symbols symbols) {
 }
 
 static mo_status_t fail_shape(const shape_check *check, const char *problem, int64_t got) {
-  return mo_fail(MO_STATUS_VALUE_ERROR, "%s: %s: %s %lld", check->output->output_class->name, check->field->name, problem,
-                 (long long)got);
+  return mo_fail(MO_STATUS_VALUE_ERROR, "%s: %s: %s %" PRId64, check->output->output_class->name, check->field->name, problem,
+                 got);
 }
 
 static mo_status_t check_extents(const shape_check *check, const mo_tensor *tensor, mo_symbols shape, int32_t rank) {
   for (int32_t i = 0; i < rank; i++) {
     if (!extent_fits(check, shape[i], i == rank - 1, tensor->shape[i])) {
-      return mo_fail(MO_STATUS_VALUE_ERROR, "%s: %s: dimension %d is %lld, %s is %lld", check->output->output_class->name,
-                     check->field->name, (int)i, (long long)tensor->shape[i], shape[i],
-                     (long long)symbol_extent(check, shape[i], i == rank - 1));
+      return mo_fail(MO_STATUS_VALUE_ERROR, "%s: %s: dimension %d is %" PRId64 ", %s is %" PRId64,
+                     check->output->output_class->name, check->field->name, (int)i, tensor->shape[i], shape[i],
+                     symbol_extent(check, shape[i], i == rank - 1));
     }
   }
   return MO_STATUS_OK;
@@ -187,9 +188,8 @@ static mo_status_t check_stack_lengths(const mo_output *output) {
       const bool plus_one = strstr(other->tuple_length, "+ 1") != NULL;
       const bool maybe = strstr(other->tuple_length, "if embedding layer") != NULL;
       if (plus_one ? extra == 1 || (maybe && extra == 0) : extra == 0) continue;
-      return mo_fail(MO_STATUS_VALUE_ERROR, "%s: %s has %lld entries, which does not go with the %lld of %s",
-                     output->output_class->name, other->name, (long long)mo_field_length(value),
-                     (long long)mo_field_length(layers), counted->name);
+      return mo_fail(MO_STATUS_VALUE_ERROR, "%s: %s has %" PRId64 " entries, which does not go with the %" PRId64 " of %s",
+                     output->output_class->name, other->name, mo_field_length(value), mo_field_length(layers), counted->name);
     }
   }
   return MO_STATUS_OK;
@@ -198,8 +198,8 @@ static mo_status_t check_stack_lengths(const mo_output *output) {
 static mo_status_t check_length(const shape_check *check, const mo_field *value) {
   const int64_t expected = expected_length(check);
   if (expected == MO_UNKNOWN || mo_field_length(value) == expected) return MO_STATUS_OK;
-  return mo_fail(MO_STATUS_VALUE_ERROR, "%s: %s has %lld entries, %s is %lld", check->output->output_class->name,
-                 check->field->name, (long long)mo_field_length(value), check->field->tuple_length, (long long)expected);
+  return mo_fail(MO_STATUS_VALUE_ERROR, "%s: %s has %" PRId64 " entries, %s is %" PRId64, check->output->output_class->name,
+                 check->field->name, mo_field_length(value), check->field->tuple_length, expected);
 }
 
 /* One key or value tensor of a layer: (batch, key/value heads, length, head_dim). */

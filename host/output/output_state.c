@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/output/output_state.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/core/checked_math.h"
@@ -95,8 +96,8 @@ static mo_status_t grow(mo_output *output, const mo_output_entry *list, int32_t 
   *grown = NULL;
   if (count <= *capacity - used) return MO_STATUS_OK;
   int64_t wanted = (int64_t)used + count;
-  MO_CHECK(count <= INT32_MAX / 4 && wanted <= INT32_MAX / 4, MO_STATUS_OUT_OF_MEMORY, "output: %lld keys are too many",
-           (long long)count);
+  MO_CHECK(count <= INT32_MAX / 4 && wanted <= INT32_MAX / 4, MO_STATUS_OUT_OF_MEMORY, "output: %" PRId64 " keys are too many",
+           count);
   if (wanted < 2 * (int64_t)*capacity) wanted = 2 * (int64_t)*capacity;
   mo_output_entry *larger = mo_host_allocate(output->state->context, (size_t)wanted * sizeof *larger);
   if (larger == NULL) return MO_STATUS_OUT_OF_MEMORY;

@@ -15,6 +15,7 @@
  *   stages             count as layers.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/core/checked_math.h"
@@ -53,7 +54,7 @@ static mo_status_t given(const field_scope *scope, const char *name, int64_t val
     return mo_fail(MO_STATUS_INVALID_ARGUMENT, "output: %s.%s needs %s, which is not given (MO_EXTENT_ZERO for one of 0)",
                    scope->output_class->name, scope->field->name, name);
   }
-  return mo_fail(MO_STATUS_INVALID_ARGUMENT, "output: %s is %lld, an extent is not negative", name, (long long)value);
+  return mo_fail(MO_STATUS_INVALID_ARGUMENT, "output: %s is %" PRId64 ", an extent is not negative", name, value);
 }
 
 static mo_status_t sequence_extent(const field_scope *scope, bool encoder, int64_t *extent) {
@@ -71,8 +72,8 @@ static mo_status_t layer_extent(const field_scope *scope, int64_t *extent) {
   const mo_dimensions *d = scope->dimensions;
   if (scope->encoder) MO_TRY(given(scope, "encoder_num_layers", d->encoder_num_layers, d->num_layers, extent));
   else MO_TRY(given(scope, "num_layers", d->num_layers, 0, extent));
-  MO_CHECK(*extent <= MO_PLAN_MAX_LAYERS, MO_STATUS_INVALID_ARGUMENT, "output: %lld layers, at most %lld are supported",
-           (long long)*extent, (long long)MO_PLAN_MAX_LAYERS);
+  MO_CHECK(*extent <= MO_PLAN_MAX_LAYERS, MO_STATUS_INVALID_ARGUMENT,
+           "output: %" PRId64 " layers, at most %" PRId64 " are supported", *extent, MO_PLAN_MAX_LAYERS);
   return MO_STATUS_OK;
 }
 
@@ -177,12 +178,12 @@ static mo_status_t check_selection(const field_scope *scope, const char *what, m
            "output: %s has %d numbers and %s", what, (int)list.count, list.indices == NULL ? "no list" : "a list");
   for (int32_t i = 0; i < list.count; i++) {
     const int64_t index = list.indices[i];
-    MO_CHECK(index >= -length && index < length, MO_STATUS_INVALID_ARGUMENT, "output: %s names %lld, %s.%s has %lld", what,
-             (long long)index, class_name, field_name, (long long)length);
+    MO_CHECK(index >= -length && index < length, MO_STATUS_INVALID_ARGUMENT, "output: %s names %" PRId64 ", %s.%s has %" PRId64,
+             what, index, class_name, field_name, length);
     for (int32_t j = 0; j < i; j++) {
       const int64_t difference = index - list.indices[j];
       MO_CHECK(difference != 0 && difference != length && difference != -length, MO_STATUS_INVALID_ARGUMENT,
-               "output: %s names %lld twice (%s.%s)", what, (long long)index, class_name, field_name);
+               "output: %s names %" PRId64 " twice (%s.%s)", what, index, class_name, field_name);
     }
   }
   return MO_STATUS_OK;
@@ -190,8 +191,8 @@ static mo_status_t check_selection(const field_scope *scope, const char *what, m
 
 static mo_status_t last_of(const field_scope *scope, const char *what, int64_t wanted, int64_t *extent) {
   if (wanted == 0) return MO_STATUS_OK;
-  MO_CHECK(wanted > 0 && wanted <= *extent, MO_STATUS_INVALID_ARGUMENT, "output: %s is %lld, %s.%s has %lld", what,
-           (long long)wanted, scope->output_class->name, scope->field->name, (long long)*extent);
+  MO_CHECK(wanted > 0 && wanted <= *extent, MO_STATUS_INVALID_ARGUMENT, "output: %s is %" PRId64 ", %s.%s has %" PRId64, what,
+           wanted, scope->output_class->name, scope->field->name, *extent);
   *extent = wanted;
   return MO_STATUS_OK;
 }
@@ -281,8 +282,8 @@ static mo_status_t head_dim_extent(const field_scope *scope, int64_t *extent) {
     MO_TRY(given(scope, "hidden_size", d->hidden_size, 0, &hidden));
     MO_TRY(given(scope, "num_heads", d->num_heads, 0, &heads));
     MO_CHECK(heads > 0 && hidden % heads == 0, MO_STATUS_INVALID_ARGUMENT,
-             "output: embed_size_per_head is not given and hidden_size %lld is no multiple of num_heads %lld",
-             (long long)hidden, (long long)heads);
+             "output: embed_size_per_head is not given and hidden_size %" PRId64 " is no multiple of num_heads %" PRId64,
+             hidden, heads);
     derived = hidden == 0 ? MO_EXTENT_ZERO : hidden / heads;
   }
   return given(scope, "embed_size_per_head", d->embed_size_per_head, derived, extent);

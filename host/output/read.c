@@ -1,6 +1,7 @@
 /* host/output/read.c - reading fields on the host, and marking what they show as written.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/core/checked_math.h"
@@ -285,11 +286,11 @@ static mo_status_t read_float32(mo_field *field, const mo_slice *slices, int32_t
   mo_tensor view;
   MO_TRY(check_readable(op, field, &generation));
   MO_TRY(mo_tensor_slice(&field->as.tensor.tensor, slices, slice_count, &view));
-  const long long needed = (long long)mo_tensor_count(&view);
-  MO_CHECK(count >= needed, MO_STATUS_WORKSPACE_TOO_SMALL, "%s: the destination has %lld elements, the part %lld", op,
-           (long long)count, needed);
-  MO_CHECK(count == needed, MO_STATUS_INVALID_ARGUMENT, "%s: the destination has %lld elements, the part only %lld", op,
-           (long long)count, needed);
+  const int64_t needed = mo_tensor_count(&view);
+  MO_CHECK(count >= needed, MO_STATUS_WORKSPACE_TOO_SMALL, "%s: the destination has %" PRId64 " elements, the part %" PRId64,
+           op, count, needed);
+  MO_CHECK(count == needed, MO_STATUS_INVALID_ARGUMENT, "%s: the destination has %" PRId64 " elements, the part only %" PRId64,
+           op, count, needed);
   MO_CHECK(destination != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: the destination is NULL", op);
   return read_converted(field, slices, slice_count, &view, generation, destination, MO_DTYPE_FLOAT32);
 }
@@ -312,7 +313,7 @@ static mo_status_t read_top_k(mo_field *field, int64_t k, mo_host_view *values, 
   MO_CHECK(mo_dtype_is_float(tensor->dtype), MO_STATUS_INVALID_ARGUMENT,
            "%s: dtype %s, it must be float32, float16 or bfloat16", op, mo_dtype_name(tensor->dtype));
   const int64_t last = tensor->shape[tensor->rank - 1];
-  MO_CHECK(k >= 1 && k <= last, MO_STATUS_INVALID_ARGUMENT, "%s: k %lld is outside 1..%lld", op, (long long)k, (long long)last);
+  MO_CHECK(k >= 1 && k <= last, MO_STATUS_INVALID_ARGUMENT, "%s: k %" PRId64 " is outside 1..%" PRId64, op, k, last);
   mo_tensor shape = *tensor;
   shape.shape[tensor->rank - 1] = k;
   size_t index_bytes = 0;
@@ -396,8 +397,8 @@ mo_status_t mo_field_check_view(const mo_field *field, const mo_host_view *view)
   MO_CHECK(view != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the view is NULL", op);
   MO_CHECK(mo_field_kind(field) == MO_FIELD_TENSOR, MO_STATUS_TYPE_ERROR, "%s: the field is no tensor", op);
   const uint64_t generation = mo_source_generation(field->as.tensor.source);
-  MO_CHECK(view->generation == generation, MO_STATUS_STALE_VIEW, "%s: the view shows generation %llu, the output is at %llu",
-           op, (unsigned long long)view->generation, (unsigned long long)generation);
+  MO_CHECK(view->generation == generation, MO_STATUS_STALE_VIEW,
+           "%s: the view shows generation %" PRIu64 ", the output is at %" PRIu64, op, view->generation, generation);
   return MO_STATUS_OK;
 }
 

@@ -6,6 +6,7 @@
  * ["cache", tensors per layer, layers...], ["dict", [key, value]...], ["integer", n], ["real", "%a"], ["string", text].
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static mo_status_t save_value(file_saver *saver, mo_field *field, const char *na
 static const char *entry_name(const mo_field *field, int64_t index, bool in_cache, char *text, size_t bytes) {
   if (field->kind == MO_FIELD_DICT) return field->as.items.keys[index];
   if (in_cache && index < 4) return cache_names[index];
-  snprintf(text, bytes, "%lld", (long long)index);
+  snprintf(text, bytes, "%" PRId64, index);
   return text;
 }
 
@@ -152,7 +153,7 @@ static mo_status_t check_value_count(const mo_output *output) {
     const mo_field *field = mo_output_at(output, i);
     const int64_t count = mo_field_length(field) > 0 ? field->value_count : 1;
     MO_CHECK(mo_checked_add(total, count, &total) && total <= MAX_VALUES, MO_STATUS_INVALID_ARGUMENT,
-             "output_save: more than %lld values, each at each of the places where it stands", (long long)MAX_VALUES);
+             "output_save: more than %" PRId64 " values, each at each of the places where it stands", MAX_VALUES);
   }
   return MO_STATUS_OK;
 }
