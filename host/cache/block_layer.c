@@ -48,7 +48,7 @@ void mo_block_release(mo_cache_t *cache, int64_t index) {
   layer->staging_capacity = layer->staged = layer->prepared = layer->reserved = 0;
 }
 
-/* A block of `capacity` slots with the layer's tokens from slot 0 on takes the place of the present one. */
+/* Replaces the block by one of `capacity` slots, with the layer's tokens from slot 0 on. */
 static mo_status_t move_to_new_block(mo_cache_t *cache, mo_cache_layer *layer, int64_t capacity) {
   mo_cache_layer next = *layer;
   mo_tensor from[5], to[5];
@@ -70,7 +70,7 @@ static mo_status_t move_to_new_block(mo_cache_t *cache, mo_cache_layer *layer, i
   return MO_STATUS_OK;
 }
 
-/* Tokens to the front of their own block; where they are and where they go do not meet. */
+/* Moves the tokens to the front of their own block; the two ranges of slots do not overlap. */
 static mo_status_t move_to_front(mo_cache_t *cache, mo_cache_layer *layer) {
   mo_tensor from[5], to[5];
   mo_block_tokens(cache, layer, layer->start, layer->stored, from);
@@ -87,8 +87,9 @@ static mo_status_t make_room(mo_cache_t *cache, mo_cache_layer *layer, int64_t c
   const int64_t end = layer->start + layer->stored;
   int64_t needed, ample = INT64_MAX / 2;
   MO_CHECK(mo_checked_add(layer->stored, count, &needed) && needed <= INT64_MAX / 4, MO_STATUS_OUT_OF_MEMORY,
-           "cache: %" PRId64 " tokens behind %" PRId64 " are too many", count, layer->stored);
-  /* What a sliding layer works with: it then moves its tokens once per window. After a long prompt it comes back to that. */
+           "cache: %" PRId64 " tokens after %" PRId64 " are too many", count, layer->stored);
+  /* Two windows are enough for a sliding layer: it then moves its tokens once per window. After a long prompt its block shrinks
+   * to that again. */
   if (sliding && layer->window < INT64_MAX / 8) ample = mo_larger(2 * layer->window + count, layer->reserved);
   const bool oversized = layer->capacity / 2 > ample + CAPACITY_STEP;
   const bool writable = !shared || end >= layer->block->written;
@@ -104,7 +105,7 @@ static mo_status_t reserve_layer(mo_cache_t *cache, mo_cache_layer *layer, int64
   switch (layer->kind) {
     case MO_CACHE_STATIC:
       MO_CHECK(count <= layer->capacity - layer->stored, MO_STATUS_INDEX_ERROR,
-               "cache reserve: %" PRId64 " tokens behind %" PRId64 ", a static layer has %" PRId64 " slots", count,
+               "cache reserve: %" PRId64 " tokens after %" PRId64 ", a static layer has %" PRId64 " slots", count,
                layer->stored, layer->capacity);
       return MO_STATUS_OK;
     case MO_CACHE_STATIC_SLIDING:
@@ -167,7 +168,7 @@ mo_status_t mo_block_prepare(mo_cache_t *cache, int64_t index, int64_t count, mo
   if (mo_cache_kind_is_static(layer->kind)) {
     const bool fits = count <= layer->capacity - layer->stored;
     MO_CHECK(fits || layer->kind == MO_CACHE_STATIC_SLIDING, MO_STATUS_INDEX_ERROR,
-             "cache update: %" PRId64 " tokens behind %" PRId64 ", a static layer has %" PRId64 " slots", count, layer->stored,
+             "cache update: %" PRId64 " tokens after %" PRId64 ", a static layer has %" PRId64 " slots", count, layer->stored,
              layer->capacity);
     if (!fits) return mo_sliding_prepare(cache, layer, count, entry, slot);
   } else {

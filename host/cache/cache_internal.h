@@ -9,7 +9,7 @@
  * A storage calls the files below it and never the public ones. A pair (encoder_decoder.c) has two caches, no layers, and no
  * storage.
  *
- * A STEP OF A LAYER. The counts `stored` and `seen` change in commit alone.
+ * A STEP OF A LAYER. Of its functions commit alone changes the counts `stored` and `seen`.
  *
  *   allocated    holds `stored` tokens
  *     prepare    -> prepared. Room for the new tokens is made, which may move the old ones. Fails: still allocated
@@ -18,11 +18,18 @@
  *     written    -> prepared. Paged: the lengths on the device count the new tokens, so that attention may read them
  *     cancel     -> allocated, as if never prepared. mo_cache_update calls it when the write fails
  *     commit     -> allocated, with the new tokens. All that can be refused is refused by check_commit before
- *     crop, change of rows, release -> the step is forgotten
+ *     crop, release, a change of rows that moves the layer to another block -> allocated or none, the step is forgotten
  *
  * Commit needs no prepare where there is room: replays of a captured step wrote the tokens, and one commit counts them.
  * A layer that is not allocated has no memory; the first update, prepare or mo_cache_initialize allocates it, and takes that
  * back (undo_layer in update.c) if it fails later.
+ *
+ * THE BATCH SIZE of a cache, -1 while it is not known:
+ *
+ *   batch_given   the options say it: it never changes, but by a change of rows
+ *   batch_taken   tokens have been counted since the cache was made or reset: it stays, also when they are cropped away
+ *   neither       after mo_cache_initialize or a reset: the next update may bring another one, and layers are allocated anew
+ *                 (not those of static caches, which keep theirs)
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_CACHE_INTERNAL_H

@@ -31,7 +31,7 @@ mo_status_t mo_cache_crop(mo_cache_t *cache, int64_t count) {
 
 /* ---- Reset ---- */
 
-/* Crops everything; unlike after a crop the next tokens may be of another number of rows. */
+/* Crops everything; unlike after a crop, the next update may have another number of rows. */
 static mo_status_t reset_layers(mo_cache_t *cache) {
   MO_TRY(end_crop(cache, INT64_MAX));
   cache->batch_taken = false;

@@ -51,7 +51,7 @@ static mo_status_t check_room(const mo_cache_t *cache, int64_t layer, int64_t co
   for (int64_t b = 0; b < cache->paged->lists.batch; b++) {
     const int64_t length = mo_paged_length(cache, layer, b);
     MO_CHECK(count <= limit - length, MO_STATUS_INDEX_ERROR,
-             "cache update: %" PRId64 " tokens behind %" PRId64 " (row %" PRId64 "), a row of this cache may have %" PRId64,
+             "cache update: %" PRId64 " tokens after %" PRId64 " (row %" PRId64 "), a row of this cache may have %" PRId64,
              count, length, b, limit);
     const int64_t pages = pages_for(cache, length + count), held = cache->paged->lists.page_counts[b];
     if (pages > held) *fresh += pages - held;

@@ -5,7 +5,7 @@
  *
  *   prepare   the old tokens that the new ones still attend to are copied to the front of the staging block; the entry leads
  *             there. `staged` is the number of tokens it will hold, old and new
- *   write     the new tokens go behind them, in the staging block
+ *   write     the new tokens go after them, in the staging block
  *   commit    the last `capacity` tokens of the staging block are copied to the layer's own block. `staged` is 0 again
  *
  * Until commit the layer's block holds what it held. The staging block is kept for the next step.

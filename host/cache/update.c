@@ -16,7 +16,7 @@ static mo_status_t check_extent(const char *name, int64_t given, int64_t known) 
   return MO_STATUS_OK;
 }
 
-/* A cache that grows takes another number of rows before its first tokens and after a reset. */
+/* Caches that are not static may change their number of rows before the first tokens and after a reset. */
 static bool may_change_batch(const mo_cache_t *cache) {
   if (mo_cache_kind_is_static(cache->kind) || cache->batch_given || cache->batch_taken) return false;
   for (int64_t i = 0; i < cache->layer_count; i++) {
@@ -25,7 +25,7 @@ static bool may_change_batch(const mo_cache_t *cache) {
   return true;
 }
 
-/* Enough to know the layer's extents by; the front door of the write (mo_kv_update) checks the rest. */
+/* What the layer's extents follow from; the front door of the write (mo_kv_update) checks the rest. */
 static mo_status_t check_tokens(const mo_cache_t *cache, const mo_cache_extents *extents, const mo_tensor *key,
                                 const mo_tensor *value) {
   MO_CHECK(key != NULL && value != NULL, MO_STATUS_INVALID_ARGUMENT, UPDATE ": %s is missing", key == NULL ? "key" : "value");
@@ -63,8 +63,13 @@ static mo_status_t check_layer_index(const char *op, const mo_cache_t *cache, in
   return MO_STATUS_OK;
 }
 
-/* ---- The first update of a layer, undone if it fails ---- */
+/* ---- The first update of a layer, undone if it fails ----
+ *
+ * The first tokens of a layer fix its extents, and of a cache its batch size; the layer is allocated before they are written.
+ * Whatever fails on the way (grow the list, allocate, prepare, write) ends in undo_layer, and the cache is as it was: layers
+ * that were added are gone, the layer has no memory and its old extents, the batch size is the one before. */
 
+/* What the layer and the cache were before make_layer, for undo_layer. */
 typedef struct undo {
   mo_cache_extents extents;
   int64_t layer_count, batch;

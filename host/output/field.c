@@ -64,7 +64,7 @@ const char *mo_field_string(const mo_field *field) {
 
 /* ---- Making -------------------------------------------------------------------------------------------------------- */
 
-/* One zero-filled allocation: the field and `extra_bytes` behind it. The field holds the context. */
+/* One zero-filled allocation: the field and `extra_bytes` after it. The field holds the context. */
 static mo_status_t allocate(mo_context_t *context, mo_field_kind_t kind, size_t extra_bytes, mo_field **field) {
   MO_CHECK(extra_bytes <= SIZE_MAX - sizeof(mo_field), MO_STATUS_OUT_OF_MEMORY, "field: %zu bytes of content are too many",
            extra_bytes);
@@ -202,8 +202,8 @@ static mo_status_t check_layers(mo_field *const *tensors, int64_t layer_count, i
   MO_TRY(check_items(op, tensors, total, 1, &ignored));
   for (int64_t i = 0; i < total; i++) {
     MO_CHECK(mo_field_kind(tensors[i]) == MO_FIELD_TENSOR, MO_STATUS_TYPE_ERROR,
-             "%s: entry %" PRId64 " of layer %" PRId64 " is not a tensor", op, (i % tensors_per_layer),
-             (i / tensors_per_layer));
+             "%s: entry %" PRId64 " of layer %" PRId64 " is not a tensor", op, i % tensors_per_layer,
+             i / tensors_per_layer);
   }
   return MO_STATUS_OK;
 }
@@ -251,7 +251,7 @@ static mo_status_t check_dict(const char *op, const char *const *keys, mo_field 
   return MO_STATUS_OK;
 }
 
-/* Layout behind the field: values, keys, the slots of their index, the keys' text. */
+/* After the field: values, keys, the slots of their index, the keys' text. */
 static mo_status_t make_dict(mo_context_t *context, const char *const *keys, mo_field *const *values, int64_t count,
                              mo_field **field) {
   const char *op = "field_create_dict";

@@ -41,7 +41,8 @@ static bool is_self_attention(const mo_class_field *field) {
          strcmp(field->shape[2], "patch_size") != 0;
 }
 
-/* The extent behind a symbol of this field's shape; MO_UNKNOWN if the dimensions do not tell. `is_last`: the last extent. */
+/* The extent that a symbol stands for in this field's shape; MO_UNKNOWN if the dimensions do not tell. `is_last`: the last
+ * extent. */
 static int64_t symbol_extent(const shape_check *check, const char *symbol, bool is_last) {
   const mo_dimensions *d = check->dimensions;
   const bool in_encoder = is_encoder_field(check->field);

@@ -51,7 +51,7 @@ const void *mo_output_memory(const mo_output *output, size_t *bytes) {
 
 /* ---- Costs: every tensor field below the present values, each once ------------------------------------------------- */
 
-/* Counts the tensors below a field that were not met yet and, with room, lists them. */
+/* Counts the tensors below a field that were not visited yet and, with room, lists them. */
 static size_t collect_tensors(const mo_field *field, mo_visited *visited, const mo_field **list, size_t used, size_t capacity) {
   if (field == NULL || !mo_visited_add(visited, field)) return used;
   if (field->kind == MO_FIELD_TENSOR) {
@@ -64,7 +64,8 @@ static size_t collect_tensors(const mo_field *field, mo_visited *visited, const 
   return used;
 }
 
-/* Attributes count as present too: a key and an attribute may hold different fields (rule 33). Without memory what was met. */
+/* Attributes count as present too: a key and an attribute may hold different fields (rule 33). Without memory: those visited so
+ * far. */
 static size_t collect_output(const mo_output *output, const mo_field **list, size_t capacity) {
   mo_visited visited = {.count = 0};
   size_t used = 0;

@@ -147,7 +147,7 @@ static mo_field *carve_cache(field_carver *carver, const mo_field_plan *plan, mo
   return cache;
 }
 
-/* The one function that measures and places: `made` receives the field of every class field, NULL for absent ones. */
+/* The one function that measures and carves: `made` receives the field of every class field, NULL for absent ones. */
 static void carve_output(field_carver *carver, const mo_plan *plan, mo_field **made) {
   const mo_class *output_class = plan->output_class;
   for (int32_t i = 0; i < output_class->field_count; i++) {
@@ -288,7 +288,7 @@ static mo_status_t create_output(mo_context_t *context, const mo_plan *plan, voi
   }
   created->state->block = block; /* the first reference is the output's */
   carve_output(&carver, plan, made);
-  for (int64_t i = block->field_count - 1; i >= 0; i--) mo_field_measure(&block->fields[i]); /* items stand behind tuples */
+  for (int64_t i = block->field_count - 1; i >= 0; i--) mo_field_measure(&block->fields[i]); /* items come after their tuples */
   status = fill_output(created, plan, made);
   if (status != MO_STATUS_OK) {
     mo_output_destroy(created);

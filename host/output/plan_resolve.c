@@ -8,9 +8,11 @@
  *   cross_attentions   in encoder-decoder classes always part of the model, elsewhere with add_cross_attention.
  *   caches             (batch, kv heads, length, head_dim) per tensor, K and V of a layer in one block; length is key_length.
  *                      FlaxBaseModelOutputWithPast has a dict: "<layer>.cached_key" and ".cached_value" of (batch, max_length,
- *                      kv heads, head_dim), as in the original's attention modules. All with use_cache, also where the table
- * says "always". "unstated"         encoder_last_hidden_state and sequences are always there. loc and scale are there when
- * input_size is given (with more than one input variable they have a second dimension), static_features when feature_size is.
+ *                      kv heads, head_dim), as in the original's attention modules. All with use_cache, also where the
+ *                      table says "always".
+ *   "unstated"         encoder_last_hidden_state and sequences are always present. loc and scale are present when
+ *                      input_size is given (with more than one input variable they have a second dimension),
+ *                      static_features when feature_size is given.
  *   params             a tuple of one tensor of the printed shape.
  *   stages             count as layers.
  *
@@ -45,7 +47,7 @@ static bool has_field(const mo_class *output_class, const char *name) {
 
 /* ---- Extents ---- */
 
-/* A given extent (0 where MO_EXTENT_ZERO says so); `fallback` has its place where it is not given. */
+/* A given extent (0 where MO_EXTENT_ZERO says so), or `fallback` where it is not given. */
 static mo_status_t given(const field_scope *scope, const char *name, int64_t value, int64_t fallback, int64_t *extent) {
   if (value == 0) value = fallback;
   *extent = value == MO_EXTENT_ZERO ? 0 : value;

@@ -129,7 +129,7 @@ static mo_tensor contiguous_like(const mo_tensor *tensor, void *data) {
   return result;
 }
 
-/* Waits where a read is a pointer but the device still works on it. */
+/* Where a read is a pointer to memory that the device may still write: waits for the device. */
 static mo_status_t wait_on_host(const mo_field *field) {
   mo_context_t *context = field->context;
   const mo_backend *backend = mo_context_backend(context);
@@ -218,7 +218,7 @@ static mo_status_t copy_once(mo_field *field, const mo_tensor *view, void *desti
     status = backend->event_record(state, event, stream);
     if (status == MO_STATUS_OK) status = backend->event_synchronize(state, event);
   }
-  /* Without an event, or after a failure, the copy may still be under way, and the destination is somebody else's. */
+  /* Without an event, or after a failure, the copy may still be under way, and the destination belongs to the caller. */
   if ((event == NULL || status != MO_STATUS_OK) && backend->stream_synchronize != NULL) {
     const mo_status_t waited = backend->stream_synchronize(state, stream);
     if (status == MO_STATUS_OK) status = waited;
@@ -228,7 +228,7 @@ done:
   return status;
 }
 
-/* Through a pinned block: the bytes cross as they are stored, the host puts them in place. */
+/* Through a pinned block: the bytes are copied as they are stored, and the host converts and arranges them. */
 static mo_status_t copy_staged(mo_field *field, const mo_tensor *view, void *destination, mo_dtype_t dtype) {
   void *staging;
   MO_TRY(mo_context_allocate_pinned(field->context, (size_t)mo_tensor_bytes(view), &staging));

@@ -146,7 +146,7 @@ static mo_status_t save_value(file_saver *saver, mo_field *field, const char *na
   return status;
 }
 
-/* A file names each value at each of its places: what is shared may be far more in a file than in memory. */
+/* A file names each value once per key that leads to it: what outputs share in memory is written several times. */
 static mo_status_t check_value_count(const mo_output *output) {
   int64_t total = 0;
   for (int64_t i = 0; i < mo_output_length(output); i++) {
@@ -412,7 +412,7 @@ static mo_status_t load_output(const file_loader *loader, mo_output **output) {
 }
 
 static int64_t bytes_of_all(const mo_safetensors_t *file) {
-  int64_t bytes = 0; /* cannot overflow: they lie in the file one behind the other */
+  int64_t bytes = 0; /* cannot overflow: they are in the file one after the other */
   mo_tensor tensor;
   for (int64_t i = 0; i < mo_safetensors_count(file); i++)
     if (mo_safetensors_describe(file, mo_safetensors_name(file, i), &tensor) == MO_STATUS_OK) bytes += mo_tensor_bytes(&tensor);
