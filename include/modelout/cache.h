@@ -90,12 +90,12 @@ typedef struct mo_cache_options {
   const mo_cache_layer_options *layers; /* layer_count of them, copied; NULL: all alike. Not for paged caches */
   /* Extents. 0: taken from the first update of a layer. */
   int64_t batch_size, num_key_value_heads, head_dim;
-  int64_t value_head_dim;   /* 0: head_dim */
-  mo_dtype_t dtype;         /* of keys and values given and returned; NONE: from the first update */
-  int64_t max_length;       /* static kinds: required; paged: bound on a row's tokens, 0: all pages of the pool */
-  int64_t window;           /* sliding kinds: required */
-  mo_dtype_t storage_dtype; /* quantised: INT8 or FLOAT8_E4M3; NONE: int8 */
-  int64_t group_size;       /* quantised: elements per scale, divides head_dim; 0: head_dim, one scale per token and head */
+  int64_t value_head_dim;    /* 0: head_dim */
+  mo_dtype_t dtype;          /* of keys and values given and returned; NONE: from the first update */
+  int64_t max_length;        /* static kinds: required; paged: bound on a row's tokens, 0: all pages of the pool */
+  int64_t window;            /* sliding kinds: required */
+  mo_dtype_t storage_dtype;  /* quantised: INT8 or FLOAT8_E4M3; NONE: int8 */
+  int64_t group_size;        /* quantised: elements per scale, divides head_dim; 0: head_dim, one scale per token and head */
   mo_page_pool_t *page_pool; /* paged: required, retained; it gives layers, heads, head_dim and dtypes */
   bool keeps_addresses; /* reorder and select leave a layer in its memory where the number of rows stays and it is not shared,
                            as they do in static kinds, for a second copy of what it holds: a captured step goes on after them */
