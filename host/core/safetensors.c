@@ -79,7 +79,7 @@ struct mo_safetensors {
 /* ---- The header ---- */
 
 static const storage_type *find_storage_type(const char *name) {
-  for (size_t i = 0; i < sizeof storage_types / sizeof storage_types[0]; ++i)
+  for (size_t i = 0; i < sizeof storage_types / sizeof storage_types[0]; i++)
     if (strcmp(storage_types[i].name, name) == 0) return &storage_types[i];
   return NULL;
 }
@@ -90,7 +90,7 @@ static mo_status_t parse_shape(const mo_safetensors_t *file, const json_t *shape
   entry->rank = json_array_size(shape);
   int64_t count = 1; /* elements */
   int64_t bound = 1; /* the same with 1 for 0: strides of an empty tensor must not overflow either */
-  for (size_t i = 0; i < entry->rank; ++i) {
+  for (size_t i = 0; i < entry->rank; i++) {
     const json_t *extent = json_array_get(shape, i);
     if (!json_is_integer(extent)) return BAD_TENSOR(file, entry->name, "shape[%zu] is no integer", i);
     const json_int_t value = json_integer_value(extent);
@@ -176,7 +176,7 @@ static int compare_name(const void *left, const void *right) {
 static mo_status_t check_layout(const mo_safetensors_t *file) {
   const int64_t data_bytes = (int64_t)(file->size - file->data_offset);
   int64_t expected = 0;
-  for (size_t i = 0; i < file->count; ++i) {
+  for (size_t i = 0; i < file->count; i++) {
     const tensor_entry *entry = &file->entries[i];
     if (entry->begin < expected)
       return BAD_TENSOR(file, entry->name, "begins at %lld inside tensor \"%s\", which ends at %lld", (long long)entry->begin,
@@ -196,7 +196,7 @@ static mo_status_t find_header(mo_safetensors_t *file, const unsigned char *begi
   MO_CHECK(file->size >= HEADER_LENGTH_BYTES, MO_STATUS_BAD_FILE,
            "safetensors: %s: %zu bytes, the header length alone takes %d", file->label.text, file->size, HEADER_LENGTH_BYTES);
   uint64_t length = 0;
-  for (int i = 0; i < HEADER_LENGTH_BYTES; ++i) length |= (uint64_t)beginning[i] << (8 * i);
+  for (int i = 0; i < HEADER_LENGTH_BYTES; i++) length |= (uint64_t)beginning[i] << (8 * i);
   MO_CHECK(length <= HEADER_BYTES_LIMIT, MO_STATUS_BAD_FILE, "safetensors: %s: header of %llu bytes, at most %d are allowed",
            file->label.text, (unsigned long long)length, HEADER_BYTES_LIMIT);
   MO_CHECK(length <= file->size - HEADER_LENGTH_BYTES, MO_STATUS_BAD_FILE,
@@ -226,11 +226,11 @@ static mo_status_t parse_header(mo_safetensors_t *file, const char *text, size_t
     } else {
       file->entries[file->count].position = file->count;
       MO_TRY(parse_tensor(file, key, value, &file->entries[file->count]));
-      ++file->count;
+      file->count++;
     }
   }
   qsort(file->entries, file->count, sizeof *file->entries, compare_position);
-  for (size_t i = 0; i < file->count; ++i) file->by_name[i] = &file->entries[i];
+  for (size_t i = 0; i < file->count; i++) file->by_name[i] = &file->entries[i];
   qsort(file->by_name, file->count, sizeof *file->by_name, compare_name);
   return check_layout(file);
 }
@@ -408,7 +408,7 @@ static mo_status_t read_cast(const mo_safetensors_t *file, const tensor_entry *e
   for (int64_t done = 0; done < count; done += chunk) {
     const int64_t now = count - done < chunk ? count - done : chunk;
     MO_TRY(read_bytes(file, entry->begin + (first + done) * size, buffer, (size_t)(now * size)));
-    for (int64_t i = 0; i < now; ++i) {
+    for (int64_t i = 0; i < now; i++) {
       if (entry->type->cast == CAST_DOUBLE) {
         ((float *)memory)[done + i] = (float)buffer[i];
       } else { /* float8_e5m2 is the upper half of a float16 */

@@ -38,18 +38,18 @@ mo_status_t mo_tensor_init_strided(mo_tensor *tensor, void *data, mo_dtype_t dty
   mo_tensor result = {.data = data, .dtype = dtype, .device = device, .rank = rank};
   int64_t bytes = (int64_t)mo_dtype_bytes(dtype);
   bool empty = false;
-  for (int32_t i = 0; i < rank; ++i) {
+  for (int32_t i = 0; i < rank; i++) {
     MO_CHECK(shape[i] >= 0, MO_STATUS_INVALID_ARGUMENT, "tensor: extent %lld of dimension %d is negative", (long long)shape[i],
              (int)i);
     empty = empty || shape[i] == 0;
     result.shape[i] = shape[i];
   }
-  for (int32_t i = rank - 1; i >= 0; --i) {
+  for (int32_t i = rank - 1; i >= 0; i--) {
     MO_CHECK(empty || mo_checked_mul(bytes, shape[i], &bytes), MO_STATUS_INVALID_ARGUMENT, "tensor: more than 2^63 bytes");
   }
   int64_t stride = 1;
   int64_t reach = 0; /* the last element's offset */
-  for (int32_t i = rank - 1; i >= 0; --i) {
+  for (int32_t i = rank - 1; i >= 0; i--) {
     result.strides[i] = strides != NULL ? strides[i] : stride;
     MO_CHECK(result.strides[i] >= 0, MO_STATUS_INVALID_ARGUMENT, "tensor: stride %lld of dimension %d is negative",
              (long long)result.strides[i], (int)i);
@@ -81,10 +81,10 @@ int64_t mo_tensor_count(const mo_tensor *tensor) {
   int64_t count = 1;
   if (tensor == NULL) return 0;
   /* Beside an extent of 0 the others may be of any size, so their product is not formed. */
-  for (int32_t i = 0; i < tensor->rank; ++i) {
+  for (int32_t i = 0; i < tensor->rank; i++) {
     if (tensor->shape[i] == 0) return 0;
   }
-  for (int32_t i = 0; i < tensor->rank; ++i) count *= tensor->shape[i];
+  for (int32_t i = 0; i < tensor->rank; i++) count *= tensor->shape[i];
   return count;
 }
 
@@ -97,7 +97,7 @@ bool mo_tensor_is_contiguous(const mo_tensor *tensor) {
   bool contiguous = true;
   if (tensor == NULL) return false;
   if (mo_tensor_count(tensor) == 0) return true;
-  for (int32_t i = tensor->rank - 1; i >= 0; --i) {
+  for (int32_t i = tensor->rank - 1; i >= 0; i--) {
     if (tensor->shape[i] != 1 && tensor->strides[i] != stride) contiguous = false;
     stride *= tensor->shape[i];
   }
@@ -113,7 +113,7 @@ mo_status_t mo_slice_resolve(mo_slice slice, int64_t length, int64_t *first, int
   const int64_t low = forward ? 0 : -1;
   const int64_t high = forward ? length : length - 1;
   int64_t bounds[2] = {slice.start, slice.stop};
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 2; i++) {
     if (bounds[i] == MO_SLICE_UNSET) {
       bounds[i] = (i == 0) == forward ? low : high;
       continue;
@@ -138,7 +138,7 @@ mo_status_t mo_tensor_slice(const mo_tensor *tensor, const mo_slice *slices, int
   MO_CHECK(slice_count == 0 || slices != NULL, MO_STATUS_INVALID_ARGUMENT, "tensor slice: slices is NULL");
   mo_tensor result = *tensor;
   int64_t offset = 0;
-  for (int32_t i = 0; i < slice_count; ++i) {
+  for (int32_t i = 0; i < slice_count; i++) {
     MO_CHECK(slices[i].step >= 1, MO_STATUS_INVALID_ARGUMENT, "tensor slice: step %lld of dimension %d is below 1",
              (long long)slices[i].step, (int)i);
     int64_t first, step, count;
