@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "modelout/dtype.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -163,7 +164,7 @@ mo_status_t mo_dtype_convert(void *destination, mo_dtype_t destination_dtype, co
                              int64_t count) {
   MO_CHECK(find_dtype(destination_dtype) != NULL && find_dtype(source_dtype) != NULL, MO_STATUS_INVALID_ARGUMENT,
            "dtype convert: %d to %d, unknown dtype", (int)source_dtype, (int)destination_dtype);
-  MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "dtype convert: count %lld is negative", (long long)count);
+  MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "dtype convert: count %" PRId64 " is negative", count);
   MO_CHECK(count == 0 || (destination != NULL && source != NULL), MO_STATUS_INVALID_ARGUMENT, "dtype convert: NULL memory");
   if (count == 0) return MO_STATUS_OK;
   if (destination_dtype == source_dtype) {
@@ -180,8 +181,8 @@ mo_status_t mo_dtype_convert(void *destination, mo_dtype_t destination_dtype, co
   }
   for (int64_t i = 0; i < count; i++) {
     const int64_t value = load_as_integer(source, source_dtype, i);
-    MO_CHECK(integer_fits(destination_dtype, value), MO_STATUS_VALUE_ERROR, "dtype convert: value %lld at %lld does not fit %s",
-             (long long)value, (long long)i, mo_dtype_name(destination_dtype));
+    MO_CHECK(integer_fits(destination_dtype, value), MO_STATUS_VALUE_ERROR,
+             "dtype convert: value %" PRId64 " at %" PRId64 " does not fit %s", value, i, mo_dtype_name(destination_dtype));
   }
   for (int64_t i = 0; i < count; i++) {
     store_integer(destination, destination_dtype, i, load_as_integer(source, source_dtype, i));

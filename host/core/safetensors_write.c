@@ -1,6 +1,7 @@
 /* host/core/safetensors_write.c - writes a safetensors file in one go.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +72,7 @@ static mo_status_t add_metadata(json_t *header, const char *const *keys, const c
   MO_TRY(add(header, METADATA_KEY, metadata)); /* the header owns it from here on */
   for (int64_t i = 0; i < count; i++) {
     MO_CHECK(keys[i] != NULL && values[i] != NULL, MO_STATUS_INVALID_ARGUMENT,
-             "safetensors_write: metadata entry %lld has a NULL key or value", (long long)i);
+             "safetensors_write: metadata entry %" PRId64 " has a NULL key or value", i);
     MO_CHECK(json_object_get(metadata, keys[i]) == NULL, MO_STATUS_INVALID_ARGUMENT,
              "safetensors_write: metadata key \"%s\" occurs twice", mo_name_show(keys[i]).text);
     MO_TRY(check_text(keys[i]));
@@ -162,8 +163,8 @@ mo_status_t mo_safetensors_write(const char *path, const char *const *names, con
   MO_CHECK(path != NULL && path[0] != '\0', MO_STATUS_INVALID_ARGUMENT, "safetensors_write: path is %s",
            path ? "empty" : "NULL");
   MO_CHECK(count >= 0 && metadata_count >= 0, MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_write: %lld tensors and %lld metadata entries, neither may be negative", (long long)count,
-           (long long)metadata_count);
+           "safetensors_write: %" PRId64 " tensors and %" PRId64 " metadata entries, neither may be negative", count,
+           metadata_count);
   MO_CHECK(count == 0 || (names != NULL && tensors != NULL), MO_STATUS_INVALID_ARGUMENT,
            "safetensors_write: names or tensors is NULL");
   MO_CHECK(metadata_count == 0 || (metadata_keys != NULL && metadata_values != NULL), MO_STATUS_INVALID_ARGUMENT,
