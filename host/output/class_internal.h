@@ -11,7 +11,7 @@ typedef const char *const *mo_symbols; /* NULL-terminated */
 #define MO_MAX_CLASS_FIELDS 64 /* outputs have a bit for each */
 
 /* A class need not be of the table: INVALID_ARGUMENT names what is wrong with a description that cannot be worked with (fields
- * past the struct, a shape without its symbols and so on). Any function that takes a class and looks into it asks this first.
+ * past the struct, a shape without its symbols and so on). Any function that reads a class given by a caller calls this first.
  */
 mo_status_t mo_class_check(const mo_class *output_class);
 

@@ -1,7 +1,4 @@
-/* host/cache/paged.c - rows as lists of pages: room, lengths, and the copies that the device has of both.
- *
- * The host's table is the truth; rows that differ from the device's are noted and sent before an entry is handed out. Lengths
- * go to the device only where rows differ, and only when they changed: once per step, not once per layer.
+/* host/cache/paged_rows.c - the rows of a paged cache: lists of pages on the host, and the copies that the device has of them.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/cache/paged_rows.h"
@@ -10,38 +7,7 @@
 
 #define TABLE_COPY_BYTES ((int64_t)1 << 18) /* up to here one copy of a rectangle is quicker than one per row */
 
-/* ---- Making ---- */
-
-static mo_status_t check_against_pool(const mo_cache_options *options, const mo_page_pool_t *pool) {
-  const mo_cache_extents *extents = &pool->extents;
-  const struct {
-    const char *name;
-    int64_t given, pools;
-  } rules[] = {{"layer_count", options->layer_count, pool->layer_count},
-               {"num_key_value_heads", options->num_key_value_heads, extents->heads},
-               {"head_dim", options->head_dim, extents->key_size},
-               {"value_head_dim", options->value_head_dim, extents->value_size},
-               {"dtype", options->dtype, extents->dtype},
-               {"group_size", options->group_size, extents->group_size}};
-  for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-    MO_CHECK(rules[i].given == 0 || rules[i].given == rules[i].pools, MO_STATUS_INVALID_ARGUMENT,
-             "cache: %s %" PRId64 ", the page pool has %" PRId64, rules[i].name, rules[i].given, rules[i].pools);
-  return MO_STATUS_OK;
-}
-
-mo_status_t mo_paged_rows_create(mo_cache_t *cache, const mo_cache_options *options) {
-  mo_page_pool_t *pool = options->page_pool;
-  MO_CHECK(pool->context == cache->context, MO_STATUS_INVALID_ARGUMENT, "cache: the page pool belongs to another context");
-  MO_TRY(check_against_pool(options, pool));
-  const int64_t by_length = options->max_length / pool->page_size + (options->max_length % pool->page_size != 0);
-  cache->paged = mo_host_allocate(cache->context, sizeof *cache->paged);
-  if (cache->paged == NULL) return MO_STATUS_OUT_OF_MEMORY;
-  cache->paged->pool = mo_page_pool_retain(pool);
-  cache->paged->max_pages = by_length > 0 && by_length < pool->page_count ? by_length : pool->page_count;
-  cache->defaults.kind = MO_CACHE_PAGED;
-  cache->defaults.extents = pool->extents;
-  return mo_cache_grow_layers(cache, pool->layer_count);
-}
+/* ---- Memory ---- */
 
 mo_status_t mo_paged_lists_create(const mo_cache_t *cache, int64_t batch, mo_paged_lists *lists) {
   const mo_paged_rows *rows = cache->paged;
@@ -115,21 +81,12 @@ void mo_paged_free(mo_cache_t *cache) {
   mo_paged_mirror_free(cache, &cache->paged->mirror);
 }
 
-void mo_paged_rows_destroy(mo_cache_t *cache) {
-  if (cache->paged == NULL) return;
-  mo_paged_forget_forks(cache);
-  mo_paged_free(cache);
-  mo_page_pool_release(cache->paged->pool);
-  mo_host_free(cache->context, cache->paged, sizeof *cache->paged);
-}
-
 /* ---- Counting ---- */
 
 int64_t mo_paged_length(const mo_cache_t *cache, int64_t layer, int64_t row) {
   return cache->paged->lists.lengths[layer * cache->paged->lists.batch + row];
 }
 
-/* Of all layers: what the row's pages must hold. */
 int64_t mo_paged_longest(const mo_cache_t *cache, int64_t row) {
   int64_t longest = 0;
   for (int64_t l = 0; l < cache->layer_count; l++) {
@@ -139,7 +96,7 @@ int64_t mo_paged_longest(const mo_cache_t *cache, int64_t row) {
   return longest;
 }
 
-static void count_layer(mo_cache_t *cache, int64_t layer) {
+void mo_paged_count_layer(mo_cache_t *cache, int64_t layer) {
   int64_t longest = 0;
   for (int64_t b = 0; b < cache->paged->lists.batch; b++) {
     const int64_t length = mo_paged_length(cache, layer, b);
@@ -149,32 +106,19 @@ static void count_layer(mo_cache_t *cache, int64_t layer) {
 }
 
 void mo_paged_count(mo_cache_t *cache) {
-  for (int64_t l = 0; l < cache->layer_count; l++) count_layer(cache, l);
+  for (int64_t l = 0; l < cache->layer_count; l++) mo_paged_count_layer(cache, l);
 }
 
-int64_t mo_paged_row_length(const mo_cache_t *cache, int64_t row) {
-  return mo_paged_is_allocated(cache) && row >= 0 && row < cache->batch ? mo_paged_length(cache, 0, row) : 0;
-}
-
-int64_t mo_paged_max_length(const mo_cache_t *cache) {
+int64_t mo_paged_row_limit(const mo_cache_t *cache) {
   const int64_t slots = cache->paged->max_pages * cache->paged->pool->page_size;
   return cache->max_length > 0 && cache->max_length < slots ? cache->max_length : slots;
 }
 
-uint64_t mo_paged_bytes(const mo_cache_t *cache, int64_t layer) {
-  const mo_paged_lists *lists = &cache->paged->lists;
-  mo_page_pool_t *pool = cache->paged->pool;
-  uint64_t pages = 0;
-  mo_page_pool_begin_count(pool);
-  for (int64_t b = 0; b < lists->batch; b++) {
-    for (int64_t i = 0; i < lists->page_counts[b]; i++)
-      pages += mo_page_pool_count_once(pool, lists->table[b * cache->paged->max_pages + i]) ? 1 : 0;
-  }
-  if (layer < -1 || layer >= cache->layer_count) return 0;
-  return pages * pool->page_bytes * (uint64_t)(layer == -1 ? cache->layer_count : 1);
-}
-
 /* ---- The device's copies ---- */
+
+int32_t *mo_paged_page_at(const mo_cache_t *cache, int64_t row, int64_t index) {
+  return &cache->paged->lists.table[row * cache->paged->max_pages + index];
+}
 
 void mo_paged_mark_row(mo_cache_t *cache, int64_t row) { cache->paged->lists.changed[row] = 1; }
 
@@ -206,8 +150,8 @@ static bool rows_differ(const mo_cache_t *cache, int64_t layer) {
   return false;
 }
 
-/* The lengths of a layer's rows and `more` in the buffer `which`; dtype NONE if all rows are alike. */
-static mo_status_t send_lengths(mo_cache_t *cache, int64_t layer, int which, int64_t more, mo_tensor *tensor) {
+mo_status_t mo_paged_send_lengths(mo_cache_t *cache, int64_t layer, mo_paged_lengths_of which, int64_t more,
+                                  mo_tensor *tensor) {
   mo_paged_mirror *mirror = &cache->paged->mirror;
   int32_t *known = mirror->lengths_host[which];
   bool changed = !mirror->lengths_sent[which];
@@ -231,77 +175,4 @@ mo_status_t mo_paged_table(mo_cache_t *cache, mo_tensor *table) {
   const int64_t shape[2] = {cache->paged->lists.batch, cache->paged->max_pages};
   MO_TRY(send_table(cache));
   return mo_tensor_init(table, cache->paged->mirror.table->memory, MO_DTYPE_INT32, mo_context_device(cache->context), 2, shape);
-}
-
-/* `which` 0: the lengths before new tokens, 1: of all tokens, so that asking for one leaves the other as it is. */
-static mo_status_t fill_entry(mo_cache_t *cache, int64_t index, int which, int64_t count, mo_cache_entry *entry) {
-  mo_cache_layer *layer = cache->layers[index];
-  mo_tensor *tensors = which == 0 ? layer->prepared_tensors : layer->read_tensors;
-  memcpy(tensors, cache->paged->pool->tensors[index], sizeof layer->read_tensors);
-  MO_TRY(mo_paged_table(cache, &tensors[4]));
-  *entry = (mo_cache_entry){.view = mo_cache_view_of(tensors), .length = layer->stored + count};
-  entry->token_count = entry->length;
-  return send_lengths(cache, index, which, 0, &entry->lengths);
-}
-
-mo_status_t mo_paged_read(mo_cache_t *cache, int64_t layer, mo_cache_entry *entry) {
-  *entry = (mo_cache_entry){.length = 0};
-  return mo_paged_is_allocated(cache) ? fill_entry(cache, layer, 1, 0, entry) : MO_STATUS_OK;
-}
-
-/* ---- Prepare and commit ---- */
-
-mo_status_t mo_paged_written(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry) {
-  return send_lengths(cache, layer, 1, count, &entry->lengths);
-}
-
-mo_status_t mo_paged_prepare(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry, int64_t *slot) {
-  MO_TRY(mo_paged_make_room(cache, layer, count));
-  const mo_status_t status = fill_entry(cache, layer, 0, count, entry);
-  if (status != MO_STATUS_OK) mo_paged_cancel(cache);
-  *slot = cache->layers[layer]->stored;
-  return status;
-}
-
-const mo_tensor *mo_paged_offsets(const mo_cache_entry *entry) {
-  return entry->lengths.dtype == MO_DTYPE_NONE ? NULL : &entry->lengths;
-}
-
-mo_status_t mo_paged_check_commit(const mo_cache_t *cache, int64_t layer, int64_t count) {
-  const mo_paged_lists *lists = &cache->paged->lists;
-  for (int64_t b = 0; b < lists->batch; b++) {
-    const int64_t room = lists->page_counts[b] * cache->paged->pool->page_size - mo_paged_length(cache, layer, b);
-    MO_CHECK(count <= room, MO_STATUS_WRONG_STATE, "cache commit: %" PRId64 " tokens, row %" PRId64 " has pages for %" PRId64,
-             count, b, room);
-  }
-  return MO_STATUS_OK;
-}
-
-void mo_paged_commit(mo_cache_t *cache, int64_t layer, int64_t count) {
-  mo_paged_lists *lists = &cache->paged->lists;
-  for (int64_t b = 0; b < lists->batch; b++) {
-    lists->lengths[layer * lists->batch + b] += count;
-    lists->page_counts_before[b] = lists->page_counts[b];
-  }
-  mo_paged_forget_forks(cache);
-  count_layer(cache, layer);
-}
-
-mo_status_t mo_paged_reserve(mo_cache_t *cache, int64_t count) {
-  mo_tensor table;
-  if (!mo_paged_is_allocated(cache)) return MO_STATUS_OK;
-  mo_paged_lists *lists = &cache->paged->lists;
-  const size_t bytes = (size_t)lists->batch * sizeof(int64_t);
-  int64_t *before = mo_host_allocate(cache->context, bytes);
-  if (before == NULL) return MO_STATUS_OUT_OF_MEMORY;
-  memcpy(before, lists->page_counts, bytes);
-  mo_status_t status = MO_STATUS_OK;
-  for (int64_t l = 0; l < cache->layer_count && status == MO_STATUS_OK; l++) status = mo_paged_make_room(cache, l, count);
-  if (status == MO_STATUS_OK) status = mo_paged_table(cache, &table);
-  for (int64_t b = 0; b < lists->batch; b++) {
-    if (status != MO_STATUS_OK) mo_paged_shrink_row(cache, b, before[b]);
-    lists->page_counts_before[b] = lists->page_counts[b];
-  }
-  mo_host_free(cache->context, before, bytes);
-  return status;
 }
