@@ -8,13 +8,13 @@
  * one subtraction and one 2^x. A block owns its destination elements, goes through the heads (or the rows) in their order and
  * keeps the sums in registers: deterministic, no atomics, nothing else written.
  *
- * Here: float32, and rows that are not aligned, in float32 arithmetic, lanes owning rows and keys as in attention_plain.cuh.
- * Tiles that no row sees are not loaded. 16-bit types: attention_reduced_mma.cuh.
+ * Here: float32, and rows that are not aligned, in float32 arithmetic, lanes owning rows and keys as in attention/plain.cuh.
+ * Tiles that no row sees are not loaded. 16-bit types: attention/reduced_mma.cuh.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/attention_plain.cuh"
-#include "kernels/attention_reduced_mma.cuh"
-#include "kernels/attention_weights.cuh"
+#include "kernels/attention/plain.cuh"
+#include "kernels/attention/reduced_mma.cuh"
+#include "kernels/attention/weights.cuh"
 
 namespace {
 

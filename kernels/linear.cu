@@ -12,9 +12,9 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/linear.h"
 
-#include "kernels/activation.cuh"
 #include "kernels/arch/launch.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/activation.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 

@@ -15,8 +15,8 @@
 #include "kernels/norm.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/reduce.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/reduce.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 

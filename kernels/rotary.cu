@@ -11,8 +11,8 @@
 #include "kernels/rotary.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/turn.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/turn.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 

@@ -19,9 +19,9 @@
 #include "kernels/softmax.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/divide.cuh"
-#include "kernels/reduce.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/divide.cuh"
+#include "kernels/common/reduce.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "host/core/error.h"
-#include "host/core/float16.h"
-#include "host/core/kv_quantise.h"
+#include "host/rules/float16.h"
+#include "host/rules/kv_quantise.h"
 
 typedef struct dtype_info {
   mo_dtype_t dtype;

@@ -31,8 +31,7 @@ static mo_status_t load(mo_model_t *model, mo_loader *loader) {
 
 static void release(mo_model_t *model) { mo_sequence_release(model->head); }
 
-/* ---- Which token counts ---------------------------------------------------------------------------------------------------
- */
+/* ---- Which token counts ------------------------------------------------------------------------------------------------ */
 
 static void find_padding(const mo_call *call, const mo_placement *placement, void *destination) {
   const mo_tensor *ids = placement->source;
@@ -103,8 +102,7 @@ static mo_status_t check_ends(mo_call *call) {
   return MO_STATUS_OK;
 }
 
-/* ---- Labels ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- Labels ------------------------------------------------------------------------------------------------------------ */
 
 static label_kind_t kind_of(const mo_model_t *model, const mo_tensor *given) {
   const char *type = model->problem_type;
@@ -139,8 +137,7 @@ static mo_status_t check(mo_call *call) {
   return check_labels(call);
 }
 
-/* ---- Running --------------------------------------------------------------------------------------------------------------
- */
+/* ---- Running ----------------------------------------------------------------------------------------------------------- */
 
 static void carve(mo_call *call, mo_arena *arena) {
   MO_CALL_HEAD(sequence_call, head, call);

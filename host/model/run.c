@@ -8,8 +8,7 @@
 #include "host/core/struct_size.h"
 #include "host/model/named_inputs.h"
 
-/* ---- Checking -------------------------------------------------------------------------------------------------------------
- */
+/* ---- Checking ---------------------------------------------------------------------------------------------------------- */
 
 static int64_t extent(int64_t value) { return value == 0 ? MO_EXTENT_ZERO : value; }
 
@@ -51,8 +50,7 @@ static mo_dimensions dimensions_of(const mo_call *call) {
   return dimensions;
 }
 
-/* ---- Running --------------------------------------------------------------------------------------------------------------
- */
+/* ---- Running ----------------------------------------------------------------------------------------------------------- */
 
 /* All memory of a run: measured first, then handed out. The inputs' bytes come first, as they are staged as a whole. */
 static void carve(mo_call *call, mo_arena *arena, size_t *input_bytes) {
@@ -161,8 +159,7 @@ static mo_status_t create_and_run(mo_model_t *model, const mo_named_input *input
   return status;
 }
 
-/* ---- Public ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- Public ------------------------------------------------------------------------------------------------------------ */
 
 static mo_status_t check_arguments(const char *op, const mo_model_t *model, const mo_named_input *inputs, int32_t count,
                                    const void *output) {

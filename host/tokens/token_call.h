@@ -4,7 +4,7 @@
  *   token_positions.c   position ids: given, counted, or of a table
  *   token_cache.c       the caches: checked, made, counted or undone, shown in the output
  *   encoder_decoder.c   the encoder's inputs, and the decoder's where nothing gives them
- *   token_model.c       configuration, weights, memory, and the way through the layers
+ *   token_base.c        configuration, weights, memory, and the way through the layers
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_TOKENS_TOKEN_CALL_H
