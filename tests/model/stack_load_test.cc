@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "host/cli/replay.h"
+#include "host/replay/replay.h"
 #include "modelout/model.h"
 #include "modelout/safetensors.h"
 #include "tests/support/scoped_context.h"

@@ -1,10 +1,11 @@
-/* host/cli/replay.h - a recorded case (tests/golden) run through the public API and compared with what the original returned.
+/* host/replay/replay.h - a recorded case (tests/golden) run through the public API and compared with what the original
+ * returned.
  *
  * Used by `modelout replay`, `modelout check` and the tests. Only the public API and jansson.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#ifndef MO_CLI_REPLAY_H
-#define MO_CLI_REPLAY_H
+#ifndef MO_REPLAY_REPLAY_H
+#define MO_REPLAY_REPLAY_H
 
 #include "modelout/modelout.h"
 

@@ -1,7 +1,7 @@
-/* host/cli/replay_case.c - the files of a recorded case.
+/* host/replay/case_files.c - the files of a recorded case.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/cli/replay_case.h"
+#include "host/replay/case_files.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* host/cli/replay_compare.c - what a replay returned against what was recorded.
+/* host/replay/compare.c - what a replay returned against what was recorded.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/cli/replay_case.h"
+#include "host/replay/case_files.h"
 
 static void differs(mo_replay_comparison *comparison, const char *what, const char *detail) {
   comparison->difference_count++;

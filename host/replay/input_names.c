@@ -1,7 +1,7 @@
-/* host/cli/input_names.c - the tensors of mo_model_inputs by name.
+/* host/replay/input_names.c - the tensors of mo_model_inputs by name.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/cli/input_names.h"
+#include "host/replay/input_names.h"
 
 #include <string.h>
 
@@ -24,18 +24,18 @@ static const struct {
     {"decoder_inputs_embeds", offsetof(mo_model_inputs, decoder_inputs_embeds)},
     {"decoder_attention_mask", offsetof(mo_model_inputs, decoder_attention_mask)},
 };
-_Static_assert(sizeof slots / sizeof slots[0] == CLI_INPUT_COUNT, "CLI_INPUT_COUNT is the number of slots");
+_Static_assert(sizeof slots / sizeof slots[0] == MO_REPLAY_INPUT_COUNT, "MO_REPLAY_INPUT_COUNT is the number of slots");
 
-int cli_input_find(const char *name) {
+int mo_replay_input_find(const char *name) {
   /* ALBERT's name for the same thing. */
   if (strcmp(name, "sentence_order_label") == 0) name = "next_sentence_label";
-  for (int i = 0; i < CLI_INPUT_COUNT; i++)
+  for (int i = 0; i < MO_REPLAY_INPUT_COUNT; i++)
     if (strcmp(slots[i].name, name) == 0) return i;
   return -1;
 }
 
-const char *cli_input_name(int input) { return input >= 0 && input < CLI_INPUT_COUNT ? slots[input].name : NULL; }
+const char *mo_replay_input_name(int input) { return input >= 0 && input < MO_REPLAY_INPUT_COUNT ? slots[input].name : NULL; }
 
-void cli_input_set(mo_model_inputs *inputs, int input, const mo_tensor *tensor) {
+void mo_replay_input_set(mo_model_inputs *inputs, int input, const mo_tensor *tensor) {
   memcpy((char *)inputs + slots[input].offset, &tensor, sizeof tensor);
 }

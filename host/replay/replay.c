@@ -1,17 +1,15 @@
-/* host/cli/replay.c - a recorded case run through the public API.
+/* host/replay/replay.c - a recorded case run through the public API.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime, strdup */
-
-#include "host/cli/replay.h"
+#include "host/replay/replay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "host/cli/input_names.h"
-#include "host/cli/replay_case.h"
+#include "host/replay/case_files.h"
+#include "host/replay/input_names.h"
 
 #define NAME_BYTES 160
 
@@ -98,19 +96,19 @@ typedef struct replay_run {
   mo_replay *replay;
 } replay_run;
 
-/* The tensors of the file that belong to the step. `tensors` has CLI_INPUT_COUNT elements, whose data are to be freed. */
+/* The tensors of the file that belong to the step. `tensors` has MO_REPLAY_INPUT_COUNT elements, whose data are to be freed. */
 static mo_status_t bind_inputs(const replay_run *run, const char *prefix, mo_model_inputs *inputs, mo_tensor *tensors) {
   char *message = run->replay->message;
   const size_t prefix_length = strlen(prefix);
   for (int64_t i = 0; i < mo_safetensors_count(run->file); i++) {
     const char *name = mo_safetensors_name(run->file, i);
     if (strncmp(name, prefix, prefix_length) != 0) continue;
-    const int input = cli_input_find(name + prefix_length);
+    const int input = mo_replay_input_find(name + prefix_length);
     if (input < 0) return mo_replay_tell(message, MO_STATUS_UNSUPPORTED, "models take no input of this name", name);
     if (tensors[input].data != NULL) return mo_replay_tell(message, MO_STATUS_BAD_FILE, "an input is given twice", name);
     const mo_status_t status = mo_replay_read(run->file, name, &tensors[input], message);
     if (status != MO_STATUS_OK) return status;
-    cli_input_set(inputs, input, &tensors[input]);
+    mo_replay_input_set(inputs, input, &tensors[input]);
   }
   return MO_STATUS_OK;
 }
@@ -191,7 +189,7 @@ static mo_status_t run_call(replay_run *run, int64_t index) {
   mo_replay *replay = run->replay;
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
   mo_request request = MO_REQUEST_INIT;
-  mo_tensor tensors[CLI_INPUT_COUNT] = {{.data = NULL}};
+  mo_tensor tensors[MO_REPLAY_INPUT_COUNT] = {{.data = NULL}};
   mo_cache_t *past = NULL;
   char prefix[32];
   const json_t *flags = json_object_get(mo_replay_step(run->description, index), "flags");
@@ -208,7 +206,7 @@ static mo_status_t run_call(replay_run *run, int64_t index) {
   if (status == MO_STATUS_OK) status = mo_replay_told(replay->message, mo_output_synchronize(run->outputs[index]), "run");
   replay->run_seconds += now_seconds() - start;
   mo_cache_release(past); /* the output holds it */
-  for (int i = 0; i < CLI_INPUT_COUNT; i++) free(tensors[i].data);
+  for (int i = 0; i < MO_REPLAY_INPUT_COUNT; i++) free(tensors[i].data);
   return status == MO_STATUS_OK ? keep(replay, &replay->calls[index], prefix, run->outputs[index]) : status;
 }
 

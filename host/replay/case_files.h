@@ -1,12 +1,12 @@
-/* host/cli/replay_case.h - the files of a recorded case, and the sentences about them.
+/* host/replay/case_files.h - the files of a recorded case, and the sentences about them.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#ifndef MO_CLI_REPLAY_CASE_H
-#define MO_CLI_REPLAY_CASE_H
+#ifndef MO_REPLAY_CASE_FILES_H
+#define MO_REPLAY_CASE_FILES_H
 
 #include <jansson.h>
 
-#include "host/cli/replay.h"
+#include "host/replay/replay.h"
 
 /* Notes the first sentence in `message` (MO_REPLAY_MESSAGE_BYTES, as everywhere here); later ones are its consequences. Returns
  * `status`. */
