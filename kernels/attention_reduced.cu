@@ -15,6 +15,7 @@
 #include "kernels/attention/plain.cuh"
 #include "kernels/attention/reduced_mma.cuh"
 #include "kernels/attention/weights.cuh"
+#include "kernels/common/dtype.cuh"
 
 namespace {
 
@@ -220,14 +221,9 @@ cudaError_t launch_16bit(const mo_attention_kernel_args &args, bool tensor_cores
 
 cudaError_t mo_launch_attention_reduced(const mo_attention_kernel_args *args, bool tensor_cores, cudaStream_t stream) {
   if (args->query_length == 0 || args->key_length == 0) return cudaSuccess;
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_plain(*args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_16bit<mo_half>(*args, tensor_cores, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_16bit<mo_bfloat16>(*args, tensor_cores, stream);
-    default:
-      return cudaErrorInvalidValue; /* mo_launch_attention lets these three through */
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (sizeof(T) == 4) return launch_plain(*args, stream);
+    else return launch_16bit<T>(*args, tensor_cores, stream);
+  });
 }

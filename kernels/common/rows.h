@@ -60,6 +60,11 @@ static inline void mo_row_shape_merge(mo_row_shape *shape, mo_row_strides *const
   }
 }
 
+/* Whether every row begins at a multiple of 16 bytes if the tensor does. `elements`: in 16 bytes. */
+static inline bool mo_rows_aligned(mo_row_strides rows, int64_t elements) {
+  return rows.strides[0] % elements == 0 && rows.strides[1] % elements == 0 && rows.strides[2] % elements == 0;
+}
+
 #if defined(__cplusplus)
 #if defined(__CUDACC__)
 #define MO_ROWS_FUNCTION __host__ __device__ __forceinline__
