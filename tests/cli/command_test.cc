@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "modelout/modelout.h"
+#include "tests/support/temporary_folder.h"
 
 extern "C" {
 int mo_test_json_report(long allowed);
@@ -35,19 +36,7 @@ struct Result {
   std::string err;
 };
 
-// A folder that is gone at the end of the test.
-class Folder {
- public:
-  Folder() {
-    char name[] = "/tmp/modelout-command-XXXXXX";
-    path_ = mkdtemp(name);
-  }
-  ~Folder() { [[maybe_unused]] const int ignored = std::system(("rm -rf '" + path_ + "'").c_str()); }
-  std::string File(const std::string &name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
+using Folder = test_support::TemporaryFolder;
 
 std::string ReadFile(const std::string &path) {
   std::ifstream file(path);

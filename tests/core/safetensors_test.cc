@@ -24,6 +24,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/temporary_folder.h"
+
 extern "C" mo_status_t mo_test_safetensors_write(const char *path);
 extern "C" int mo_test_safetensors_read(const char *path);
 
@@ -67,18 +69,12 @@ void ExpectBad(const std::string &what, const std::string &blob, const std::stri
 
 class SafetensorsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "modelout_safetensors_XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::string Path(const std::string &name) const { return (folder_ / name).string(); }
+  std::string Path(const std::string &name) const { return folder_.File(name); }
   size_t FilesInFolder() const {
     return static_cast<size_t>(
-        std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
+        std::distance(std::filesystem::directory_iterator(folder_.path()), std::filesystem::directory_iterator()));
   }
-  std::filesystem::path folder_;
+  test_support::TemporaryFolder folder_;
 };
 
 const char kTwo[] =
@@ -380,7 +376,7 @@ TEST_F(SafetensorsTest, FilesThatAreNoFiles) {
   EXPECT_EQ(mo_safetensors_open(Path("absent").c_str(), &file), MO_STATUS_IO_ERROR);
   EXPECT_NE(std::string(mo_last_error()).find("No such file"), std::string::npos) << mo_last_error();
   EXPECT_NE(std::string(mo_last_error()).find("absent"), std::string::npos) << mo_last_error();
-  EXPECT_EQ(mo_safetensors_open(folder_.c_str(), &file), MO_STATUS_IO_ERROR);
+  EXPECT_EQ(mo_safetensors_open(folder_.path().c_str(), &file), MO_STATUS_IO_ERROR);
   EXPECT_NE(std::string(mo_last_error()).find("directory"), std::string::npos) << mo_last_error();
   ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
   EXPECT_EQ(mo_safetensors_open(Path("pipe").c_str(), &file), MO_STATUS_IO_ERROR);

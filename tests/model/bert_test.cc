@@ -4,13 +4,11 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <gtest/gtest.h>
 #include <jansson.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <random>
 #include <string>
 #include <thread>
@@ -19,33 +17,15 @@
 #include "modelout/modelout.h"
 #include "tests/support/loaded_model.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
+using test_support::Architecture;
 using test_support::Context;
+using test_support::GoldenCase;
 using test_support::Heap;
-
-std::string CasePath(const std::string &name) { return std::string(MO_TEST_DATA) + "/" + name; }
-
-/* ---- Allocators that count, and fail the n-th call ----------------------------------------------------------------------- */
-
-/* ---- Models, inputs, results --------------------------------------------------------------------------------------------- */
-
-class Model : public test_support::LoadedModel {
- public:
-  Model(mo_context_t *context, const std::string &path, mo_dtype_t dtype = MO_DTYPE_FLOAT32,
-        mo_framework_t framework = MO_FRAMEWORK_PT, const char *architecture = nullptr)
-      : LoadedModel(context, path, Options(dtype, framework, architecture)) {}
-
- private:
-  static mo_model_options Options(mo_dtype_t dtype, mo_framework_t framework, const char *architecture) {
-    mo_model_options options = MO_MODEL_OPTIONS_INIT;
-    options.dtype = dtype;
-    options.framework = framework;
-    options.architecture = architecture;
-    return options;
-  }
-};
+using test_support::LoadedModel;
 
 mo_tensor Ids(std::vector<int64_t> &values, int64_t rows, int64_t columns) {
   const int64_t shape[2] = {rows, columns};
@@ -101,7 +81,7 @@ mo_status_t Forward(mo_model_t *model, const mo_model_inputs &inputs, const mo_r
 
 TEST(Selection, SavesBytesAndEqualsTheWhole) {
   Context context;
-  Model model(context, CasePath("bert_masked_lm"));
+  LoadedModel model(context, GoldenCase("bert_masked_lm"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   std::vector<int64_t> values = RandomIds(2 * 9);
   const mo_tensor ids = Ids(values, 2, 9);
@@ -149,7 +129,7 @@ TEST(Selection, SavesBytesAndEqualsTheWhole) {
 
 TEST(Selection, ReductionsComeFromTheKernel) {
   Context context;
-  Model model(context, CasePath("bert_model"));
+  LoadedModel model(context, GoldenCase("bert_model"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   std::vector<int64_t> values = RandomIds(7);
   const mo_tensor ids = Ids(values, 1, 7);
@@ -181,7 +161,7 @@ TEST(Selection, ReductionsComeFromTheKernel) {
 
 TEST(Sharing, LastHiddenStateIsTheLastOfHiddenStates) {
   Context context;
-  Model model(context, CasePath("bert_model"));
+  LoadedModel model(context, GoldenCase("bert_model"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   std::vector<int64_t> values = RandomIds(5);
   const mo_tensor ids = Ids(values, 1, 5);
@@ -199,7 +179,7 @@ TEST(Memory, ARepeatedRunAllocatesNothing) {
   Heap heap;
   {
     Context context(&heap);
-    Model model(context, CasePath("bert_seqcls_single"));
+    LoadedModel model(context, GoldenCase("bert_seqcls_single"));
     ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
     const mo_request request = Everything();
     std::vector<int64_t> long_values = RandomIds(3 * 13), short_values = RandomIds(4);
@@ -234,7 +214,7 @@ TEST(Memory, ARepeatedRunAllocatesNothing) {
 TEST(Memory, EveryFailingAllocationIsAStatus) {
   for (const char *name : {"bert_model", "electra_pretraining", "roberta_seqcls_multilabel"}) {
     mo_safetensors_t *file = nullptr;
-    ASSERT_EQ(mo_safetensors_open((CasePath(name) + "/inputs.safetensors").c_str(), &file), MO_STATUS_OK);
+    ASSERT_EQ(mo_safetensors_open((GoldenCase(name) + "/inputs.safetensors").c_str(), &file), MO_STATUS_OK);
     mo_tensor ids, mask, labels;
     mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
     ASSERT_EQ(mo_safetensors_tensor(file, "input_ids", &ids), MO_STATUS_OK);
@@ -253,7 +233,7 @@ TEST(Memory, EveryFailingAllocationIsAStatus) {
         {
           Context context(&heap);
           if (in_load) heap.fail_at = heap.calls + n;
-          Model model(context, CasePath(name));
+          LoadedModel model(context, GoldenCase(name));
           if (in_load) {
             fired = heap.calls > heap.fail_at;
             heap.fail_at = -1;
@@ -294,7 +274,7 @@ TEST(Memory, EveryFailingAllocationIsAStatus) {
 TEST(Shapes, RowsOfABatchAreIndependent) {
   Context context;
   for (const char *name : {"bert_model", "roberta_model", "albert_model", "electra_model"}) {
-    Model model(context, CasePath(name));
+    LoadedModel model(context, GoldenCase(name));
     ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
     const int64_t length = 17;
     std::vector<int64_t> values = RandomIds(5 * length);
@@ -320,7 +300,7 @@ TEST(Shapes, RowsOfABatchAreIndependent) {
 
 TEST(Shapes, AnEmptyBatchGivesEmptyFields) {
   Context context;
-  Model model(context, CasePath("bert_model"));
+  LoadedModel model(context, GoldenCase("bert_model"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   std::vector<int64_t> none(1);
   const mo_tensor ids = Ids(none, 0, 4);
@@ -335,7 +315,7 @@ TEST(Shapes, AnEmptyBatchGivesEmptyFields) {
 
 TEST(Shapes, EveryFormOfAnInputGivesTheSame) {
   Context context;
-  Model model(context, CasePath("bert_model"));
+  LoadedModel model(context, GoldenCase("bert_model"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   const int64_t rows = 2, length = 6;
   std::vector<int64_t> values = RandomIds(rows * length), visible(12, 1);
@@ -399,7 +379,7 @@ class Frameworks : public ::testing::TestWithParam<FrameworkCase> {};
 TEST_P(Frameworks, GiveTheirOwnClasses) {
   Context context;
   mo_safetensors_t *file = nullptr;
-  ASSERT_EQ(mo_safetensors_open((CasePath(GetParam().folder) + "/inputs.safetensors").c_str(), &file), MO_STATUS_OK);
+  ASSERT_EQ(mo_safetensors_open((GoldenCase(GetParam().folder) + "/inputs.safetensors").c_str(), &file), MO_STATUS_OK);
   std::vector<mo_tensor> tensors(8);
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
   const auto bind = [&](size_t slot, const char *name, const mo_tensor **input) {
@@ -413,12 +393,12 @@ TEST_P(Frameworks, GiveTheirOwnClasses) {
   bind(5, "end_positions", &inputs.end_positions);
   const mo_request request = Everything();
 
-  Model pt(context, CasePath(GetParam().folder));
+  LoadedModel pt(context, GoldenCase(GetParam().folder));
   Output reference;
   ASSERT_EQ(Forward(pt, inputs, &request, &reference), MO_STATUS_OK) << mo_last_error();
   for (const mo_framework_t framework : {MO_FRAMEWORK_TF, MO_FRAMEWORK_FLAX}) {
     const bool tf = framework == MO_FRAMEWORK_TF;
-    Model model(context, CasePath(GetParam().folder), MO_DTYPE_FLOAT32, framework);
+    LoadedModel model(context, GoldenCase(GetParam().folder), framework);
     ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
     EXPECT_STREQ(mo_model_output_class(model)->name, tf ? GetParam().tf_class : GetParam().flax_class);
     Output result;
@@ -473,7 +453,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Pretraining, HasATypedStruct) {
   Context context;
-  Model model(context, CasePath("bert_pretraining"));
+  LoadedModel model(context, GoldenCase("bert_pretraining"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   std::vector<int64_t> values = RandomIds(5);
   const mo_tensor ids = Ids(values, 1, 5);
@@ -491,7 +471,7 @@ TEST(Pretraining, HasATypedStruct) {
 
 TEST(Absence, AModelWithoutPoolerSaysSo) {
   Context context;
-  Model model(context, CasePath("bert_model_no_pooler"));
+  LoadedModel model(context, GoldenCase("bert_model_no_pooler"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   std::vector<int64_t> values = RandomIds(5);
   const mo_tensor ids = Ids(values, 1, 5);
@@ -507,7 +487,7 @@ TEST(Absence, AModelWithoutPoolerSaysSo) {
 
 TEST(Looking, NumbersAndNames) {
   Context context;
-  Model model(context, CasePath("distilbert_seqcls_single"));
+  LoadedModel model(context, GoldenCase("distilbert_seqcls_single"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   EXPECT_STREQ(mo_model_architecture(model), "DistilBertForSequenceClassification");
   EXPECT_EQ(mo_model_config_integer(model, "hidden_size"), 32);
@@ -523,7 +503,7 @@ TEST(Looking, NumbersAndNames) {
   EXPECT_EQ(count, 72);
   EXPECT_EQ(mo_model_known_architecture(-1), nullptr);
 
-  Model bare(context, CasePath("bert_masked_lm"), MO_DTYPE_FLOAT32, MO_FRAMEWORK_PT, "BertModel");
+  LoadedModel bare(context, GoldenCase("bert_masked_lm"), Architecture{"BertModel"});
   ASSERT_EQ(bare.status(), MO_STATUS_OK) << bare.error();
   ASSERT_NE(mo_model_unexpected_tensor(bare, 0), nullptr);
   EXPECT_NE(std::string(mo_model_unexpected_tensor(bare, 0)).find("cls.predictions"), std::string::npos);
@@ -534,7 +514,7 @@ TEST(Looking, NumbersAndNames) {
 class BadInput : public ::testing::Test {
  protected:
   void Load(const char *name) {
-    model_ = std::make_unique<Model>(context_, CasePath(name));
+    model_ = std::make_unique<LoadedModel>(context_, GoldenCase(name));
     ASSERT_EQ(model_->status(), MO_STATUS_OK) << model_->error();
   }
 
@@ -558,7 +538,7 @@ class BadInput : public ::testing::Test {
   }
 
   Context context_;
-  std::unique_ptr<Model> model_;
+  std::unique_ptr<LoadedModel> model_;
   std::vector<int64_t> values_ = RandomIds(2 * 5);
   mo_tensor ids_ = Ids(values_, 2, 5);
   mo_model_inputs good_ = Inputs();
@@ -742,7 +722,7 @@ TEST_F(BadInput, AnOutputOfOtherInputs) {
   EXPECT_NE(std::string(mo_last_error()).find("dimension 0 of the output's logits is 2, these inputs and this request give 1"),
             std::string::npos)
       << mo_last_error();
-  Model base(context_, CasePath("bert_model"));
+  LoadedModel base(context_, GoldenCase("bert_model"));
   ASSERT_EQ(Forward(base, good_, nullptr, &other), MO_STATUS_OK) << mo_last_error();
   EXPECT_EQ(mo_model_run(*model_, &good_, nullptr, other.output), MO_STATUS_INVALID_ARGUMENT);
   EXPECT_NE(std::string(mo_last_error()).find("not a SequenceClassifierOutput"), std::string::npos) << mo_last_error();
@@ -751,29 +731,16 @@ TEST_F(BadInput, AnOutputOfOtherInputs) {
 /* ---- Bad configurations and files --------------------------------------------------------------------------------------- */
 
 /* A copy of a case's folder with keys of config.json changed. */
-class Folder {
+class Folder : public test_support::TemporaryFolder {
  public:
   Folder(const std::string &name, const std::vector<std::pair<std::string, std::string>> &changes) {
-    char pattern[] = "/tmp/modelout_model_XXXXXX";
-    path_ = mkdtemp(pattern);
-    json_t *config = json_load_file((CasePath(name) + "/config.json").c_str(), 0, nullptr);
+    json_t *config = json_load_file((GoldenCase(name) + "/config.json").c_str(), 0, nullptr);
     for (const auto &change : changes)
       json_object_set_new(config, change.first.c_str(), json_loads(change.second.c_str(), JSON_DECODE_ANY, nullptr));
-    json_dump_file(config, (path_ + "/config.json").c_str(), 0);
+    json_dump_file(config, File("config.json").c_str(), 0);
     json_decref(config);
-    EXPECT_EQ(symlink(std::filesystem::absolute(CasePath(name) + "/model.safetensors").c_str(),
-                      (path_ + "/model.safetensors").c_str()),
-              0);
+    Link("model.safetensors", GoldenCase(name) + "/model.safetensors");
   }
-  ~Folder() {
-    unlink((path_ + "/config.json").c_str());
-    unlink((path_ + "/model.safetensors").c_str());
-    rmdir(path_.c_str());
-  }
-  const std::string &path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 struct BadConfig {
@@ -790,7 +757,7 @@ TEST_P(Configurations, AreRefused) {
     Context context(&heap);
     const Folder folder(GetParam().folder, {{GetParam().key, GetParam().value}});
     const int64_t live = heap.live;
-    Model model(context, folder.path());
+    LoadedModel model(context, folder.path());
     EXPECT_EQ(model.status(), GetParam().status) << model.error();
     EXPECT_NE(model.error().find(GetParam().sentence), std::string::npos) << model.error();
     EXPECT_EQ(heap.live, live);
@@ -831,13 +798,13 @@ TEST(Loading, UnusedAndMissingTensorsAreNoted) {
   };
   mo_context_t *context = nullptr;
   ASSERT_EQ(test_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();
-  { Model whole(context, CasePath("bert_masked_lm")); }
+  { LoadedModel whole(context, GoldenCase("bert_masked_lm")); }
   EXPECT_TRUE(notes.empty()) << notes.front();
   mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
   model_options.architecture = "BertForTokenClassification";
   model_options.allow_missing = true;
   mo_model_t *model = nullptr;
-  ASSERT_EQ(mo_model_load(context, CasePath("bert_masked_lm").c_str(), &model_options, &model), MO_STATUS_OK)
+  ASSERT_EQ(mo_model_load(context, GoldenCase("bert_masked_lm").c_str(), &model_options, &model), MO_STATUS_OK)
       << mo_last_error();
   ASSERT_EQ(notes.size(), 2u);
   EXPECT_NE(notes[0].find("not used"), std::string::npos) << notes[0];
@@ -850,14 +817,14 @@ TEST(Loading, UnusedAndMissingTensorsAreNoted) {
 
 TEST(Loading, MissingTensorsAreNamedOrZero) {
   Context context;
-  Model strict(context, CasePath("bert_model"), MO_DTYPE_FLOAT32, MO_FRAMEWORK_PT, "BertForTokenClassification");
+  LoadedModel strict(context, GoldenCase("bert_model"), Architecture{"BertForTokenClassification"});
   EXPECT_EQ(strict.status(), MO_STATUS_BAD_FILE);
   EXPECT_NE(strict.error().find("classifier.weight"), std::string::npos) << strict.error();
   mo_model_options options = MO_MODEL_OPTIONS_INIT;
   options.architecture = "BertForTokenClassification";
   options.allow_missing = true;
   mo_model_t *model = nullptr;
-  ASSERT_EQ(mo_model_load(context, CasePath("bert_model").c_str(), &options, &model), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(mo_model_load(context, GoldenCase("bert_model").c_str(), &options, &model), MO_STATUS_OK) << mo_last_error();
   EXPECT_STREQ(mo_model_missing_tensor(model, 0), "classifier.weight");
   std::vector<int64_t> values = RandomIds(4);
   const mo_tensor ids = Ids(values, 1, 4);
@@ -871,7 +838,7 @@ TEST(Loading, MissingTensorsAreNamedOrZero) {
   EXPECT_EQ(mo_model_load(nullptr, "x", nullptr, &model), MO_STATUS_INVALID_ARGUMENT);
   EXPECT_EQ(mo_model_load(context, "/no/such/folder", nullptr, &model), MO_STATUS_IO_ERROR);
   options.dtype = MO_DTYPE_INT8;
-  EXPECT_EQ(mo_model_load(context, CasePath("bert_model").c_str(), &options, &model), MO_STATUS_UNSUPPORTED);
+  EXPECT_EQ(mo_model_load(context, GoldenCase("bert_model").c_str(), &options, &model), MO_STATUS_UNSUPPORTED);
 }
 
 /* ---- Threads ------------------------------------------------------------------------------------------------------------- */
@@ -882,7 +849,7 @@ TEST(Threads, TwoContextsRunAtOnce) {
   for (int worker = 0; worker < 2; worker++) {
     threads.emplace_back([worker, &results] {
       Context context(1);
-      Model model(context, CasePath("bert_model"));
+      LoadedModel model(context, GoldenCase("bert_model"));
       std::vector<int64_t> values = RandomIds(3 * 11);
       const mo_tensor ids = Ids(values, 3, 11);
       mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "modelout/modelout.h"
+#include "tests/support/loaded_model.h"
 #include "tests/support/scoped_context.h"
 
 namespace {
@@ -23,8 +24,6 @@ using test_support::Context;
 using test_support::Heap;
 
 constexpr int64_t kVocabulary = 99, kEncoder = 5, kHidden = 32;
-
-/* ---- Contexts whose allocations are counted, and fail on demand --------------------------------------------------------- */
 
 /* ---- Sequences and runs ------------------------------------------------------------------------------------------------- */
 
@@ -63,15 +62,11 @@ using Logits = std::vector<float>; /* (rows, tokens, vocabulary) */
 class Decoder {
  public:
   explicit Decoder(const std::string &name, Heap *heap = nullptr, mo_framework_t framework = MO_FRAMEWORK_PT)
-      : context(heap), crosses(name.find("cross") != std::string::npos) {
-    mo_model_options options = MO_MODEL_OPTIONS_INIT;
-    options.framework = framework;
-    EXPECT_EQ(mo_model_load(context, (std::string(MO_TEST_DATA) + "/" + name).c_str(), &options, &model), MO_STATUS_OK)
-        << mo_last_error();
+      : context(heap),
+        model(context, test_support::GoldenCase(name), framework),
+        crosses(name.find("cross") != std::string::npos) {
+    EXPECT_EQ(model.status(), MO_STATUS_OK) << model.error();
   }
-  ~Decoder() { mo_model_destroy(model); }
-  Decoder(const Decoder &) = delete;
-  Decoder &operator=(const Decoder &) = delete;
 
   int64_t Integer(const char *name) const { return mo_model_config_integer(model, name); }
 
@@ -150,7 +145,7 @@ class Decoder {
   }
 
   Context context;
-  mo_model_t *model = nullptr;
+  test_support::LoadedModel model;
   bool crosses;
 };
 

@@ -17,6 +17,7 @@
 
 #include "host/replay/replay.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
@@ -195,10 +196,7 @@ TEST(GoldenComparison, SeesEveryKindOfDifference) {
 class TwoCalls {
  public:
   TwoCalls() {
-    char folder[] = "/tmp/modelout-golden-XXXXXX";
-    path_ = mkdtemp(folder);
-    for (const char *file : {"config.json", "model.safetensors"})
-      EXPECT_EQ(symlink(std::filesystem::absolute(Source() + "/" + file).c_str(), (path_ + "/" + file).c_str()), 0);
+    for (const char *file : {"config.json", "model.safetensors"}) folder_.Link(file, Source() + "/" + file);
     Rewrite("inputs.safetensors", [](const std::string &) { return true; });
     Rewrite("outputs.safetensors",
             [](const std::string &name) { return name == "last_hidden_state" || name == "pooler_output"; });
@@ -209,14 +207,11 @@ class TwoCalls {
     json_decref(recorded);
     Save();
   }
-  ~TwoCalls() {
-    json_decref(description_);
-    [[maybe_unused]] const int ignored = std::system(("rm -rf '" + path_ + "'").c_str());
-  }
+  ~TwoCalls() { json_decref(description_); }
   json_t *step(size_t index) { return json_array_get(json_object_get(description_, "steps"), index); }
   json_t *description() { return description_; }
-  void Save() { EXPECT_EQ(json_dump_file(description_, (path_ + "/case.json").c_str(), 0), 0); }
-  const char *path() const { return path_.c_str(); }
+  void Save() { EXPECT_EQ(json_dump_file(description_, folder_.File("case.json").c_str(), 0), 0); }
+  const char *path() const { return folder_.path().c_str(); }
 
   /* Every tensor as step0.NAME, and those that belong to the second call as step1.NAME too. */
   template <typename InSecond>
@@ -241,7 +236,7 @@ class TwoCalls {
     }
     std::vector<const char *> pointers;
     for (const std::string &name : names) pointers.push_back(name.c_str());
-    EXPECT_EQ(mo_safetensors_write((path_ + "/" + file_name).c_str(), pointers.data(), tensors.data(),
+    EXPECT_EQ(mo_safetensors_write(folder_.File(file_name).c_str(), pointers.data(), tensors.data(),
                                    static_cast<int64_t>(names.size()), nullptr, nullptr, 0),
               MO_STATUS_OK)
         << mo_last_error();
@@ -251,7 +246,7 @@ class TwoCalls {
  private:
   static constexpr const char *kClass = "BaseModelOutputWithPoolingAndCrossAttentions";
   static std::string Source() { return MO_TEST_DATA "/bert_model"; }
-  std::string path_;
+  test_support::TemporaryFolder folder_;
   json_t *description_ = nullptr;
 };
 
