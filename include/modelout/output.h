@@ -40,16 +40,15 @@ MO_API mo_status_t mo_output_query_bytes(const mo_class *output_class, const mo_
 
 /* Makes an output with every present field carved out of one device arena: one device allocation, or none if `memory` is the
  * caller's (at least the queried bytes, aligned to 256, on the context's device; it must outlive the output). The content is
- * undefined until kernels write it. memory NULL: the library allocates. WORKSPACE_TOO_SMALL, OUT_OF_MEMORY, INVALID_ARGUMENT
- * (also if a field would have an entry for each new token of a generation, whose number no dimension gives).
+ * undefined until kernels write it. memory NULL: the library allocates. WORKSPACE_TOO_SMALL, OUT_OF_MEMORY, INVALID_ARGUMENT.
  */
 MO_API mo_status_t mo_output_create(mo_context_t *context, const mo_class *output_class, const mo_dimensions *dimensions,
                                     const mo_request *request, void *memory, size_t memory_bytes, mo_output **output);
 
 /* To be called after the last kernel that writes the output was put on `stream` (and after each replay of a CUDA graph that
  * does): records the ready event and advances the generation, so that host copies made before are out of date. `stream` NULL is
- * the default stream, as everywhere (mo_context_stream() of a context with own_stream is another). WRONG_STATE while `stream`
- * is being captured: nothing is written then. */
+ * the default stream, as everywhere (mo_context_stream() of a context with own_stream is another). WRONG_STATE while `stream` is
+ * being captured: nothing is written then. */
 MO_API mo_status_t mo_output_mark_written(mo_output *output, mo_stream stream);
 
 /* Starts at 0 (nothing written yet); reading a field at generation 0 is WRONG_STATE for outputs of mo_output_create. */
@@ -147,8 +146,8 @@ MO_API const char *mo_output_key_at(const mo_output *output, int64_t position);
 /* x.name: the member of the typed struct by name. ATTRIBUTE_ERROR if there is no such attribute; *field NULL is None. */
 MO_API mo_status_t mo_output_attribute(const mo_output *output, const char *name, mo_field **field);
 
-/* x == y (rules 38, 39): same class and equal declared fields. The bare ModelOutput compares as the ordered dict it is, with
- * any output: equal keys and values in the same order. */
+/* x == y (rules 38, 39): same class and equal declared fields. The bare ModelOutput compares as the ordered dict it is, with any
+ * output: equal keys and values in the same order. */
 MO_API bool mo_output_equal(const mo_output *a, const mo_output *b);
 
 /* ---- Writing (rules 31 to 37, 46) ---- */
