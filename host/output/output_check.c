@@ -170,7 +170,7 @@ static int64_t expected_length(const shape_check *check) {
   int64_t layers = given_or(d->num_layers, MO_UNKNOWN);
   if (is_encoder_field(check->field)) layers = given_or(d->encoder_num_layers, layers);
   if (layers == MO_UNKNOWN || layers == INT64_MAX || strstr(length, "+ 1") == NULL) return layers;
-  return strstr(length, "if embedding layer") != NULL && d->no_embedding_layer ? layers : layers + 1;
+  return layers + mo_class_counts_embedding(check->field, d->no_embedding_layer);
 }
 
 /* Without dimensions: the tuples of one stack must agree on the number of layers. */

@@ -15,6 +15,7 @@
  *                      static_features when feature_size is given.
  *   params             a tuple of one tensor of the printed shape.
  *   stages             count as layers.
+ *   generation         what has an entry for each new token cannot be planned: nobody knows their number before.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -159,7 +160,8 @@ static mo_absence_t provided(bool there) { return there ? MO_ABSENCE_PRESENT : M
 static mo_absence_t absence_of(const field_scope *scope) {
   const mo_class_field *field = scope->field;
   const mo_dimensions *d = scope->dimensions;
-  if (is_cache(field->kind)) return d->no_cache ? MO_ABSENCE_NOT_IN_MODEL : requested(scope->request->use_cache);
+  const bool per_token = mo_class_is_per_token(field);
+  if (is_cache(field->kind) && !per_token) return d->no_cache ? MO_ABSENCE_NOT_IN_MODEL : requested(scope->request->use_cache);
   if (is(field->name, "cross_attentions") && !scope->encoder_decoder && !d->add_cross_attention) return MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->name, "pooler_output") && d->no_pooler) return MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->name, "loss")) return provided(d->has_loss);
@@ -168,7 +170,7 @@ static mo_absence_t absence_of(const field_scope *scope) {
   if (scope->encoder && d->encoder_is_given && field->kind != MO_CLASS_FIELD_TENSOR) return MO_ABSENCE_NO_INPUT;
   if (strncmp(field->when, "output_hidden_states", 20) == 0) return requested(scope->request->output_hidden_states);
   if (strncmp(field->when, "output_attentions", 17) == 0) return requested(scope->request->output_attentions);
-  return MO_ABSENCE_PRESENT;
+  return requested(!per_token); /* scores and logits of each new token: no request asks for them */
 }
 
 /* ---- Shapes ---- */
@@ -225,6 +227,16 @@ static mo_status_t table_shape(const field_scope *scope, mo_tensor *tensor) {
   return MO_STATUS_OK;
 }
 
+/* Whether the class table gives the field a further extent, input_size, where there are several variables. */
+static bool may_be_per_variable(const field_scope *scope) {
+  const int32_t index = (int32_t)(scope->field - scope->output_class->fields);
+  const mo_symbols alternative = mo_class_alternative_shape(scope->output_class, index);
+  for (int32_t i = 0; alternative != NULL && alternative[i] != NULL; i++) {
+    if (is(alternative[i], "input_size")) return true;
+  }
+  return false;
+}
+
 static mo_status_t plan_tensor(const field_scope *scope, mo_field_plan *plan) {
   const mo_class_field *field = scope->field;
   const mo_dimensions *d = scope->dimensions;
@@ -235,8 +247,7 @@ static mo_status_t plan_tensor(const field_scope *scope, mo_field_plan *plan) {
     if (scope->output_class->framework == MO_FRAMEWORK_PT) return MO_STATUS_OK; /* a scalar */
   }
   MO_TRY(table_shape(scope, tensor));
-  const bool per_variable = is(field->name, "loc") || is(field->name, "scale") || is(field->name, "sequences");
-  if (per_variable && d->input_size != 0 && d->input_size != 1) {
+  if (d->input_size != 0 && d->input_size != 1 && may_be_per_variable(scope)) {
     MO_TRY(given(scope, "input_size", d->input_size, 0, &tensor->shape[tensor->rank]));
     tensor->rank++;
   }
@@ -262,7 +273,7 @@ static mo_status_t plan_tuple(const field_scope *scope, mo_field_plan *plan) {
     MO_TRY(check_selection(scope, "attention_layers", request->attention_layers, plan->length));
     if (request->attention_layers.count > 0) plan->selection = &request->attention_layers;
   } else {
-    if (!scope->dimensions->no_embedding_layer) plan->length++;
+    plan->length += mo_class_counts_embedding(field, scope->dimensions->no_embedding_layer);
     MO_TRY(check_selection(scope, "hidden_state_layers", request->hidden_state_layers, plan->length));
     if (request->hidden_state_layers.count > 0) plan->selection = &request->hidden_state_layers;
   }
@@ -381,6 +392,9 @@ mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *g
     scope.encoder = strncmp(scope.field->name, "encoder_", 8) == 0;
     *field = (mo_field_plan){.absence = absence_of(&scope), .shared_first = -1};
     if (field->absence != MO_ABSENCE_PRESENT) continue;
+    MO_CHECK(!mo_class_is_per_token(scope.field), MO_STATUS_INVALID_ARGUMENT,
+             "output: %s.%s has an entry for each new token, and no dimension says how many there are", output_class->name,
+             scope.field->name);
     field->tensor.dtype = dimensions->dtype != MO_DTYPE_NONE ? dimensions->dtype : MO_DTYPE_FLOAT32;
     if (is_cache(scope.field->kind)) MO_TRY(plan_cache(&scope, field));
     else if (scope.field->kind == MO_CLASS_FIELD_TENSOR_TUPLE) MO_TRY(plan_tuple(&scope, field));
