@@ -17,7 +17,8 @@
 
 #include "host/core/arena.h"
 #include "host/families/family.h"
-#include "host/nn/weights.h"
+#include "host/nn/dense.h"
+#include "host/nn/norm.h"
 #include "modelout/cache.h"
 #include "modelout/output.h"
 

@@ -6,6 +6,7 @@
 #ifndef MO_NN_TRANSFORMER_CONFIG_H
 #define MO_NN_TRANSFORMER_CONFIG_H
 
+#include "host/nn/norm.h"
 #include "modelout/linear.h"
 #include "modelout/rotary.h"
 
@@ -70,8 +71,6 @@ typedef struct mo_feed_forward_config {
 } mo_feed_forward_config;
 
 /* ---- The whole ---------------------------------------------------------------------------------------------------------- */
-
-typedef enum mo_norm_kind_t { MO_NORM_LAYER = 0, MO_NORM_RMS } mo_norm_kind_t;
 
 typedef enum mo_norm_placement_t {
   MO_NORM_AFTER = 0, /* x = norm(x + f(x)) */

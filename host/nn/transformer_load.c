@@ -76,11 +76,11 @@ static mo_status_t load_self_attention(mo_transformer_layer *layer, mo_loader *l
   mo_dense_rule input = {.rows = {mixed, shared, shared},
                          .columns = config->hidden_size,
                          .lacks_bias = config->attention.lacks_bias,
-                         .transposed = config->transposed_weights};
+                         .layout = config->transposed_weights ? MO_DENSE_INPUT_BY_OUTPUT : MO_DENSE_OUTPUT_BY_INPUT};
   const mo_dense_rule output = {.rows = {config->hidden_size},
                                 .columns = mixed,
                                 .lacks_bias = config->attention.output_lacks_bias,
-                                .transposed = config->transposed_weights};
+                                .layout = config->transposed_weights ? MO_DENSE_INPUT_BY_OUTPUT : MO_DENSE_OUTPUT_BY_INPUT};
   if (config->attention.projections != MO_PROJECTIONS_SEPARATE) input.rows[0] += input.rows[1] + input.rows[2];
   if (config->attention.projections != MO_PROJECTIONS_SEPARATE) input.rows[1] = input.rows[2] = 0;
   const char *const *stems = config->attention.projections == MO_PROJECTIONS_SEPARATE ? separate : &names->query_key_value;
@@ -101,7 +101,7 @@ static mo_status_t load_cross_attention(mo_transformer_layer *layer, mo_loader *
   mo_dense_rule rule = {.rows = {mixed},
                         .columns = config->hidden_size,
                         .lacks_bias = config->attention.lacks_bias,
-                        .transposed = config->transposed_weights};
+                        .layout = config->transposed_weights ? MO_DENSE_INPUT_BY_OUTPUT : MO_DENSE_OUTPUT_BY_INPUT};
   MO_TRY(
       mo_load_norm(loader, prefix, names->cross_norm, config->norm, residual_dtype, config->hidden_size, &layer->cross_norm));
   MO_TRY(mo_load_dense(loader, prefix, &names->cross_query, &rule, &layer->cross_query));
@@ -125,7 +125,7 @@ static mo_status_t load_mlp(mo_transformer_layer *layer, mo_loader *loader, cons
   mo_dense_rule rule = {.rows = {config->feed_forward.size, config->feed_forward.gated ? config->feed_forward.size : 0},
                         .columns = config->hidden_size,
                         .lacks_bias = config->feed_forward.lacks_bias,
-                        .transposed = config->transposed_weights};
+                        .layout = config->transposed_weights ? MO_DENSE_INPUT_BY_OUTPUT : MO_DENSE_OUTPUT_BY_INPUT};
   MO_TRY(
       mo_load_norm(loader, prefix, names->output_norm, config->norm, residual_dtype, config->hidden_size, &layer->output_norm));
   MO_TRY(mo_load_dense(loader, prefix, stems, &rule, &layer->intermediate));
