@@ -80,11 +80,13 @@ typedef struct mo_family {
 
 /* What BERT began and its descendants kept, for their initialisers. */
 #define MO_BERT_PARAMETER_NAMES                                                                                                \
-  .word = "embeddings.word_embeddings", .position = "embeddings.position_embeddings",                                          \
-  .type = "embeddings.token_type_embeddings", .embedding_norm = "embeddings.LayerNorm", .layer_prefix = "encoder.layer.",      \
-  .layer_infix = ".", .query = "attention.self.query", .key = "attention.self.key", .value = "attention.self.value",           \
-  .attention_output = "attention.output.dense", .attention_norm = "attention.output.LayerNorm",                                \
-  .intermediate = "intermediate.dense", .output = "output.dense", .output_norm = "output.LayerNorm"
+  .embedding.word = "embeddings.word_embeddings", .embedding.position = "embeddings.position_embeddings",                      \
+  .embedding.type = "embeddings.token_type_embeddings", .embedding.norm = "embeddings.LayerNorm",                              \
+  .layer_prefix = "encoder.layer.", .layer_infix = ".", .attention.query = "attention.self.query",                             \
+  .attention.key = "attention.self.key", .attention.value = "attention.self.value",                                            \
+  .attention.output = "attention.output.dense", .attention_norm = "attention.output.LayerNorm",                                \
+  .feed_forward.intermediate = "intermediate.dense", .feed_forward.output = "output.dense",                                    \
+  .feed_forward_norm = "output.LayerNorm"
 #define MO_BERT_CONFIGURATION_KEYS                                                                                             \
   .hidden_size = "hidden_size", .layer_count = "num_hidden_layers", .head_count = "num_attention_heads",                       \
   .intermediate_size = "intermediate_size", .activation = "hidden_act"
@@ -101,17 +103,19 @@ typedef struct mo_family {
 
 /* What LLaMA began and its descendants kept. */
 #define MO_LLAMA_PARAMETER_NAMES                                                                                               \
-  .base_prefix = "model", .word = "embed_tokens", .layer_prefix = "layers.", .layer_infix = ".", .query = "self_attn.q_proj",  \
-  .key = "self_attn.k_proj", .value = "self_attn.v_proj", .attention_output = "self_attn.o_proj",                              \
-  .attention_norm = "input_layernorm", .gate = "mlp.gate_proj", .intermediate = "mlp.up_proj", .output = "mlp.down_proj",      \
-  .output_norm = "post_attention_layernorm", .final_norm = "norm"
+  .base_prefix = "model", .embedding.word = "embed_tokens", .layer_prefix = "layers.", .layer_infix = ".",                     \
+  .attention.query = "self_attn.q_proj", .attention.key = "self_attn.k_proj", .attention.value = "self_attn.v_proj",           \
+  .attention.output = "self_attn.o_proj", .attention_norm = "input_layernorm", .feed_forward.gate = "mlp.gate_proj",           \
+  .feed_forward.up = "mlp.up_proj", .feed_forward.output = "mlp.down_proj", .feed_forward_norm = "post_attention_layernorm",   \
+  .final_norm = "norm"
 #define MO_LLAMA_CONFIGURATION_KEYS                                                                                            \
   .hidden_size = "hidden_size", .layer_count = "num_hidden_layers", .head_count = "num_attention_heads",                       \
   .intermediate_size = "intermediate_size", .activation = "hidden_act", .key_value_head_count = "num_key_value_heads",         \
-  .head_size = "head_dim", .epsilon = "rms_norm_eps", .default_activation = "silu"
+  .head_size = "head_dim", .epsilon = "rms_norm_eps", .default_activation = "silu",                                            \
+  .layer.feed_forward = MO_FEED_FORWARD_GATED
 #define MO_LLAMA_RULES                                                                                                         \
-  .embedding.padding_id = MO_NO_TOKEN, .epsilon = 1e-6f, .embedding.positions = MO_POSITIONS_NONE, .norm = MO_NORM_RMS,        \
-  .norm_placement = MO_NORM_BEFORE, .final_norm = true, .feed_forward.gated = true, .decoder = true
+  .embedding.padding_id = MO_NO_TOKEN, .norm.epsilon = 1e-6f, .embedding.positions = MO_POSITIONS_NONE,                        \
+  .norm.kind = MO_NORM_RMS, .norm_placement = MO_NORM_PRE, .final_norm = true, .decoder = true
 /* Question answering models name their base otherwise. */
 #define MO_LLAMA_ARCHITECTURES(prefix, answering_base)                                                                         \
   {.name = prefix "Model", .head = MO_HEAD_NONE, .output_class = MO_DECODER_MODEL_CLASSES},                                    \
@@ -158,6 +162,7 @@ typedef struct mo_transformer_keys {
   const char *head_size;            /* NULL, or not in the file: hidden size / heads */
   const char *epsilon;
   mo_transformer_config defaults; /* epsilon included; intermediate_size 0: 4 times the hidden size */
+  mo_layer_spec layer;            /* what every layer is; attention_scale 0: 1 / sqrt(head size) */
   const char *default_activation;
   bool may_decode; /* is_decoder and add_cross_attention are obeyed; otherwise they are refused (unless the default is a
                       decoder) */
@@ -172,14 +177,14 @@ mo_status_t mo_transformer_read_config(const mo_config_t *config, const mo_trans
  * not one number. */
 int64_t mo_transformer_read_token(const mo_config_t *config, const char *key, int64_t fallback);
 
+/* Every layer from `first` on has a sliding window; 0: none has. */
+void mo_transformer_slide(mo_transformer_config *stack, int64_t window, int64_t first);
+
 /* layer_types, where the file has it: which layers slide and which do not, in any order. UNSUPPORTED names other kinds. */
 mo_status_t mo_transformer_read_layer_types(const mo_config_t *config, mo_transformer_config *stack);
 
 /* For families that do not take layer_types from the file: UNSUPPORTED names a layer that is listed as what it is not. */
 mo_status_t mo_transformer_read_check_layer_types(const mo_config_t *config, const mo_transformer_config *stack);
-
-/* The sliding window of a layer; 0: none. */
-int64_t mo_transformer_window(const mo_transformer_config *stack, int64_t layer);
 
 /* Where a family's rotary embedding stands in config.json, beside its object. */
 typedef struct mo_rotary_keys {

@@ -19,7 +19,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .embedding.type_count = 2,
                                                  .embedding.padding_id = 1,
                                                  .embedding.positions = MO_POSITIONS_SKIP_PADDING,
-                                                 .epsilon = 1e-12f}};
+                                                 .norm.epsilon = 1e-12f}};
   return mo_transformer_read_config(config, &keys, stack);
 }
 

@@ -37,7 +37,7 @@ static mo_status_t load_decoder_weight(mo_model_t *model, mo_loader *loader, con
   const mo_tensor *tensor = &weight.tensor;
   if (tied) {
     mo_checkpoint_mark_used(loader->checkpoint, name);
-    decoder->weight.tensor = model->stack.word.tensor;
+    decoder->weight.tensor = model->stack.embedding.word.tensor;
     return MO_STATUS_OK;
   }
   mo_status_t status = mo_load_table(loader, name, decoder->rows, decoder->columns, &weight);
@@ -279,7 +279,7 @@ static mo_status_t decode(const mo_model_t *model, const mo_tensor *hidden, void
   if (model->architecture.decoder.transform == NULL)
     return mo_dense_apply(model->context, &model->head.decoder, MO_ACTIVATION_NONE, &destination, &rows, NULL);
   MO_TRY(mo_dense_apply(model->context, &model->head.transform, activation, &narrow, &rows, NULL));
-  MO_TRY(mo_norm_apply(model->context, &model->head.transform_norm, config->epsilon, &narrow, &narrow, NULL));
+  MO_TRY(mo_norm_apply(model->context, &model->head.transform_norm, config->norm.epsilon, &narrow, &narrow, NULL));
   return mo_dense_apply(model->context, &model->head.decoder, MO_ACTIVATION_NONE, &destination, &narrow, NULL);
 }
 

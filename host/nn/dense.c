@@ -58,8 +58,9 @@ mo_status_t mo_load_dense(mo_loader *loader, const char *prefix, const char *con
   dense->columns = rule->columns;
   for (int32_t i = 0; i < count; i++) {
     MO_TRY_GOTO(mo_parameter_name(name, prefix, stems[i], ".weight"), status, done);
-    MO_TRY_GOTO(rule->layout == MO_DENSE_INPUT_BY_OUTPUT ? mo_load_transposed(loader, name, rule->rows[i], rule->columns, &parts[i])
-                                 : mo_load_table(loader, name, rule->rows[i], rule->columns, &parts[i]),
+    MO_TRY_GOTO(rule->layout == MO_DENSE_INPUT_BY_OUTPUT
+                    ? mo_load_transposed(loader, name, rule->rows[i], rule->columns, &parts[i])
+                    : mo_load_table(loader, name, rule->rows[i], rule->columns, &parts[i]),
                 status, done);
     tensors[i] = &parts[i].tensor;
   }

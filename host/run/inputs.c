@@ -266,7 +266,7 @@ static mo_status_t check_mask(const mo_model_t *model, const mo_tensor *mask, mo
 
 static mo_status_t check_types(const mo_model_t *model, const mo_tensor *types, const mo_run_shape *shape) {
   const mo_transformer_config *config = &model->stack.config;
-  const int64_t count = config->embedding.types_are_words ? config->embedding.vocab_size : config->embedding.type_count;
+  const int64_t count = config->embedding.types == MO_TYPES_AS_WORDS ? config->embedding.vocab_size : config->embedding.type_count;
   int64_t extents[3];
   if (types == NULL) return MO_STATUS_OK;
   const int32_t rank = token_extents(model, shape, extents);

@@ -95,10 +95,10 @@ static mo_status_t choose_words(const mo_model_t *model, const mo_loader *loader
   bool tied;
   *own = false;
   MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", true, &tied));
-  if ((tied && model->has_encoder) || names->own_word == NULL) return MO_STATUS_OK;
-  MO_TRY(mo_parameter_name(name, names->own_word, ".weight", ""));
+  if ((tied && model->has_encoder) || names->embedding.own_word == NULL) return MO_STATUS_OK;
+  MO_TRY(mo_parameter_name(name, names->embedding.own_word, ".weight", ""));
   *own = mo_checkpoint_contains(loader->checkpoint, name);
-  if (*own) names->word = names->own_word;
+  if (*own) names->embedding.word = names->embedding.own_word;
   return MO_STATUS_OK;
 }
 
@@ -114,8 +114,8 @@ static mo_status_t load_stacks(mo_model_t *model, mo_loader *loader) {
   names = *family->encoder_names;
   MO_TRY(choose_words(model, loader, &names, &own));
   if (!own) {
-    names.word = NULL;
-    model->encoder.word.tensor = model->stack.word.tensor;
+    names.embedding.word = NULL;
+    model->encoder.embedding.word.tensor = model->stack.embedding.word.tensor;
   }
   return mo_transformer_load(&model->encoder, loader, &names);
 }
@@ -493,12 +493,12 @@ static mo_status_t forward(mo_model_t *model, const mo_run_shape *shape, const r
   mo_transformer_inputs inputs = stack_inputs(shape, &memory->inputs);
   if (model->has_encoder)
     MO_TRY(mo_seq2seq_encode(model, shape, &memory->inputs, &memory->encoder, request, output, &inputs.encoder_hidden));
-  const mo_transformer_outputs outputs = {.last_hidden_state = mo_output_get(output, "last_hidden_state"),
-                                          .hidden_states = mo_output_get(output, names->hidden_states),
-                                          .attentions = mo_output_get(output, names->attentions),
-                                          .cross_attentions = mo_output_get(output, "cross_attentions")};
+  const mo_sinks sinks = {.states = mo_output_get(output, names->hidden_states),
+                          .last_state = mo_output_get(output, "last_hidden_state"),
+                          .self_weights = mo_weights_sink_of(mo_output_get(output, names->attentions), request),
+                          .cross_weights = mo_weights_sink_of(mo_output_get(output, "cross_attentions"), request)};
   mo_tensor hidden;
-  MO_TRY(mo_transformer_forward(&model->stack, &inputs, &memory->stack, request, &outputs, &hidden));
+  MO_TRY(mo_transformer_forward(&model->stack, &inputs, &memory->stack, &sinks, &hidden));
   MO_TRY(mo_head_forward(model, shape, &memory->inputs, &hidden, &memory->stack, &memory->head, output));
   return shape->cache.on_device ? MO_STATUS_OK : mo_transformer_commit(&model->stack, &inputs);
 }

@@ -7,8 +7,10 @@
 #ifndef MO_RUN_MODEL_INTERNAL_H
 #define MO_RUN_MODEL_INTERNAL_H
 
+#include "host/families/family.h"
 #include "host/nn/transformer.h"
 #include "modelout/model.h"
+#include "modelout/output.h"
 
 #define MO_IGNORED_LABEL (-100)
 

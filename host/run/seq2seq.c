@@ -204,10 +204,10 @@ mo_status_t mo_seq2seq_encode(const mo_model_t *model, const mo_run_shape *shape
   mo_tensor hidden;
   if (shape->encoder_runs) {
     const mo_transformer_inputs inputs = encoder_inputs(shape, prepared);
-    const mo_transformer_outputs outputs = {.last_hidden_state = mo_output_get(output, name),
-                                            .hidden_states = mo_output_get(output, "encoder_hidden_states"),
-                                            .attentions = mo_output_get(output, "encoder_attentions")};
-    MO_TRY(mo_transformer_forward(&model->encoder, &inputs, workspace, request, &outputs, &hidden));
+    const mo_sinks sinks = {.states = mo_output_get(output, "encoder_hidden_states"),
+                            .last_state = mo_output_get(output, name),
+                            .self_weights = mo_weights_sink_of(mo_output_get(output, "encoder_attentions"), request)};
+    MO_TRY(mo_transformer_forward(&model->encoder, &inputs, workspace, &sinks, &hidden));
   } else {
     mo_field *field = shape->source->encoder_outputs;
     hidden = *mo_field_tensor(field);
