@@ -6,11 +6,10 @@
 #include "host/families/conventions.h"
 #include "host/families/registry.h"
 
-static const mo_transformer_names names = {.base_prefix = "bert",
-                                           .cross_query = "crossattention.self.query",
-                                           .cross_key = "crossattention.self.key",
-                                           .cross_value = "crossattention.self.value",
-                                           .cross_output = "crossattention.output.dense",
+static const mo_transformer_names names = {.cross.query = "crossattention.self.query",
+                                           .cross.key = "crossattention.self.key",
+                                           .cross.value = "crossattention.self.value",
+                                           .cross.output = "crossattention.output.dense",
                                            .cross_norm = "crossattention.output.LayerNorm",
                                            MO_BERT_PARAMETER_NAMES};
 
@@ -25,7 +24,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .embedding.position_count = 512,
                                                  .embedding.type_count = 2,
                                                  .caches_cross_attention = true,
-                                                 .epsilon = 1e-12f}};
+                                                 .norm.epsilon = 1e-12f}};
   return mo_transformer_read_config(config, &keys, stack);
 }
 

@@ -11,11 +11,13 @@
 
 /* What BERT began and its descendants kept, for their initialisers. */
 #define MO_BERT_PARAMETER_NAMES                                                                                                \
-  .word = "embeddings.word_embeddings", .position = "embeddings.position_embeddings",                                          \
-  .type = "embeddings.token_type_embeddings", .embedding_norm = "embeddings.LayerNorm", .layer_prefix = "encoder.layer.",      \
-  .layer_infix = ".", .query = "attention.self.query", .key = "attention.self.key", .value = "attention.self.value",           \
-  .attention_output = "attention.output.dense", .attention_norm = "attention.output.LayerNorm",                                \
-  .intermediate = "intermediate.dense", .output = "output.dense", .output_norm = "output.LayerNorm"
+  .embedding.word = "embeddings.word_embeddings", .embedding.position = "embeddings.position_embeddings",                      \
+  .embedding.type = "embeddings.token_type_embeddings", .embedding.norm = "embeddings.LayerNorm",                              \
+  .layer_prefix = "encoder.layer.", .layer_infix = ".", .attention.query = "attention.self.query",                             \
+  .attention.key = "attention.self.key", .attention.value = "attention.self.value",                                            \
+  .attention.output = "attention.output.dense", .attention_norm = "attention.output.LayerNorm",                                \
+  .feed_forward.intermediate = "intermediate.dense", .feed_forward.output = "output.dense",                                    \
+  .feed_forward_norm = "output.LayerNorm"
 #define MO_BERT_CONFIGURATION_KEYS                                                                                             \
   .hidden_size = "hidden_size", .layer_count = "num_hidden_layers", .head_count = "num_attention_heads",                       \
   .intermediate_size = "intermediate_size", .activation = "hidden_act"
@@ -32,17 +34,18 @@
 
 /* What LLaMA began and its descendants kept. */
 #define MO_LLAMA_PARAMETER_NAMES                                                                                               \
-  .base_prefix = "model", .word = "embed_tokens", .layer_prefix = "layers.", .layer_infix = ".", .query = "self_attn.q_proj",  \
-  .key = "self_attn.k_proj", .value = "self_attn.v_proj", .attention_output = "self_attn.o_proj",                              \
-  .attention_norm = "input_layernorm", .gate = "mlp.gate_proj", .intermediate = "mlp.up_proj", .output = "mlp.down_proj",      \
-  .output_norm = "post_attention_layernorm", .final_norm = "norm"
+  .embedding.word = "embed_tokens", .layer_prefix = "layers.", .layer_infix = ".", .attention.query = "self_attn.q_proj",      \
+  .attention.key = "self_attn.k_proj", .attention.value = "self_attn.v_proj", .attention.output = "self_attn.o_proj",          \
+  .attention_norm = "input_layernorm", .feed_forward.gate = "mlp.gate_proj", .feed_forward.up = "mlp.up_proj",                 \
+  .feed_forward.output = "mlp.down_proj", .feed_forward_norm = "post_attention_layernorm", .final_norm = "norm"
 #define MO_LLAMA_CONFIGURATION_KEYS                                                                                            \
   .hidden_size = "hidden_size", .layer_count = "num_hidden_layers", .head_count = "num_attention_heads",                       \
   .intermediate_size = "intermediate_size", .activation = "hidden_act", .key_value_head_count = "num_key_value_heads",         \
-  .head_size = "head_dim", .epsilon = "rms_norm_eps", .default_activation = "silu"
+  .head_size = "head_dim", .epsilon = "rms_norm_eps", .default_activation = "silu",                                            \
+  .layer.feed_forward = MO_FEED_FORWARD_GATED
 #define MO_LLAMA_RULES                                                                                                         \
-  .embedding.padding_id = MO_NO_TOKEN, .epsilon = 1e-6f, .embedding.positions = MO_POSITIONS_NONE, .norm = MO_NORM_RMS,        \
-  .norm_placement = MO_NORM_BEFORE, .final_norm = true, .feed_forward.gated = true, .decoder = true
+  .embedding.padding_id = MO_NO_TOKEN, .norm.epsilon = 1e-6f, .embedding.positions = MO_POSITIONS_NONE,                        \
+  .norm.kind = MO_NORM_RMS, .norm_placement = MO_NORM_PRE, .final_norm = true, .decoder = true
 /* Question answering models name their base otherwise. */
 #define MO_LLAMA_ARCHITECTURES(prefix, answering_base)                                                                         \
   {.name = prefix "Model", .head = &mo_base_head, .output_class = MO_DECODER_MODEL_CLASSES},                                   \

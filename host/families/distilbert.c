@@ -7,20 +7,19 @@
 #include "host/families/conventions.h"
 #include "host/families/registry.h"
 
-static const mo_transformer_names names = {.base_prefix = "distilbert",
-                                           .word = "embeddings.word_embeddings",
-                                           .position = "embeddings.position_embeddings",
-                                           .embedding_norm = "embeddings.LayerNorm",
+static const mo_transformer_names names = {.embedding.word = "embeddings.word_embeddings",
+                                           .embedding.position = "embeddings.position_embeddings",
+                                           .embedding.norm = "embeddings.LayerNorm",
                                            .layer_prefix = "transformer.layer.",
                                            .layer_infix = ".",
-                                           .query = "attention.q_lin",
-                                           .key = "attention.k_lin",
-                                           .value = "attention.v_lin",
-                                           .attention_output = "attention.out_lin",
+                                           .attention.query = "attention.q_lin",
+                                           .attention.key = "attention.k_lin",
+                                           .attention.value = "attention.v_lin",
+                                           .attention.output = "attention.out_lin",
                                            .attention_norm = "sa_layer_norm",
-                                           .intermediate = "ffn.lin1",
-                                           .output = "ffn.lin2",
-                                           .output_norm = "output_layer_norm"};
+                                           .feed_forward.intermediate = "ffn.lin1",
+                                           .feed_forward.output = "ffn.lin2",
+                                           .feed_forward_norm = "output_layer_norm"};
 
 static const mo_config_alias aliases[] = {
     {"hidden_size", "dim"}, {"num_hidden_layers", "n_layers"}, {"num_attention_heads", "n_heads"}, {NULL, NULL}};
@@ -38,7 +37,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .attention.head_count = 12,
                                                  .feed_forward.size = 3072,
                                                  .embedding.position_count = 512,
-                                                 .epsilon = 1e-12f}};
+                                                 .norm.epsilon = 1e-12f}};
   return mo_transformer_read_config(config, &keys, stack);
 }
 

@@ -9,8 +9,7 @@
 #include "host/families/conventions.h"
 #include "host/families/registry.h"
 
-static const mo_transformer_names names = {
-    .base_prefix = "electra", .projection = "embeddings_project", MO_BERT_PARAMETER_NAMES};
+static const mo_transformer_names names = {.embedding.projection = "embeddings_project", MO_BERT_PARAMETER_NAMES};
 
 static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
   const mo_transformer_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu", .epsilon = "layer_norm_eps",
@@ -22,9 +21,9 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .feed_forward.size = 1024,
                                                  .embedding.position_count = 512,
                                                  .embedding.type_count = 2,
-                                                 .epsilon = 1e-12f}};
+                                                 .norm.epsilon = 1e-12f}};
   MO_TRY(mo_transformer_read_config(config, &keys, stack));
-  stack->embedding.projected = stack->embedding.size != stack->hidden_size;
+  if (stack->embedding.size != stack->hidden_size) stack->embedding.projection = MO_EMBEDDING_PROJECTED;
   return MO_STATUS_OK;
 }
 

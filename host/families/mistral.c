@@ -17,8 +17,10 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
   MO_TRY(mo_transformer_read_config(config, &keys, stack));
   stack->attention.lacks_bias = stack->attention.output_lacks_bias = stack->feed_forward.lacks_bias = true;
   /* Later checkpoints have none: null, which is not the same as silence here. */
+  int64_t window = 0;
   if (!mo_config_is_null(config, "sliding_window"))
-    MO_TRY(mo_config_integer(config, "sliding_window", 1, INT32_MAX, 4096, &stack->attention.window));
+    MO_TRY(mo_config_integer(config, "sliding_window", 1, INT32_MAX, 4096, &window));
+  mo_transformer_slide(stack, window, 0);
   MO_TRY(mo_transformer_read_check_layer_types(config, stack));
   return mo_transformer_read_rotary(config, MO_ROTARY_KEYS, stack);
 }

@@ -7,7 +7,7 @@
 #include "host/families/conventions.h"
 #include "host/families/registry.h"
 
-static const mo_transformer_names names = {.base_prefix = "roberta", MO_BERT_PARAMETER_NAMES};
+static const mo_transformer_names names = {MO_BERT_PARAMETER_NAMES};
 
 static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
   const mo_transformer_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu", .epsilon = "layer_norm_eps",
@@ -20,7 +20,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .embedding.type_count = 2,
                                                  .embedding.padding_id = 1,
                                                  .embedding.positions = MO_POSITIONS_SKIP_PADDING,
-                                                 .epsilon = 1e-12f}};
+                                                 .norm.epsilon = 1e-12f}};
   return mo_transformer_read_config(config, &keys, stack);
 }
 

@@ -17,6 +17,7 @@ typedef struct mo_transformer_keys {
   const char *head_size;            /* NULL, or not in the file: hidden size / heads */
   const char *epsilon;
   mo_transformer_config defaults; /* epsilon included; intermediate_size 0: 4 times the hidden size */
+  mo_layer_spec layer;            /* what every layer is; attention_scale 0: 1 / sqrt(head size) */
   const char *default_activation;
   bool may_decode; /* is_decoder and add_cross_attention are obeyed; otherwise they are refused (unless the default is a
                       decoder) */
@@ -30,6 +31,9 @@ mo_status_t mo_transformer_read_config(const mo_config_t *config, const mo_trans
 /* A token's id, which only some calls need: the fallback if the file is silent, and no token (-1) if it is null, negative or
  * not one number. */
 int64_t mo_transformer_read_token(const mo_config_t *config, const char *key, int64_t fallback);
+
+/* Every layer from `first` on has a sliding window; 0: none has. */
+void mo_transformer_slide(mo_transformer_config *transformer, int64_t window, int64_t first);
 
 /* layer_types, where the file has it: which layers slide and which do not, in any order. UNSUPPORTED names other kinds. */
 mo_status_t mo_transformer_read_layer_types(const mo_config_t *config, mo_transformer_config *transformer);

@@ -11,8 +11,6 @@
 #include "modelout/generate.h"
 
 #define MO_MAX_END_TOKENS 64
-#define MO_NO_TOKEN INT64_MIN /* none, or null */
-
 typedef struct mo_generation_ids {
   int64_t end_tokens[MO_MAX_END_TOKENS];
   int64_t end_token_count;

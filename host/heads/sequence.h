@@ -8,7 +8,7 @@
 #define MO_HEADS_SEQUENCE_H
 
 #include "host/call/call.h"
-#include "host/nn/weights.h"
+#include "host/nn/dense.h"
 
 typedef struct mo_sequence_layers {
   mo_dense summary, classifier;

@@ -5,7 +5,8 @@
 #define MO_HEADS_VOCABULARY_H
 
 #include "host/call/call.h"
-#include "host/nn/weights.h"
+#include "host/nn/dense.h"
+#include "host/nn/norm.h"
 
 typedef struct mo_vocabulary {
   mo_dense transform, decoder;

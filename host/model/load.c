@@ -11,7 +11,7 @@
 #include "host/families/registry.h"
 #include "host/heads/heads.h"
 #include "host/model/model_classes.h"
-#include "host/nn/weights.h"
+#include "host/checkpoint/loader.h"
 
 /* ---- Loading ----------------------------------------------------------------------------------------------------------- */
 

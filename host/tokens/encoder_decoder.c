@@ -204,10 +204,11 @@ mo_status_t mo_token_encode(mo_call *call, mo_tensor *states) {
   mo_tensor hidden;
   if (tokens->encoder_runs) {
     const mo_transformer_inputs inputs = mo_token_encoder_inputs(call);
-    const mo_transformer_outputs outputs = {.last_hidden_state = mo_output_get(call->output, name),
-                                            .hidden_states = mo_output_get(call->output, "encoder_hidden_states"),
-                                            .attentions = mo_output_get(call->output, "encoder_attentions")};
-    MO_TRY(mo_transformer_forward(encoder, &inputs, &tokens->encoder, &call->request, &outputs, &hidden));
+    const mo_weights_sink weights = mo_weights_sink_of(mo_output_get(call->output, "encoder_attentions"), &call->request);
+    const mo_sinks sinks = {.states = mo_output_get(call->output, "encoder_hidden_states"),
+                            .last_state = mo_output_get(call->output, name),
+                            .self_weights = weights};
+    MO_TRY(mo_transformer_forward(encoder, &inputs, &tokens->encoder, &sinks, &hidden));
   } else {
     mo_field *field = mo_call_field(call, "encoder_outputs");
     hidden = *mo_field_tensor(field);

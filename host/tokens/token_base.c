@@ -14,7 +14,7 @@
 
 static const char *no_types(const mo_model_t *model) {
   const mo_embedding_config *config = &mo_token_config(model)->embedding;
-  return config->types_are_words || config->type_count > 0 ? NULL : NONE_TAKEN;
+  return config->types == MO_TYPES_AS_WORDS || config->type_count > 0 ? NULL : NONE_TAKEN;
 }
 
 static const char *no_positions(const mo_model_t *model) {
@@ -69,12 +69,12 @@ static void set_facts(mo_model_t *model) {
                                  .max_length = ends ? embedding->position_count - rows_of_padding : -1,
                                  .position_count = embedding->position_count,
                                  .activation = config->feed_forward.activation,
-                                 .epsilon = config->epsilon,
+                                 .epsilon = config->norm.epsilon,
                                  .padding_id = embedding->padding_id,
                                  .end_id = config->end_id,
                                  .has_encoder = model->facts.has_encoder,
                                  .decoder = config->decoder,
-                                 .words = &mo_token_model_of(model)->transformer.word.tensor};
+                                 .words = &mo_token_model_of(model)->transformer.embedding.word.tensor};
 }
 
 static mo_status_t configure(mo_model_t *model) {
@@ -125,10 +125,10 @@ static mo_status_t choose_words(const mo_model_t *model, const mo_loader *loader
   bool tied;
   *own = false;
   MO_TRY(mo_config_flag(model->config, "tie_word_embeddings", true, &tied));
-  if ((tied && model->facts.has_encoder) || names->own_word == NULL) return MO_STATUS_OK;
-  MO_TRY(mo_parameter_name(name, names->own_word, ".weight", ""));
+  if ((tied && model->facts.has_encoder) || names->embedding.own_word == NULL) return MO_STATUS_OK;
+  MO_TRY(mo_parameter_name(name, names->embedding.own_word, ".weight", ""));
   *own = mo_checkpoint_contains(loader->checkpoint, name);
-  if (*own) names->word = names->own_word;
+  if (*own) names->embedding.word = names->embedding.own_word;
   return MO_STATUS_OK;
 }
 
@@ -145,8 +145,8 @@ static mo_status_t load(mo_model_t *model, mo_loader *loader) {
   names = *rules->encoder_names;
   MO_TRY(choose_words(model, loader, &names, &own));
   if (!own) {
-    names.word = NULL;
-    tokens->encoder.word.tensor = tokens->transformer.word.tensor;
+    names.embedding.word = NULL;
+    tokens->encoder.embedding.word.tensor = tokens->transformer.embedding.word.tensor;
   }
   return mo_transformer_load(&tokens->encoder, loader, &names);
 }
@@ -242,11 +242,12 @@ static mo_status_t forward(mo_call *call, mo_tensor *last_hidden) {
   const mo_state_names names = mo_token_state_names(call->model);
   mo_transformer_inputs taken = transformer_inputs(call);
   if (call->model->facts.has_encoder) MO_TRY(mo_token_encode(call, &taken.encoder_hidden));
-  const mo_transformer_outputs outputs = {.last_hidden_state = mo_output_get(call->output, "last_hidden_state"),
-                                          .hidden_states = mo_output_get(call->output, names.hidden_states),
-                                          .attentions = mo_output_get(call->output, names.attentions),
-                                          .cross_attentions = mo_output_get(call->output, "cross_attentions")};
-  return mo_transformer_forward(transformer, &taken, &tokens->transformer, &call->request, &outputs, last_hidden);
+  const mo_request *request = &call->request;
+  const mo_sinks sinks = {.states = mo_output_get(call->output, names.hidden_states),
+                          .last_state = mo_output_get(call->output, "last_hidden_state"),
+                          .self_weights = mo_weights_sink_of(mo_output_get(call->output, names.attentions), request),
+                          .cross_weights = mo_weights_sink_of(mo_output_get(call->output, "cross_attentions"), request)};
+  return mo_transformer_forward(transformer, &taken, &tokens->transformer, &sinks, last_hidden);
 }
 
 /* What the run wrote to the caches counts only when all of it has been enqueued. */

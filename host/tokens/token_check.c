@@ -126,7 +126,7 @@ static mo_status_t check_mask(mo_call *call) {
 static mo_status_t check_types(mo_call *call) {
   MO_TOKEN_CALL(tokens, call);
   const mo_embedding_config *config = &mo_token_config(call->model)->embedding;
-  const int64_t count = config->types_are_words ? config->vocab_size : config->type_count;
+  const int64_t count = config->types == MO_TYPES_AS_WORDS ? config->vocab_size : config->type_count;
   const mo_tensor *types = mo_call_tensor(call, "token_type_ids");
   int64_t extents[3];
   if (types == NULL) return MO_STATUS_OK;
