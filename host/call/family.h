@@ -79,9 +79,10 @@ typedef struct mo_head_kind {
   mo_status_t (*loss)(mo_call *call, const mo_tensor *loss);
 } mo_head_kind;
 
-/* One vector per sequence: activation(dense(first token)). */
+/* One vector per sequence: activation(dense(first token)), or (of base models) the first end token as it is. */
 typedef struct mo_summary_rule {
   const char *dense; /* NULL: none */
+  bool of_end;       /* the last hidden state of the first end token among input_ids (CLIP); no dense layer */
   mo_activation_t activation;
   bool may_be_absent; /* a checkpoint without it is a model without pooler */
 } mo_summary_rule;

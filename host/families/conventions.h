@@ -45,7 +45,7 @@
   .layer.feed_forward = MO_FEED_FORWARD_GATED
 #define MO_LLAMA_RULES                                                                                                         \
   .embedding.padding_id = MO_NO_TOKEN, .norm.epsilon = 1e-6f, .embedding.positions = MO_POSITIONS_NONE,                        \
-  .norm.kind = MO_NORM_RMS, .norm_placement = MO_NORM_PRE, .final_norm = true, .decoder = true
+  .norm.kind = MO_NORM_RMS, .norm_placement = MO_NORM_PRE, .final_norm = MO_FINAL_NORM_IN_STATES, .decoder = true
 /* Question answering models name their base otherwise. */
 #define MO_LLAMA_ARCHITECTURES(prefix, answering_base)                                                                         \
   {.name = prefix "Model", .head = &mo_base_head, .output_class = MO_DECODER_MODEL_CLASSES},                                   \
@@ -67,6 +67,45 @@
     .name = prefix "ForQuestionAnswering", .head = &mo_question_answering_head,                                                \
     .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"), .base_prefix = answering_base,                 \
     .classifier = "qa_outputs"                                                                                                 \
+  }
+
+/* What RoBERTa began: positions are counted after the padding id, and the language model's head uses gelu whatever the layers
+ * use. */
+#define MO_ROBERTA_RULES                                                                                                       \
+  .hidden_size = 768, .layer_count = 12, .attention.head_count = 12, .feed_forward.size = 3072,                                \
+  .embedding.position_count = 512, .embedding.type_count = 2, .embedding.padding_id = 1,                                       \
+  .embedding.positions = MO_POSITIONS_SKIP_PADDING, .norm.epsilon = 1e-12f
+#define MO_ROBERTA_ARCHITECTURES(prefix)                                                                                       \
+  {.name = prefix "Model",                                                                                                     \
+   .head = &mo_base_head,                                                                                                      \
+   .output_class = {"BaseModelOutputWithPoolingAndCrossAttentions", "TFBaseModelOutputWithPoolingAndCrossAttentions",          \
+                    "FlaxBaseModelOutputWithPooling"},                                                                         \
+   .summary = {.dense = "pooler.dense", .activation = MO_ACTIVATION_TANH, .may_be_absent = true}},                             \
+      {.name = prefix "ForMaskedLM",                                                                                           \
+       .head = &mo_masked_lm_head,                                                                                             \
+       .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MaskedLMOutput"),                                                           \
+       .decoder = {.transform = "lm_head.dense",                                                                               \
+                   .norm = "lm_head.layer_norm",                                                                               \
+                   .decoder = "lm_head.decoder",                                                                               \
+                   .bias = "lm_head.bias",                                                                                     \
+                   .always_gelu = true}},                                                                                      \
+      {.name = prefix "ForSequenceClassification",                                                                             \
+       .head = &mo_sequence_classification_head,                                                                               \
+       .output_class = MO_CLASS_IN_EACH_FRAMEWORK("SequenceClassifierOutput"),                                                 \
+       .summary = {.dense = "classifier.dense", .activation = MO_ACTIVATION_TANH},                                             \
+       .classifier = "classifier.out_proj"},                                                                                   \
+      {.name = prefix "ForMultipleChoice",                                                                                     \
+       .head = &mo_multiple_choice_head,                                                                                       \
+       .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MultipleChoiceModelOutput"),                                                \
+       .summary = {.dense = "pooler.dense", .activation = MO_ACTIVATION_TANH},                                                 \
+       .classifier = "classifier"},                                                                                            \
+      {.name = prefix "ForTokenClassification",                                                                                \
+       .head = &mo_token_classification_head,                                                                                  \
+       .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),                                                    \
+       .classifier = "classifier"},                                                                                            \
+  {                                                                                                                            \
+    .name = prefix "ForQuestionAnswering", .head = &mo_question_answering_head,                                                \
+    .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"), .classifier = "qa_outputs"                     \
   }
 
 #endif

@@ -47,7 +47,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .norm.epsilon = 1e-5f,
                                                  .embedding.types = MO_TYPES_AS_WORDS,
                                                  .norm_placement = MO_NORM_PRE,
-                                                 .final_norm = true,
+                                                 .final_norm = MO_FINAL_NORM_IN_STATES,
                                                  .attention.layout = MO_DENSE_INPUT_BY_OUTPUT,
                                                  .feed_forward.layout = MO_DENSE_INPUT_BY_OUTPUT,
                                                  .decoder = true}};

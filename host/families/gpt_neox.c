@@ -37,7 +37,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .embedding.padding_id = MO_NO_TOKEN,
                                                  .norm.epsilon = 1e-5f,
                                                  .embedding.positions = MO_POSITIONS_NONE,
-                                                 .final_norm = true,
+                                                 .final_norm = MO_FINAL_NORM_IN_STATES,
                                                  .attention.fused_order = MO_FUSED_BY_HEAD,
                                                  .decoder = true}};
   /* Its own names for the rotary embedding; rope_theta and partial_rotary_factor beside them are never looked at. */

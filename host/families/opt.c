@@ -52,7 +52,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
   MO_TRY(mo_config_flag(config, "layer_norm_elementwise_affine", true, &affine));
   MO_CHECK(affine, MO_STATUS_UNSUPPORTED, "opt: layer_norm_elementwise_affine is false, only norms with weights are supported");
   stack->norm_placement = before ? MO_NORM_PRE : MO_NORM_POST;
-  stack->final_norm = before && !without_final;
+  stack->final_norm = before && !without_final ? MO_FINAL_NORM_IN_STATES : MO_FINAL_NORM_NONE;
   stack->attention.lacks_bias = stack->attention.output_lacks_bias = stack->feed_forward.lacks_bias = !biased;
   return MO_STATUS_OK;
 }

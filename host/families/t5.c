@@ -85,7 +85,7 @@ static mo_status_t configure(const mo_config_t *config, bool decoder, mo_transfo
                                                  .norm.kind = MO_NORM_RMS,
                                                  .residual = MO_RESIDUAL_FLOAT32_FOR_FLOAT16,
                                                  .norm_placement = MO_NORM_PRE,
-                                                 .final_norm = true,
+                                                 .final_norm = MO_FINAL_NORM_IN_STATES,
                                                  .attention.lacks_bias = true,
                                                  .attention.output_lacks_bias = true,
                                                  .feed_forward.lacks_bias = true,

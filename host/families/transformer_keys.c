@@ -45,8 +45,9 @@ static mo_status_t read_heads(const mo_config_t *config, const mo_transformer_ke
   MO_CHECK(stack->attention.head_count % stack->attention.key_value_head_count == 0, MO_STATUS_BAD_FILE,
            "model load: %" PRId64 " attention heads are not a multiple of %" PRId64 " key/value heads",
            stack->attention.head_count, stack->attention.key_value_head_count);
-  if (keys->head_size != NULL && mo_config_has(config, keys->head_size))
-    return mo_config_integer(config, keys->head_size, 1, 1 << 16, 0, &stack->attention.head_size);
+  const int64_t head_size = defaults->attention.head_size;
+  if (keys->head_size != NULL && (head_size > 0 || mo_config_has(config, keys->head_size)))
+    return mo_config_integer(config, keys->head_size, 1, 1 << 16, head_size, &stack->attention.head_size);
   MO_CHECK(stack->hidden_size % stack->attention.head_count == 0, MO_STATUS_BAD_FILE,
            "model load: hidden size %" PRId64 " is not a multiple of %" PRId64 " attention heads", stack->hidden_size,
            stack->attention.head_count);

@@ -11,6 +11,7 @@
 
 #include "host/core/arena.h"
 #include "host/nn/dense.h"
+#include "host/nn/norm.h"
 #include "host/nn/pass.h"
 #include "modelout/rotary.h"
 
@@ -28,6 +29,7 @@ typedef struct mo_attention_config {
   int64_t encoder_size;    /* width of encoder_hidden_states */
   int64_t window;          /* sliding window of those layers that have one, which a cache of the model's own has too; 0: none */
   mo_rotary_config rotary; /* rotary_dim 0: none */
+  mo_norm_config head_norm; /* of each head's query and key, before they are rotated, where the names have one */
 } mo_attention_config;
 
 /* Behind the layer's prefix, without ".weight" and ".bias". */
@@ -35,10 +37,12 @@ typedef struct mo_attention_names {
   const char *query, *key, *value; /* separate layers, or */
   const char *fused;               /* one: of self attention for all three, of cross attention for key and value */
   const char *output;
+  const char *query_norm, *key_norm; /* of self attention; NULL: none */
 } mo_attention_names;
 
 typedef struct mo_self_attention {
   mo_dense query_key_value, output;
+  mo_norm_weights query_norm, key_norm; /* over one head; dtype NONE: none */
 } mo_self_attention;
 
 typedef struct mo_cross_attention {

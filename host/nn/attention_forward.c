@@ -28,7 +28,12 @@ mo_status_t mo_self_attention_load(mo_self_attention *block, mo_loader *loader, 
                               .columns = width,
                               .lacks_bias = config->lacks_bias,
                               .layout = config->layout};
+  const mo_norm_kind_t kind = config->head_norm.kind;
   MO_TRY(mo_load_dense(loader, prefix, fused ? &names->fused : separate, &rule, &block->query_key_value));
+  if (names->query_norm != NULL)
+    MO_TRY(mo_load_norm(loader, prefix, names->query_norm, kind, loader->dtype, config->head_size, &block->query_norm));
+  if (names->key_norm != NULL)
+    MO_TRY(mo_load_norm(loader, prefix, names->key_norm, kind, loader->dtype, config->head_size, &block->key_norm));
   return load_output(loader, prefix, names, config, width, &block->output);
 }
 
@@ -50,6 +55,8 @@ mo_status_t mo_cross_attention_load(mo_cross_attention *block, mo_loader *loader
 
 void mo_self_attention_release(mo_self_attention *block) {
   mo_dense_release(&block->query_key_value);
+  mo_norm_weights_release(&block->query_norm);
+  mo_norm_weights_release(&block->key_norm);
   mo_dense_release(&block->output);
 }
 
@@ -248,6 +255,17 @@ static mo_head_views split_heads(const mo_pass *pass, const mo_attention_config 
                          .output = head_view(pass, mixed, length, heads, size, 0, size)};
 }
 
+/* In place, where the block has norms of queries and keys. */
+static mo_status_t norm_heads(const mo_self_attention *block, const mo_pass *pass, const mo_attention_config *config,
+                              const mo_head_views *heads) {
+  const float epsilon = config->head_norm.epsilon;
+  if (mo_weight_tensor(&block->query_norm.weight) != NULL)
+    MO_TRY(mo_norm_apply(pass->context, &block->query_norm, epsilon, &heads->query, &heads->query, NULL));
+  if (mo_weight_tensor(&block->key_norm.weight) != NULL)
+    MO_TRY(mo_norm_apply(pass->context, &block->key_norm, epsilon, &heads->key, &heads->key, NULL));
+  return MO_STATUS_OK;
+}
+
 mo_status_t mo_self_attention_forward(const mo_self_attention *block, const mo_pass *pass, const mo_attention_config *config,
                                       const mo_attention_layer *layer, const mo_tensor *output, const mo_tensor *input,
                                       const mo_tensor *residual) {
@@ -255,6 +273,7 @@ mo_status_t mo_self_attention_forward(const mo_self_attention *block, const mo_p
   const mo_tensor mixed = mo_pass_tokens(pass, (char *)pass->wide + mo_tensor_bytes(&product), query_width(config));
   const mo_head_views heads = split_heads(pass, config, &product, &mixed);
   MO_TRY(mo_dense_apply(pass->context, &block->query_key_value, MO_ACTIVATION_NONE, &product, input, NULL));
+  MO_TRY(norm_heads(block, pass, config, &heads));
   MO_TRY(mix(pass, config, layer, &heads));
   return mo_dense_apply(pass->context, &block->output, MO_ACTIVATION_NONE, output, &mixed, residual);
 }

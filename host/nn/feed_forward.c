@@ -9,8 +9,9 @@ mo_status_t mo_feed_forward_load(mo_feed_forward *block, mo_loader *loader, cons
                                  const mo_feed_forward_names *names, const mo_feed_forward_config *config,
                                  mo_feed_forward_kind_t kind, int64_t width) {
   const bool gated = kind == MO_FEED_FORWARD_GATED;
-  const char *const stems[2] = {gated ? names->gate : names->intermediate, names->up};
-  const mo_dense_rule inner = {.rows = {config->size, gated ? config->size : 0},
+  const bool fused = gated && names->gate_up != NULL;
+  const char *const stems[2] = {fused ? names->gate_up : gated ? names->gate : names->intermediate, names->up};
+  const mo_dense_rule inner = {.rows = {fused ? 2 * config->size : config->size, gated && !fused ? config->size : 0},
                                .columns = width,
                                .lacks_bias = config->lacks_bias,
                                .layout = config->layout};

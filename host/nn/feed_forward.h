@@ -22,7 +22,8 @@ typedef struct mo_feed_forward_config {
 /* Behind the layer's prefix, without ".weight" and ".bias". NULL: no layer of that kind. */
 typedef struct mo_feed_forward_names {
   const char *intermediate; /* of the dense kind */
-  const char *gate, *up;    /* of the gated kind */
+  const char *gate, *up;    /* of the gated kind, or */
+  const char *gate_up;      /* one layer: the gate's rows, then the others */
   const char *output;
 } mo_feed_forward_names;
 

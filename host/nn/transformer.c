@@ -65,7 +65,8 @@ mo_status_t mo_transformer_load(mo_transformer *transformer, mo_loader *loader, 
   MO_TRY(load_layers(transformer, loader, names));
   MO_TRY(mo_relative_bias_load(&transformer->relative_bias, loader, names->relative_bias, &config->relative_bias,
                                config->attention.head_count));
-  if (config->final_norm) MO_TRY(load_norm(transformer, loader, "", names->final_norm, &transformer->final_norm));
+  if (config->final_norm != MO_FINAL_NORM_NONE)
+    MO_TRY(load_norm(transformer, loader, "", names->final_norm, &transformer->final_norm));
   if (config->output_size != config->hidden_size)
     MO_TRY(mo_load_dense(loader, "", &names->output_projection, &projection, &transformer->output_projection));
   if (loader->context == NULL) return MO_STATUS_OK;

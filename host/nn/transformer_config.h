@@ -19,6 +19,13 @@ typedef enum mo_norm_placement_t {
   MO_NORM_PARALLEL, /* x = x + attention(norm(x)) + feed_forward(norm'(x)) */
 } mo_norm_placement_t;
 
+/* Whether a norm follows the last layer, and which of the hidden states is its result. */
+typedef enum mo_final_norm_t {
+  MO_FINAL_NORM_NONE = 0,
+  MO_FINAL_NORM_IN_STATES,    /* the last of hidden_states too */
+  MO_FINAL_NORM_AFTER_STATES, /* only last_hidden_state: the last of hidden_states is what the layer gave (CLIP) */
+} mo_final_norm_t;
+
 /* The dtype of the hidden state between the layers. */
 typedef enum mo_residual_t {
   MO_RESIDUAL_AS_WEIGHTS = 0,
@@ -46,8 +53,9 @@ typedef struct mo_transformer_config {
   int64_t output_size; /* of the last hidden state; if it is not hidden_size, a dense layer follows the last layer (OPT) */
   int64_t layer_count;
   mo_layer_spec *layers; /* layer_count of them, owned (malloc) */
-  bool final_norm;       /* behind the last layer; the last of hidden_states is its result */
-  bool decoder;          /* causal, with a cache */
+  mo_final_norm_t final_norm;
+  bool decoder; /* causal, with a cache */
+  bool causal;  /* without one (CLIP's text model) */
   bool cross_attention;
   /* Of models, not of their layers. */
   bool caches_cross_attention; /* a cache that the run makes itself keeps the cross keys and values too */

@@ -55,7 +55,7 @@ static layer_run begin_layer(const run_state *run, int64_t index) {
                                    .scale = spec->attention_scale,
                                    .rotary = spec->rotary ? &run->rotary.rotary : NULL,
                                    .bias = run->bias.dtype != MO_DTYPE_NONE ? &run->bias : NULL,
-                                   .causal = transformer->config.decoder}};
+                                   .causal = transformer->config.decoder || transformer->config.causal}};
 }
 
 static mo_status_t self_attention(const layer_run *layer, const mo_tensor *output, const mo_tensor *input,
@@ -150,14 +150,23 @@ static mo_tensor hidden_destination(const run_state *run, int64_t index) {
 
 static bool projects_output(const mo_transformer_config *config) { return config->output_size != config->hidden_size; }
 
-/* From the last layer's result, in the workspace, to the last hidden state. */
+/* Where the last hidden state is to be written. */
+static mo_tensor last_destination(const run_state *run) {
+  const mo_transformer_config *config = &run->transformer->config;
+  if (config->final_norm != MO_FINAL_NORM_AFTER_STATES) return hidden_destination(run, config->layer_count);
+  const mo_tensor *tensor = mo_field_tensor(run->pass.sinks->last_state);
+  if (tensor == NULL) return mo_pass_tokens(&run->pass, run->workspace->hidden, config->output_size);
+  return mo_tensor_reshaped(tensor, 2, (int64_t[]){run->pass.tokens, config->output_size});
+}
+
+/* From the last layer's result to the last hidden state. */
 static mo_status_t finish(const run_state *run, mo_tensor *hidden) {
   const mo_transformer *transformer = run->transformer;
   const mo_transformer_config *config = &transformer->config;
-  mo_tensor destination = hidden_destination(run, config->layer_count);
+  mo_tensor destination = last_destination(run);
   /* Neither two dtypes in one place, nor the bytes of one over those of the other. */
   if (has_wide_residual(transformer) && destination.data == hidden->data) destination.data = run->workspace->second;
-  if (config->final_norm) {
+  if (config->final_norm != MO_FINAL_NORM_NONE) {
     const mo_tensor *normed = projects_output(config) ? hidden : &destination;
     MO_TRY(norm(run, &transformer->final_norm, normed, hidden, NULL));
   }
@@ -170,14 +179,23 @@ static mo_status_t finish(const run_state *run, mo_tensor *hidden) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t run_layers(const run_state *run, bool finishes, mo_tensor *hidden) {
+/* Where layer `index` writes, from 0 (the embeddings) on. What is not the last hidden state yet has no place in the output,
+ * unless the last of hidden_states is what the layer gives. */
+static mo_tensor layer_destination(const run_state *run, bool finishes, int64_t index) {
   const mo_transformer_config *config = &run->transformer->config;
-  const mo_tensor inside = mo_pass_tokens(&run->pass, run->workspace->hidden, config->hidden_size);
-  *hidden = config->layer_count == 0 && finishes ? inside : hidden_destination(run, 0);
+  const bool last = index == config->layer_count;
+  if (!last || !finishes) return hidden_destination(run, index);
+  const mo_tensor *state = mo_sinks_state(run->pass.sinks, index, false);
+  if (config->final_norm != MO_FINAL_NORM_AFTER_STATES || state == NULL)
+    return mo_pass_tokens(&run->pass, run->workspace->hidden, config->hidden_size);
+  return mo_tensor_reshaped(state, 2, (int64_t[]){run->pass.tokens, config->hidden_size});
+}
+
+static mo_status_t run_layers(const run_state *run, bool finishes, mo_tensor *hidden) {
+  *hidden = layer_destination(run, finishes, 0);
   MO_TRY(embed(run, hidden));
-  for (int64_t i = 0; i < config->layer_count; i++) {
-    /* What is not the last hidden state yet has no place in the output. */
-    const mo_tensor destination = finishes && i + 1 == config->layer_count ? inside : hidden_destination(run, i + 1);
+  for (int64_t i = 0; i < run->transformer->config.layer_count; i++) {
+    const mo_tensor destination = layer_destination(run, finishes, i + 1);
     MO_TRY(run_layer(run, i, hidden, &destination));
     *hidden = destination;
   }
@@ -214,7 +232,7 @@ mo_status_t mo_transformer_forward(const mo_transformer *transformer, const mo_t
                             .sinks = sinks,
                             .tokens = inputs->batch_size * inputs->sequence_length,
                             .wide = workspace->wide}};
-  const bool finishes = config->final_norm || projects_output(config);
+  const bool finishes = config->final_norm != MO_FINAL_NORM_NONE || projects_output(config);
   mo_tensor hidden;
   mo_rotary_tables_view(&transformer->rotary, transformer->context, &run.rotary);
   MO_TRY(mo_relative_bias_forward(&transformer->relative_bias, &run.pass, &config->relative_bias, config->attention.head_count,

@@ -183,6 +183,7 @@ static void set_dimensions(const mo_call *call, mo_dimensions *dimensions) {
   dimensions->num_key_value_heads = config->attention.key_value_head_count;
   dimensions->embed_size_per_head = config->attention.head_size;
   dimensions->add_cross_attention = tokens->encoder_length > 0;
+  dimensions->final_norm = config->final_norm == MO_FINAL_NORM_AFTER_STATES;
   dimensions->no_cache = !config->decoder;
   dimensions->cache_is_given = config->decoder;
 }

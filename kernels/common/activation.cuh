@@ -22,6 +22,8 @@ __device__ __forceinline__ float mo_activate(float x, mo_activation_t activation
       return x < 0.0f ? 0.0f : x;
     case MO_ACTIVATION_SILU:
       return x / (1.0f + expf(-x));
+    case MO_ACTIVATION_QUICK_GELU:
+      return x / (1.0f + expf(-1.702f * x));
     case MO_ACTIVATION_TANH:
       return tanhf(x);
     default:
