@@ -159,32 +159,35 @@ __global__ void __launch_bounds__(mo_row_max_threads, 1) embedding_kernel(mo_emb
   const int64_t output = b * args.output_strides[0] + s * args.output_strides[1];
   const bool norms = args.norm_weight != nullptr;
   const float inverse_columns = 1.0f / static_cast<float>(args.columns);
+  float mean = 0.0f, scale = 1.0f;
   if constexpr (Vectors > 0) {
     const int step = team.threads * N, first = team.lane * N, end = active ? static_cast<int>(args.columns) : 0;
     float values[Vectors][N];
     load_sums<T, N, Vectors>(rows, first, step, end, values);
-    mo_row_moments of = {0.0f, 0.0f};
-    if (norms) of = mo_moments_of_values<N, Vectors>(team, values, end, inverse_columns, true);
-    const float scale = 1.0f / sqrtf(of.variance + args.epsilon);
+    if (norms) {
+      const mo_row_moments of = mo_moments_of_values<N, Vectors>(team, values, end, inverse_columns, true);
+      mean = of.mean, scale = 1.0f / sqrtf(of.variance + args.epsilon);
+    }
 #pragma unroll
     for (int v = 0; v < Vectors; ++v) {
       const int column = first + v * step;
-      if (column < end) store_normed<T, N>(args, output, column, of.mean, scale, values[v]);
+      if (column < end) store_normed<T, N>(args, output, column, mean, scale, values[v]);
     }
   } else {
     const int64_t step = static_cast<int64_t>(team.threads) * N, first = team.lane * N, end = active ? args.columns : 0;
     const auto load = [&](int64_t column, float(&values)[mo_row_in_flight][N]) {
       load_sums<T, N, mo_row_in_flight>(rows, column, step, end, values);
     };
-    mo_row_moments of = {0.0f, 0.0f};
-    if (norms) of = mo_moments_of_reads<N>(team, end, inverse_columns, true, load);
-    const float scale = 1.0f / sqrtf(of.variance + args.epsilon);
+    if (norms) {
+      const mo_row_moments of = mo_moments_of_reads<N>(team, end, inverse_columns, true, load);
+      mean = of.mean, scale = 1.0f / sqrtf(of.variance + args.epsilon);
+    }
     for (int64_t column = first; column < end; column += mo_row_in_flight * step) {
       float values[mo_row_in_flight][N];
       load(column, values);
 #pragma unroll
       for (int v = 0; v < mo_row_in_flight; ++v) {
-        if (column + v * step < end) store_normed<T, N>(args, output, column + v * step, of.mean, scale, values[v]);
+        if (column + v * step < end) store_normed<T, N>(args, output, column + v * step, mean, scale, values[v]);
       }
     }
   }
