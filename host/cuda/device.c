@@ -18,7 +18,7 @@
 #define MAX_CARDS 64
 #define OLDEST_MAJOR 8 /* compute capability 8.0 */
 
-/* The architectures that were compiled, "80;86;90a" (scripts/cmake/cuda.cmake). */
+/* The architectures that were compiled, "80, 86, 90a" (scripts/cmake/cuda.cmake). */
 #ifndef MO_CUDA_ARCHITECTURES
 #define MO_CUDA_ARCHITECTURES "the simulated device"
 #endif

@@ -6,7 +6,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 static const mo_transformer_names names = {.base_prefix = "albert",
                                            .word = "embeddings.word_embeddings",
@@ -58,41 +59,44 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
 
 static const mo_architecture architectures[] = {
     {.name = "AlbertModel",
-     .head = MO_HEAD_NONE,
+     .head = &mo_base_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPooling"),
      .summary = {.dense = "pooler", .activation = MO_ACTIVATION_TANH, .may_be_absent = true}},
     {.name = "AlbertForPreTraining",
-     .head = MO_HEAD_PRETRAINING,
+     .head = &mo_pretraining_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("AlbertForPreTrainingOutput"),
      .summary = POOLER,
      .decoder = DECODER,
      .classifier = "sop_classifier.classifier"},
     {.name = "AlbertForMaskedLM",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MaskedLMOutput"),
      .decoder = DECODER},
     {.name = "AlbertForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("SequenceClassifierOutput"),
      .summary = POOLER,
      .classifier = "classifier"},
     {.name = "AlbertForMultipleChoice",
-     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .head = &mo_multiple_choice_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MultipleChoiceModelOutput"),
      .summary = POOLER,
      .classifier = "classifier"},
     {.name = "AlbertForTokenClassification",
-     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .head = &mo_token_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
      .classifier = "classifier"},
     {.name = "AlbertForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_albert_family = {.name = "albert",
-                                    .names = &names,
-                                    .configure = configure,
+                                    .base_prefix = "albert",
+                                    .base = &mo_token_base,
+                                    .rules = &rules,
                                     .architectures = architectures,
                                     .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -6,7 +6,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 #define POSITION_OFFSET 2
 
@@ -77,37 +78,41 @@ static mo_status_t configure_encoder(const mo_config_t *config, mo_transformer_c
 }
 
 static const mo_architecture architectures[] = {
-    {.name = "BartModel", .head = MO_HEAD_NONE, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqModelOutput")},
+    {.name = "BartModel", .head = &mo_base_head, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqModelOutput")},
     {.name = "BartForConditionalGeneration",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqLMOutput"),
      .decoder = {.decoder = "lm_head", .bias = "final_logits_bias", .bias_is_row = true}},
     {.name = "BartForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqSequenceClassifierOutput"),
      .summary = {.dense = "classification_head.dense", .activation = MO_ACTIVATION_TANH},
      .summarises_end = true,
      .classifier = "classification_head.out_proj"},
     {.name = "BartForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqQuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
     {.name = "BartForCausalLM",
      .part = MO_PART_DECODER,
-     .head = MO_HEAD_MASKED_LM, /* its labels are not shifted */
+     .head = &mo_masked_lm_head, /* its labels are not shifted */
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("CausalLMOutputWithCrossAttentions"),
      .decoder = {.decoder = "lm_head"}},
 };
 
+static const mo_token_rules rules = {.names = &decoder_names,
+                                     .configure = configure_decoder,
+                                     .encoder_names = &encoder_names,
+                                     .configure_encoder = configure_encoder,
+                                     .decodes_inputs = true};
+
 const mo_family mo_bart_family = {.name = "bart",
+                                  .base_prefix = "model",
+                                  .base = &mo_token_base,
+                                  .rules = &rules,
                                   .aliases = aliases,
-                                  .names = &decoder_names,
-                                  .configure = configure_decoder,
-                                  .encoder_names = &encoder_names,
-                                  .configure_encoder = configure_encoder,
                                   .encoder_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutput"),
                                   .decoder_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPastAndCrossAttentions"),
-                                  .decodes_inputs = true,
                                   .answers_with_two = true,
                                   .default_label_count = 3,
                                   .architectures = architectures,

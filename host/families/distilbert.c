@@ -4,7 +4,8 @@
  * names for the sizes, and norms with a fixed epsilon.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 static const mo_transformer_names names = {.base_prefix = "distilbert",
                                            .word = "embeddings.word_embeddings",
@@ -45,37 +46,40 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
   { .dense = "pre_classifier", .activation = MO_ACTIVATION_RELU }
 
 static const mo_architecture architectures[] = {
-    {.name = "DistilBertModel", .head = MO_HEAD_NONE, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutput")},
+    {.name = "DistilBertModel", .head = &mo_base_head, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutput")},
     {.name = "DistilBertForMaskedLM",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MaskedLMOutput"),
      .decoder = {.transform = "vocab_transform",
                  .norm = "vocab_layer_norm",
                  .decoder = "vocab_projector",
                  .bias = "vocab_projector.bias"}},
     {.name = "DistilBertForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("SequenceClassifierOutput"),
      .summary = SUMMARY,
      .classifier = "classifier"},
     {.name = "DistilBertForMultipleChoice",
-     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .head = &mo_multiple_choice_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MultipleChoiceModelOutput"),
      .summary = SUMMARY,
      .classifier = "classifier"},
     {.name = "DistilBertForTokenClassification",
-     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .head = &mo_token_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
      .classifier = "classifier"},
     {.name = "DistilBertForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_distilbert_family = {.name = "distilbert",
+                                        .base_prefix = "distilbert",
+                                        .base = &mo_token_base,
+                                        .rules = &rules,
                                         .aliases = aliases,
-                                        .names = &names,
-                                        .configure = configure,
                                         .architectures = architectures,
                                         .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -4,7 +4,8 @@
  * query, key and value are one of them. With add_cross_attention it attends over an encoder's hidden states too.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 static const mo_transformer_names names = {.base_prefix = "transformer",
                                            .word = "wte",
@@ -62,32 +63,35 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
 
 static const mo_architecture architectures[] = {
     {.name = "GPT2Model",
-     .head = MO_HEAD_NONE,
+     .head = &mo_base_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPastAndCrossAttentions")},
     {.name = "GPT2LMHeadModel",
-     .head = MO_HEAD_CAUSAL_LM,
+     .head = &mo_causal_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("CausalLMOutputWithCrossAttentions"),
      .decoder = {.decoder = "lm_head"}},
     {.name = "GPT2ForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_DECODER_CLASSIFIER_CLASSES,
      .classifier = "score",
      .classifier_lacks_bias = true,
      .classifies_last_token = true},
     {.name = "GPT2ForTokenClassification",
-     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .head = &mo_token_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
      .classifier = "classifier"},
     {.name = "GPT2ForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_gpt2_family = {.name = "gpt2",
+                                  .base_prefix = "transformer",
+                                  .base = &mo_token_base,
+                                  .rules = &rules,
                                   .aliases = aliases,
-                                  .names = &names,
-                                  .configure = configure,
                                   .answers_with_two = true,
                                   .architectures = architectures,
                                   .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -6,7 +6,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 static const mo_transformer_names names = {.base_prefix = "gpt_neox",
                                            .word = "embed_in",
@@ -58,30 +59,33 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
 }
 
 static const mo_architecture architectures[] = {
-    {.name = "GPTNeoXModel", .head = MO_HEAD_NONE, .output_class = MO_DECODER_MODEL_CLASSES},
+    {.name = "GPTNeoXModel", .head = &mo_base_head, .output_class = MO_DECODER_MODEL_CLASSES},
     {.name = "GPTNeoXForCausalLM",
-     .head = MO_HEAD_CAUSAL_LM,
+     .head = &mo_causal_lm_head,
      .output_class = MO_DECODER_LM_CLASSES,
      .decoder = {.decoder = "embed_out", .untied_by_default = true}},
     {.name = "GPTNeoXForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_DECODER_CLASSIFIER_CLASSES,
      .classifier = "score",
      .classifier_lacks_bias = true,
      .classifies_last_token = true},
     {.name = "GPTNeoXForTokenClassification",
-     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .head = &mo_token_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
      .classifier = "classifier"},
     {.name = "GPTNeoXForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_gpt_neox_family = {.name = "gpt_neox",
-                                      .names = &names,
-                                      .configure = configure,
+                                      .base_prefix = "gpt_neox",
+                                      .base = &mo_token_base,
+                                      .rules = &rules,
                                       .answers_with_two = true,
                                       .architectures = architectures,
                                       .architecture_count = sizeof architectures / sizeof architectures[0]};

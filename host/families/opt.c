@@ -4,7 +4,8 @@
  * row 2 of their table; the smallest but one has narrower embeddings and norms behind its layers.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 static const mo_transformer_names names = {.base_prefix = "model",
                                            .word = "decoder.embed_tokens",
@@ -60,26 +61,29 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
 }
 
 static const mo_architecture architectures[] = {
-    {.name = "OPTModel", .head = MO_HEAD_NONE, .output_class = MO_DECODER_MODEL_CLASSES},
+    {.name = "OPTModel", .head = &mo_base_head, .output_class = MO_DECODER_MODEL_CLASSES},
     {.name = "OPTForCausalLM",
-     .head = MO_HEAD_CAUSAL_LM,
+     .head = &mo_causal_lm_head,
      .output_class = MO_DECODER_LM_CLASSES,
      .decoder = {.decoder = "lm_head"}},
     {.name = "OPTForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_DECODER_CLASSIFIER_CLASSES,
      .classifier = "score",
      .classifier_lacks_bias = true,
      .classifies_last_token = true},
     {.name = "OPTForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_opt_family = {.name = "opt",
-                                 .names = &names,
-                                 .configure = configure,
+                                 .base_prefix = "model",
+                                 .base = &mo_token_base,
+                                 .rules = &rules,
                                  .answers_with_two = true,
                                  .architectures = architectures,
                                  .architecture_count = sizeof architectures / sizeof architectures[0]};

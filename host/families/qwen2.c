@@ -3,7 +3,8 @@
  * Names and defaults: transformers/models/qwen2/{modeling,configuration}_qwen2.py.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 static const mo_transformer_names names = {MO_LLAMA_PARAMETER_NAMES};
 
@@ -28,9 +29,12 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
 
 static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Qwen2", "transformer")};
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_qwen2_family = {.name = "qwen2",
-                                   .names = &names,
-                                   .configure = configure,
+                                   .base_prefix = "model",
+                                   .base = &mo_token_base,
+                                   .rules = &rules,
                                    .answers_with_two = true,
                                    .architectures = architectures,
                                    .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -4,7 +4,8 @@
  * padding id; the decoder uses gelu whatever the encoder does.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 static const mo_transformer_names names = {.base_prefix = "roberta", MO_BERT_PARAMETER_NAMES};
 
@@ -25,12 +26,12 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
 
 static const mo_architecture architectures[] = {
     {.name = "RobertaModel",
-     .head = MO_HEAD_NONE,
+     .head = &mo_base_head,
      .output_class = {"BaseModelOutputWithPoolingAndCrossAttentions", "TFBaseModelOutputWithPoolingAndCrossAttentions",
                       "FlaxBaseModelOutputWithPooling"},
      .summary = {.dense = "pooler.dense", .activation = MO_ACTIVATION_TANH, .may_be_absent = true}},
     {.name = "RobertaForMaskedLM",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MaskedLMOutput"),
      .decoder = {.transform = "lm_head.dense",
                  .norm = "lm_head.layer_norm",
@@ -38,27 +39,30 @@ static const mo_architecture architectures[] = {
                  .bias = "lm_head.bias",
                  .always_gelu = true}},
     {.name = "RobertaForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("SequenceClassifierOutput"),
      .summary = {.dense = "classifier.dense", .activation = MO_ACTIVATION_TANH},
      .classifier = "classifier.out_proj"},
     {.name = "RobertaForMultipleChoice",
-     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .head = &mo_multiple_choice_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MultipleChoiceModelOutput"),
      .summary = {.dense = "pooler.dense", .activation = MO_ACTIVATION_TANH},
      .classifier = "classifier"},
     {.name = "RobertaForTokenClassification",
-     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .head = &mo_token_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
      .classifier = "classifier"},
     {.name = "RobertaForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_roberta_family = {.name = "roberta",
-                                     .names = &names,
-                                     .configure = configure,
+                                     .base_prefix = "roberta",
+                                     .base = &mo_token_base,
+                                     .rules = &rules,
                                      .architectures = architectures,
                                      .architecture_count = sizeof architectures / sizeof architectures[0]};

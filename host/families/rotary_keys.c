@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "host/families/family.h"
+#include "host/families/transformer_keys.h"
 
 #define FACTOR_LIMIT 1e9
 

@@ -7,7 +7,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 static const char *const word_aliases[] = {"decoder.embed_tokens", "encoder.embed_tokens", NULL};
 
@@ -112,20 +113,24 @@ static mo_status_t configure_encoder(const mo_config_t *config, mo_transformer_c
   { "BaseModelOutputWithPastAndCrossAttentions", "TFBaseModelOutput", "FlaxBaseModelOutputWithPastAndCrossAttentions" }
 
 static const mo_architecture architectures[] = {
-    {.name = "T5Model", .head = MO_HEAD_NONE, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqModelOutput")},
+    {.name = "T5Model", .head = &mo_base_head, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqModelOutput")},
     {.name = "T5ForConditionalGeneration",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqLMOutput"),
      .decoder = {.decoder = "lm_head", .scaled_if_tied = true}},
-    {.name = "T5EncoderModel", .part = MO_PART_ENCODER, .head = MO_HEAD_NONE, .output_class = ENCODER_CLASSES},
+    {.name = "T5EncoderModel", .part = MO_PART_ENCODER, .head = &mo_base_head, .output_class = ENCODER_CLASSES},
 };
 
+static const mo_token_rules rules = {.names = &decoder_names,
+                                     .configure = configure_decoder,
+                                     .encoder_names = &encoder_names,
+                                     .configure_encoder = configure_encoder};
+
 const mo_family mo_t5_family = {.name = "t5",
+                                .base_prefix = "transformer",
+                                .base = &mo_token_base,
+                                .rules = &rules,
                                 .aliases = aliases,
-                                .names = &decoder_names,
-                                .configure = configure_decoder,
-                                .encoder_names = &encoder_names,
-                                .configure_encoder = configure_encoder,
                                 .encoder_class = ENCODER_CLASSES,
                                 .decoder_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPastAndCrossAttentions"),
                                 .architectures = architectures,

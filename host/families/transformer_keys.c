@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "host/families/family.h"
+#include "host/families/transformer_keys.h"
 
 /* ---- Sizes --------------------------------------------------------------------------------------------------------------- */
 
@@ -135,9 +135,4 @@ mo_status_t mo_transformer_read_check_layer_types(const mo_config_t *config, con
              listed_full ? "full_attention" : "sliding_attention", listed_full ? "sliding_attention" : "full_attention");
   }
   return MO_STATUS_OK;
-}
-
-int64_t mo_transformer_window(const mo_transformer_config *stack, int64_t layer) {
-  const bool listed = layer < MO_LISTED_LAYERS && (stack->attention.full_layers[layer / 64] >> (layer % 64) & 1) != 0;
-  return layer >= stack->attention.first_window_layer && !listed ? stack->attention.window : 0;
 }

@@ -7,7 +7,7 @@
 #ifndef MO_GENERATE_GENERATION_FILES_H
 #define MO_GENERATE_GENERATION_FILES_H
 
-#include "host/run/model_internal.h"
+#include "host/tokens/token_model.h"
 #include "modelout/generate.h"
 
 #define MO_MAX_END_TOKENS 64

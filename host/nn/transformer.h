@@ -16,7 +16,7 @@
 #define MO_NN_TRANSFORMER_H
 
 #include "host/core/arena.h"
-#include "host/families/family.h"
+#include "host/nn/transformer_config.h"
 #include "host/nn/weights.h"
 #include "modelout/cache.h"
 #include "modelout/output.h"
@@ -92,7 +92,7 @@ typedef struct mo_transformer_outputs {
   mo_field *last_hidden_state, *hidden_states, *attentions, *cross_attentions;
 } mo_transformer_outputs;
 
-/* Device memory of a run. After it, everything but `hidden` and `second` is free for the heads. */
+/* Device memory of a run. */
 typedef struct mo_transformer_workspace {
   void *hidden;   /* B * S * max(C, output size): the hidden state where the output has no place for it, in its own dtype */
   void *attended; /* B * S * C */
@@ -100,7 +100,9 @@ typedef struct mo_transformer_workspace {
                      after the run */
   void *wide;     /* B * S * mo_transformer_wide_size() */
   void *cross;    /* keys and values of the encoder */
-  void *bias;     /* relative position bias, of every row if they differ */
+  void *spare;    /* attended and wide, which nobody needs after the run */
+  size_t spare_bytes;
+  void *bias; /* relative position bias, of every row if they differ */
 } mo_transformer_workspace;
 
 /* Elements per token of the widest temporary. */

@@ -121,4 +121,7 @@ typedef struct mo_transformer_names {
   const char *relative_bias; /* whole name, of the first layer's table */
 } mo_transformer_names;
 
+/* The sliding window of a layer; 0: none. */
+int64_t mo_transformer_window(const mo_transformer_config *config, int64_t layer);
+
 #endif

@@ -33,10 +33,13 @@ void mo_transformer_carve(const mo_transformer *stack, const mo_transformer_inpu
   const bool wide_residual = mo_transformer_residual_dtype(stack) != stack->dtype;
   *workspace = (mo_transformer_workspace){.hidden = NULL};
   workspace->hidden = mo_arena_carve(arena, tokens * width * mo_dtype_bytes(mo_transformer_residual_dtype(stack)));
-  workspace->attended = mo_arena_carve(arena, tokens * (size_t)config->hidden_size * element);
   if (config->parallel_residual || config->project_output || wide_residual)
     workspace->second = mo_arena_carve(arena, tokens * width * element);
+  const size_t start = arena->used;
+  workspace->attended = mo_arena_carve(arena, tokens * (size_t)config->hidden_size * element);
   workspace->wide = mo_arena_carve(arena, tokens * (size_t)mo_transformer_wide_size(config) * element);
+  workspace->spare = workspace->attended;
+  workspace->spare_bytes = arena->used - start;
   if (encoder_tokens > 0 && !inputs->cross_is_cached) workspace->cross = mo_arena_carve(arena, encoder_tokens * key_value);
   const int64_t bias_rows = inputs->rows_differ ? inputs->batch_size : 1;
   if (config->attention.relative_buckets > 0)

@@ -8,6 +8,11 @@
 
 #define ROTARY_POSITIONS ((int64_t)8192) /* tables made when the model is loaded; longer sequences grow them */
 
+int64_t mo_transformer_window(const mo_transformer_config *config, int64_t layer) {
+  const bool listed = layer < MO_LISTED_LAYERS && (config->attention.full_layers[layer / 64] >> (layer % 64) & 1) != 0;
+  return layer >= config->attention.first_window_layer && !listed ? config->attention.window : 0;
+}
+
 /* ---- Embeddings --------------------------------------------------------------------------------------------------------- */
 
 static mo_status_t load_table(mo_loader *loader, const char *stem, int64_t rows, int64_t columns, mo_weight *weight) {

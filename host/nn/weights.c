@@ -219,25 +219,3 @@ mo_status_t mo_norm_apply(mo_context_t *context, const mo_norm_weights *norm, fl
   params.epsilon = epsilon;
   return norm->kind == MO_NORM_RMS ? mo_rms_norm(context, &params) : mo_layer_norm(context, &params);
 }
-
-mo_tensor mo_device_tensor(const mo_context_t *context, void *data, mo_dtype_t dtype, int32_t rank, const int64_t *shape) {
-  mo_tensor tensor = {.data = data, .dtype = dtype, .device = mo_context_device(context), .rank = rank};
-  int64_t stride = 1;
-  for (int32_t i = rank - 1; i >= 0; i--) {
-    tensor.shape[i] = shape[i];
-    tensor.strides[i] = stride;
-    stride *= shape[i];
-  }
-  return tensor;
-}
-
-mo_tensor mo_tensor_reshaped(const mo_tensor *tensor, int32_t rank, const int64_t *shape) {
-  mo_tensor view = {.data = tensor->data, .dtype = tensor->dtype, .device = tensor->device, .rank = rank};
-  int64_t stride = 1;
-  for (int32_t i = rank - 1; i >= 0; i--) {
-    view.shape[i] = shape[i];
-    view.strides[i] = stride;
-    stride *= shape[i];
-  }
-  return view;
-}

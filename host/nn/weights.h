@@ -8,7 +8,8 @@
 #define MO_NN_WEIGHTS_H
 
 #include "host/checkpoint/checkpoint.h"
-#include "host/families/family.h"
+#include "host/core/tensor_view.h"
+#include "host/nn/transformer_config.h"
 #include "modelout/linear.h"
 
 #define MO_PARAMETER_NAME_BYTES 256
@@ -77,12 +78,6 @@ mo_status_t mo_dense_apply(mo_context_t *context, const mo_dense *dense, mo_acti
 /* output = norm(input + residual); residual may be NULL; output may be input. */
 mo_status_t mo_norm_apply(mo_context_t *context, const mo_norm_weights *norm, float epsilon, const mo_tensor *output,
                           const mo_tensor *input, const mo_tensor *residual);
-
-/* A contiguous tensor on the context's device, in memory of the caller's; shapes come from checked sizes. */
-mo_tensor mo_device_tensor(const mo_context_t *context, void *data, mo_dtype_t dtype, int32_t rank, const int64_t *shape);
-
-/* The same memory under another shape (contiguous tensors only). */
-mo_tensor mo_tensor_reshaped(const mo_tensor *tensor, int32_t rank, const int64_t *shape);
 
 /* The descriptor of a loaded weight, NULL if it is not there. */
 static inline const mo_tensor *mo_weight_tensor(const mo_weight *weight) {

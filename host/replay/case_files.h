@@ -6,7 +6,8 @@
 
 #include <jansson.h>
 
-#include "host/replay/replay.h"
+#include "host/replay/message.h"
+#include "modelout/safetensors.h"
 
 /* Notes the first sentence in `message` (MO_REPLAY_MESSAGE_BYTES, as everywhere here); later ones are its consequences. Returns
  * `status`. */

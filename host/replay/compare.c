@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/replay/case_files.h"
+#include "host/replay/replay.h"
 
 static void differs(mo_replay_comparison *comparison, const char *what, const char *detail) {
   comparison->difference_count++;

@@ -7,13 +7,12 @@
 #ifndef MO_REPLAY_REPLAY_H
 #define MO_REPLAY_REPLAY_H
 
+#include "host/replay/message.h"
 #include "modelout/modelout.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define MO_REPLAY_MESSAGE_BYTES 512
 
 /* One tensor of an output under its flat name ("hidden_states.0", "past_key_values.1.cross_key"), in a case of several calls
  * with the step in front ("step1.logits"). */

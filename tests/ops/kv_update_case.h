@@ -8,7 +8,7 @@
 #include <limits>
 #include <memory>
 
-#include "host/core/kv_quantise.h"
+#include "host/rules/kv_quantise.h"
 #include "kv_store.h"
 #include "kv_update_shim.h"
 #include "op_test.h"

@@ -157,7 +157,7 @@ TEST_F(KvUpdate, CodesAreTheNearest) {
   for (int64_t i = 0; i < 512; ++i) ASSERT_EQ(zeros.at(zeros.key, 0, 1, 0)[i], 0);
 }
 
-/* The same bits as the rule of host/core/kv_quantise.h, whatever the values are and wherever a vector ends. */
+/* The same bits as the rule of host/rules/kv_quantise.h, whatever the values are and wherever a vector ends. */
 TEST_F(KvUpdate, CodesAreThoseOfTheRule) {
   const double odd[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0, -0.0, 1e-45, -3e-42, 1e-38, 3e38, -3e38, 0.5, 1.0};
   for (const Shape &shape : {Shape{1, 6, 128, 128, 4, 0, 8}, Shape{1, 6, 80, 40, 4, 0, 5}, Shape{1, 6, 72, 48, 4, 0, 3},

@@ -24,9 +24,9 @@
 #include <limits>
 #include <vector>
 
-#include "host/core/float16.h"
 #include "host/cpu/isa.h"
 #include "host/cpu/linear_kernels.h"
+#include "host/rules/float16.h"
 #include "modelout/linear.h"
 
 namespace generic {
