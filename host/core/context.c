@@ -16,6 +16,7 @@
 #include "host/core/pool.h"
 #include "host/core/range.h"
 #include "host/core/struct_size.h"
+#include "host/core/upload.h"
 
 #define MO_DEFAULT_CACHED_BYTES ((size_t)1 << 30)
 #define MO_SCRATCH_GRANULARITY ((size_t)64 << 10)
@@ -39,6 +40,7 @@ struct mo_context {
   mo_pool pinned_pool;
   void *scratch;
   size_t scratch_bytes;
+  mo_upload_slots upload_slots;
 
   pthread_mutex_t mutex; /* the members below */
   mo_event events[MO_MAX_POOLED_EVENTS];
@@ -106,9 +108,7 @@ static void release_device(mo_context_t *context, void *memory, size_t bytes) {
 }
 
 /* A release in the order of a stream that is captured would become part of the graph. */
-static bool keeps_device_memory(mo_context_t *context) {
-  return mo_context_stream_is_capturing(context, context->stream);
-}
+static bool keeps_device_memory(mo_context_t *context) { return mo_context_stream_is_capturing(context, context->stream); }
 
 static mo_status_t allocate_pinned(mo_context_t *context, size_t bytes, void **memory) {
   const mo_allocator *allocator = &context->options.pinned_allocator;
@@ -151,6 +151,7 @@ static void free_context(mo_context_t *context) {
   if (context->has_ranges) mo_range_unlisten();
 #endif
   if (context->scratch != NULL) mo_pool_give(&context->device_pool, context->scratch);
+  mo_upload_slots_release(context, &context->upload_slots);
   for (int32_t i = 0; i < context->event_count; ++i) backend->event_destroy(state, context->events[i]);
   mo_pool_destroy(&context->device_pool);
   mo_pool_destroy(&context->pinned_pool);
@@ -167,8 +168,7 @@ mo_status_t mo_context_create(const mo_context_options *given, mo_context_t **re
   const mo_context_options *options = &taken;
   MO_CHECK(result != NULL, MO_STATUS_INVALID_ARGUMENT, "context: the destination is NULL");
   if (given == NULL) taken.own_stream = true;
-  else
-    MO_TRY(MO_TAKE("context", MO_CONTEXT_OPTIONS_INIT, given, MO_SIZE_TO(mo_context_options, backend), &taken));
+  else MO_TRY(MO_TAKE("context", MO_CONTEXT_OPTIONS_INIT, given, MO_SIZE_TO(mo_context_options, backend), &taken));
   MO_TRY(check_options(options));
   mo_context_t *context = allocate_host(&options->host_allocator, sizeof *context);
   if (context == NULL) return MO_STATUS_OUT_OF_MEMORY;
@@ -341,6 +341,10 @@ mo_status_t mo_context_copy_to_device(mo_context_t *context, void *device, const
            "context copy: an argument is NULL");
   return mo_context_note(
       context, context->backend->copy(context->backend_state, device, host, bytes, MO_COPY_TO_DEVICE, context->stream));
+}
+
+mo_status_t mo_context_upload(mo_context_t *context, void *device, const void *host, size_t bytes) {
+  return mo_upload(context, &context->upload_slots, device, host, bytes);
 }
 
 mo_status_t mo_context_copy_to_host(mo_context_t *context, void *host, const void *device, size_t bytes) {
