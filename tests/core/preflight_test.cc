@@ -20,6 +20,14 @@
 #include "modelout/modelout.h"
 #include "tests/support/test_context.h"
 
+/* There only in programs that hold the simulated device. */
+extern "C" {
+int cudaMemcpyAsync(void *destination, const void *source, size_t bytes, int kind, void *stream) __attribute__((weak));
+int cudaStreamSynchronize(void *stream) __attribute__((weak));
+int cudaHostAlloc(void **memory, size_t bytes, unsigned flags) __attribute__((weak));
+int cudaFreeHost(void *memory) __attribute__((weak));
+}
+
 namespace {
 
 /* Large enough on a card that a copy or a kernel that is not waited for has not ended by chance. */
@@ -36,6 +44,7 @@ class Context {
   explicit Context(bool own_stream = true) {
     mo_context_options options = test_context_options();
     options.own_stream = own_stream;
+    options.device_index = 0; /* the current card: the legacy stream is that one's */
     status = test_context_create(&options, &context_);
   }
   ~Context() { mo_context_destroy(context_); }
@@ -200,27 +209,22 @@ TEST(Preflight, TwoContextsInTwoThreads) {
 
 /* ---- The legacy stream ---- */
 
-/* The CUDA runtime of somebody else in the process: that of the simulated device, or a shared one (as PyTorch brings it). */
+/* The CUDA runtime of somebody else in the process: a shared one, as PyTorch brings it; on the simulated device its own. */
 struct Runtime {
-  using Copy = int (*)(void *, const void *, size_t, int, void *);
-  using Wait = int (*)(void *);
-  using Take = int (*)(void **, size_t, unsigned);
-  using Give = int (*)(void *);
-  Copy copy = nullptr;
-  Wait wait = nullptr;
-  Take take = nullptr;
-  Give give = nullptr;
+  decltype(&cudaMemcpyAsync) copy = &cudaMemcpyAsync;
+  decltype(&cudaStreamSynchronize) wait = &cudaStreamSynchronize;
+  decltype(&cudaHostAlloc) take = &cudaHostAlloc;
+  decltype(&cudaFreeHost) give = &cudaFreeHost;
 
   Runtime() {
-    void *library = RTLD_DEFAULT;
-    for (const char *name : {"libcudart.so.13", "libcudart.so.12"}) {
-      if (dlsym(RTLD_DEFAULT, "cudaMemcpyAsync") == nullptr && library == RTLD_DEFAULT)
-        if (void *const opened = dlopen(name, RTLD_NOW | RTLD_LOCAL)) library = opened;
-    }
-    copy = reinterpret_cast<Copy>(dlsym(library, "cudaMemcpyAsync"));
-    wait = reinterpret_cast<Wait>(dlsym(library, "cudaStreamSynchronize"));
-    take = reinterpret_cast<Take>(dlsym(library, "cudaHostAlloc"));
-    give = reinterpret_cast<Give>(dlsym(library, "cudaFreeHost"));
+    if (is_there()) return;
+    void *library = dlopen("libcudart.so.13", RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) library = dlopen("libcudart.so.12", RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) return;
+    copy = reinterpret_cast<decltype(copy)>(dlsym(library, "cudaMemcpyAsync"));
+    wait = reinterpret_cast<decltype(wait)>(dlsym(library, "cudaStreamSynchronize"));
+    take = reinterpret_cast<decltype(take)>(dlsym(library, "cudaHostAlloc"));
+    give = reinterpret_cast<decltype(give)>(dlsym(library, "cudaFreeHost"));
   }
   bool is_there() const { return copy != nullptr && wait != nullptr && take != nullptr && give != nullptr; }
 };
