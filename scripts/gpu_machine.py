@@ -45,7 +45,7 @@ def cuda_folders():
     packages = output_of([sys.executable, "-c", "import nvidia; print(*nvidia.__path__, sep='\\n')"]) or ""
     for package in packages.splitlines():
         folders += sorted(pathlib.Path(package).glob("*/lib"))
-    return [str(folder) for folder in folders if any(folder.glob("libcublasLt.so.*"))]
+    return [str(folder) for folder in folders if any(folder.glob("libcublasLt.so.*")) or any(folder.glob("libcudart.so.*"))]
 
 
 def versions():

@@ -47,10 +47,9 @@ bool mo_cache_block_is_shared(const mo_cache_block *block) {
   return atomic_load_explicit(&block->references, memory_order_acquire) > 1;
 }
 
-/* Ordinary host memory has been read when the copy's call returns (CUDA: it goes through the driver's staging memory). */
 mo_status_t mo_cache_upload(mo_context_t *context, void *device, const void *host, size_t bytes) {
   MO_TRY(mo_cache_check_not_captured(context, "host memory has to be copied"));
-  return mo_context_copy_to_device(context, device, host, bytes);
+  return mo_context_upload(context, device, host, bytes);
 }
 
 /* ---- Layout ---- */

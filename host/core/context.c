@@ -16,6 +16,7 @@
 #include "host/core/pool.h"
 #include "host/core/range.h"
 #include "host/core/struct_size.h"
+#include "host/core/upload.h"
 
 #define MO_DEFAULT_CACHED_BYTES ((size_t)1 << 30)
 #define MO_SCRATCH_GRANULARITY ((size_t)64 << 10)
@@ -39,6 +40,7 @@ struct mo_context {
   mo_pool pinned_pool;
   void *scratch;
   size_t scratch_bytes;
+  mo_upload_slots upload_slots;
 
   pthread_mutex_t mutex; /* the members below */
   mo_event events[MO_MAX_POOLED_EVENTS];
@@ -149,6 +151,7 @@ static void free_context(mo_context_t *context) {
   if (context->has_ranges) mo_range_unlisten();
 #endif
   if (context->scratch != NULL) mo_pool_give(&context->device_pool, context->scratch);
+  mo_upload_slots_release(context, &context->upload_slots);
   for (int32_t i = 0; i < context->event_count; ++i) backend->event_destroy(state, context->events[i]);
   mo_pool_destroy(&context->device_pool);
   mo_pool_destroy(&context->pinned_pool);
@@ -341,6 +344,10 @@ mo_status_t mo_context_copy_to_device(mo_context_t *context, void *device, const
            "context copy: an argument is NULL");
   return mo_context_note(
       context, context->backend->copy(context->backend_state, device, host, bytes, MO_COPY_TO_DEVICE, context->stream));
+}
+
+mo_status_t mo_context_upload(mo_context_t *context, void *device, const void *host, size_t bytes) {
+  return mo_upload(context, &context->upload_slots, device, host, bytes);
 }
 
 mo_status_t mo_context_copy_to_host(mo_context_t *context, void *host, const void *device, size_t bytes) {

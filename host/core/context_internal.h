@@ -30,6 +30,10 @@ bool mo_context_has_ranges(const mo_context_t *context);
 void *mo_host_allocate(mo_context_t *context, size_t bytes);
 void mo_host_free(mo_context_t *context, void *memory, size_t bytes);
 
+/* Copies host memory of the library's own to the device on the context's stream, without waiting for it however much it is
+ * (host/core/upload.h); `host` has been read when the call returns. A failed call may have copied a part. */
+mo_status_t mo_context_upload(mo_context_t *context, void *device, const void *host, size_t bytes);
+
 /* The stream on which device-to-host copies of fields run. NULL on backends without streams. Made at first use. */
 mo_status_t mo_context_copy_stream(mo_context_t *context, mo_stream *stream);
 

@@ -4,12 +4,14 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "host/core/backend.h"
+#include "host/core/upload.h"
 #include "modelout/modelout.h"
 #include "tests/simulated_device/control.h"
 
@@ -48,9 +50,7 @@ class Guest {
   Guest(const Guest &) = delete;
   Guest &operator=(const Guest &) = delete;
 
-  mo_status_t Create() {
-    return output != nullptr ? MO_STATUS_OK : mo_model_create_output(model, &inputs, &request, &output);
-  }
+  mo_status_t Create() { return output != nullptr ? MO_STATUS_OK : mo_model_create_output(model, &inputs, &request, &output); }
   mo_status_t Run() {
     const mo_status_t status = Create();
     return status != MO_STATUS_OK ? status : mo_model_run(model, &inputs, &request, output);
@@ -129,7 +129,8 @@ TEST_P(DefaultStream, IsTheCallersOwn) {
   ASSERT_EQ(cudaFreeHost(pinned), cudaSuccess);
 }
 
-INSTANTIATE_TEST_SUITE_P(Handles, DefaultStream, ::testing::Values(cudaStream_t{nullptr}, cudaStreamLegacy, cudaStreamPerThread));
+INSTANTIATE_TEST_SUITE_P(Handles, DefaultStream,
+                         ::testing::Values(cudaStream_t{nullptr}, cudaStreamLegacy, cudaStreamPerThread));
 
 TEST_F(GuestTest, BlockingStreamsAreOrderedWithTheDefaultStream) {
   const std::vector<float> expected = Expected(4);
@@ -159,7 +160,8 @@ TEST_F(GuestTest, AnOutputIsMarkedOnTheDefaultStream) {
   ASSERT_EQ(mo_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();
   mo_dimensions dimensions = MO_DIMENSIONS_INIT;
   dimensions.batch_size = 2, dimensions.sequence_length = 3, dimensions.hidden_size = 4;
-  ASSERT_EQ(mo_output_create(context, mo_class_find("BaseModelOutput"), &dimensions, nullptr, nullptr, 0, &output), MO_STATUS_OK)
+  ASSERT_EQ(mo_output_create(context, mo_class_find("BaseModelOutput"), &dimensions, nullptr, nullptr, 0, &output),
+            MO_STATUS_OK)
       << mo_last_error();
   const mo_tensor *tensor = mo_field_tensor(mo_output_get(output, "last_hidden_state"));
   ASSERT_EQ(cudaMemsetAsync(tensor->data, 0, 24 * 4, nullptr), cudaSuccess);
@@ -246,7 +248,8 @@ TEST_F(GuestTest, SharedMemoryIsAllowedOncePerKernelAndCard) {
   EXPECT_EQ(WideSoftmax(cards[0], 20000), MO_STATUS_OK) << mo_last_error();
   EXPECT_EQ(settings() - before, 1);
   /* A shorter row, a longer one: the limit is the card's own and stays. Lowering it is a fault of the simulated device. */
-  for (const int64_t columns : {16000, 26000, 16000}) EXPECT_EQ(WideSoftmax(cards[0], columns), MO_STATUS_OK) << mo_last_error();
+  for (const int64_t columns : {16000, 26000, 16000})
+    EXPECT_EQ(WideSoftmax(cards[0], columns), MO_STATUS_OK) << mo_last_error();
   EXPECT_EQ(settings() - before, 1);
   before = settings();
   EXPECT_EQ(WideSoftmax(cards[1], 20000), MO_STATUS_OK) << mo_last_error();
@@ -413,6 +416,90 @@ TEST_F(GuestTest, InputsOfTheHostAreStagedInPinnedMemory) {
   ASSERT_EQ(guest.Run(), MO_STATUS_OK) << mo_last_error();
   EXPECT_EQ(simulated_pageable_copy_bytes(), before);
   EXPECT_EQ(mo_context_synchronize(guest.context), MO_STATUS_OK);
+}
+
+/* More than all slots of pinned memory hold at once, an odd number of bytes, twice: the slots of the first are used again while
+ * its copies may still be to come. The source is overwritten at once, since it has been read. */
+TEST_F(GuestTest, UploadsOfAnySizeGoThroughPinnedMemory) {
+  constexpr size_t kBytes = MO_UPLOAD_PIECES * MO_UPLOAD_PIECE_BYTES + 3 * MO_UPLOAD_PIECE_BYTES + 5;
+  mo_context_options options = Own();
+  options.device = MO_DEVICE_CHOICE_CUDA;
+  mo_context_t *context = nullptr;
+  ASSERT_EQ(mo_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();
+  const uint64_t before = simulated_pageable_copy_bytes();
+  void *memory[2] = {};
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(mo_context_allocate(context, kBytes, &memory[i]), MO_STATUS_OK) << mo_last_error();
+    std::vector<unsigned char> values(kBytes);
+    for (size_t b = 0; b < kBytes; ++b) values[b] = static_cast<unsigned char>(b * 2654435761u >> (11 + i));
+    ASSERT_EQ(mo_context_upload(context, memory[i], values.data(), kBytes), MO_STATUS_OK) << mo_last_error();
+    std::fill(values.begin(), values.end(), static_cast<unsigned char>(0xEE));
+  }
+  EXPECT_EQ(simulated_pageable_copy_bytes(), before);
+  for (int i = 0; i < 2; ++i) {
+    std::vector<unsigned char> read(kBytes);
+    ASSERT_EQ(mo_context_copy_to_host(context, read.data(), memory[i], kBytes), MO_STATUS_OK) << mo_last_error();
+    ASSERT_EQ(mo_context_synchronize(context), MO_STATUS_OK);
+    size_t wrong = 0;
+    for (size_t b = 0; b < kBytes; ++b) wrong += read[b] != static_cast<unsigned char>(b * 2654435761u >> (11 + i));
+    EXPECT_EQ(wrong, 0u);
+    mo_context_release(context, memory[i]);
+  }
+  /* What pinned memory holds at most stays the same however much went through it. */
+  EXPECT_EQ(mo_context_get_counters(context).pinned_bytes, MO_UPLOAD_PIECES * MO_UPLOAD_PIECE_BYTES);
+  mo_context_destroy(context);
+}
+
+/* A block table of two rows with 80,000 bytes each, sent at once: nothing waits for the stream. */
+TEST_F(GuestTest, LargeBlockTablesAreStagedInPinnedMemory) {
+  constexpr int64_t kPages = 20000;
+  mo_context_options options = Own();
+  options.device = MO_DEVICE_CHOICE_CUDA;
+  mo_context_t *context = nullptr;
+  ASSERT_EQ(mo_context_create(&options, &context), MO_STATUS_OK) << mo_last_error();
+  mo_page_pool_options pool_options = MO_PAGE_POOL_OPTIONS_INIT;
+  pool_options.page_count = kPages;
+  pool_options.page_size = 16;
+  pool_options.layer_count = pool_options.num_key_value_heads = 1;
+  pool_options.head_dim = 8;
+  pool_options.dtype = MO_DTYPE_FLOAT32;
+  mo_page_pool_t *pool = nullptr;
+  ASSERT_EQ(mo_page_pool_create(context, &pool_options, &pool), MO_STATUS_OK) << mo_last_error();
+  mo_cache_options cache_options = MO_CACHE_OPTIONS_INIT;
+  cache_options.kind = MO_CACHE_PAGED;
+  cache_options.page_pool = pool;
+  mo_cache_t *cache = nullptr;
+  ASSERT_EQ(mo_cache_create(context, &cache_options, &cache), MO_STATUS_OK) << mo_last_error();
+  void *memory = nullptr;
+  const int64_t shape[4] = {2, 1, 3, 8};
+  const std::vector<float> values(2 * 3 * 8, 0.5f);
+  mo_tensor tokens, table, lengths;
+  ASSERT_EQ(mo_context_allocate(context, values.size() * sizeof(float), &memory), MO_STATUS_OK);
+  ASSERT_EQ(mo_context_copy_to_device(context, memory, values.data(), values.size() * sizeof(float)), MO_STATUS_OK);
+  ASSERT_EQ(mo_tensor_init(&tokens, memory, MO_DTYPE_FLOAT32, mo_context_device(context), 4, shape), MO_STATUS_OK);
+  const uint64_t before = simulated_pageable_copy_bytes();
+  const int64_t waits = simulated_call_count_of("cudaStreamSynchronize");
+  ASSERT_EQ(mo_cache_update(cache, 0, &tokens, &tokens, nullptr, nullptr, nullptr), MO_STATUS_OK) << mo_last_error();
+  ASSERT_EQ(mo_cache_block_table(cache, &table, &lengths), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(simulated_pageable_copy_bytes(), before);
+  EXPECT_EQ(simulated_call_count_of("cudaStreamSynchronize"), waits);
+  std::vector<int32_t> read(2 * kPages);
+  ASSERT_EQ(table.shape[1], kPages);
+  ASSERT_EQ(mo_context_copy_to_host(context, read.data(), table.data, read.size() * sizeof(int32_t)), MO_STATUS_OK);
+  ASSERT_EQ(mo_context_synchronize(context), MO_STATUS_OK);
+  std::vector<bool> seen(kPages);
+  for (int64_t row = 0; row < 2; ++row) {
+    for (int64_t i = 0; i < kPages; ++i) {
+      const int32_t page = read[static_cast<size_t>(row * kPages + i)];
+      if (i >= 1) ASSERT_EQ(page, -1) << row << ' ' << i;
+      else ASSERT_TRUE(page >= 0 && page < kPages && !seen[static_cast<size_t>(page)]) << page;
+      if (i == 0) seen[static_cast<size_t>(page)] = true;
+    }
+  }
+  mo_cache_release(cache);
+  mo_page_pool_release(pool);
+  mo_context_release(context, memory);
+  mo_context_destroy(context);
 }
 
 }  // namespace
