@@ -238,7 +238,7 @@ static void take_query(const mo_decode_attention_params *params, const mo_decode
   mo_kv_head_job job = {.size = plan->key_size, .source_dtype = query->dtype, .stored_dtype = MO_DTYPE_FLOAT32};
   const float *cosine = NULL, *sine = NULL;
   memset(to + plan->key_size, 0, (size_t)(plan->key_stride - plan->key_size) * sizeof *to);
-  if (rotary != NULL) {
+  if (rotary != NULL && rotary->cosine->shape[1] > 0) {
     job.pairs = rotary->cosine->shape[1];
     job.pairing = rotary->pairing;
     cosine = (const float *)rotary->cosine->data + position_of(params, row, token) * job.pairs;

@@ -23,7 +23,7 @@ static inline void mo_kv_write_head(const mo_tensor *source, const mo_tensor *st
     memcpy(destination, from, (size_t)job.size * mo_dtype_bytes(source->dtype));
     return;
   }
-  if (rotary != NULL) {
+  if (rotary != NULL && rotary->cosine->shape[1] > 0) {
     job.pairs = rotary->cosine->shape[1];
     job.pairing = rotary->pairing;
     cosine = (const float *)rotary->cosine->data + position * job.pairs;

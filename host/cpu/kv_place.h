@@ -37,8 +37,9 @@ mo_status_t mo_kv_check_written_once(const char *op, const mo_kv_view *view, mo_
 
 /* A tensor without elements may have no memory, to which nothing may be added. */
 static inline char *mo_kv_address(const mo_tensor *tensor, int64_t block, int64_t head, int64_t slot) {
-  const int64_t offset = block * tensor->strides[0] + head * tensor->strides[1] + slot * tensor->strides[2];
-  return (char *)((uintptr_t)tensor->data + (uintptr_t)(offset * (int64_t)mo_dtype_bytes(tensor->dtype)));
+  const uintptr_t offset = (uintptr_t)block * (uintptr_t)tensor->strides[0] + (uintptr_t)head * (uintptr_t)tensor->strides[1] +
+                           (uintptr_t)slot * (uintptr_t)tensor->strides[2];
+  return (char *)((uintptr_t)tensor->data + offset * mo_dtype_bytes(tensor->dtype));
 }
 
 /* Tokens a row can hold. */

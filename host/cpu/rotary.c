@@ -78,6 +78,7 @@ static void turn_rows(const void *argument, int64_t first, int64_t last, int32_t
 
 static mo_status_t turn_side(mo_context_t *context, const mo_rotary_params *params, const mo_tensor *output,
                              const mo_tensor *input, float *scratch) {
+  if (mo_tensor_count(input) == 0) return MO_STATUS_OK;
   const int64_t rows = input->shape[0] * input->shape[1] * input->shape[2];
   const int32_t threads = rows > PARALLEL_ELEMENTS / (input->shape[3] + 1) ? mo_context_thread_count(context) : 1;
   atomic_bool failed = false;

@@ -13,9 +13,12 @@ typedef struct mo_score_view {
   int64_t batch, head, row, column;
 } mo_score_view;
 
-/* tensor NULL: not given. */
+/* tensor NULL: not given. One without elements may have no memory, and strides of any size: its rows are all at one place,
+ * where nobody reads or writes. */
 static inline mo_score_view mo_score_view_of(const mo_tensor *tensor) {
+  static char nowhere[64];
   if (tensor == NULL) return (mo_score_view){.data = NULL};
+  if (mo_tensor_count(tensor) == 0) return (mo_score_view){.data = nowhere, .dtype = tensor->dtype};
   return (mo_score_view){.data = (char *)tensor->data,
                          .dtype = tensor->dtype,
                          .batch = mo_broadcast_stride(tensor, 0),

@@ -34,9 +34,9 @@ static inline int64_t mo_strided_offset(const mo_tensor *tensor, int32_t rank, i
   return offset;
 }
 
-/* Address of element `offset`. */
+/* Address of element `offset`; of a tensor without elements, which may be NULL, a number like any other. */
 static inline void *mo_element_address(const mo_tensor *tensor, int64_t offset) {
-  return (char *)tensor->data + offset * (int64_t)mo_dtype_bytes(tensor->dtype);
+  return (void *)((uintptr_t)tensor->data + (uintptr_t)offset * mo_dtype_bytes(tensor->dtype));
 }
 
 /* Row-major positions first..first + count - 1 of a float tensor as contiguous float32. */

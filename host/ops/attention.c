@@ -180,6 +180,9 @@ static mo_status_t attention(mo_context_t *context, const mo_attention_params *g
   MO_TRY(check_output(context, params, &shape));
   MO_TRY(check_scores(context, params, &shape));
   MO_TRY(check_overlaps(params));
+  if (mo_is_empty(taken.weights)) taken.weights = NULL;
+  if (mo_is_empty(taken.log_sum_exp)) taken.log_sum_exp = NULL;
+  if (mo_is_empty(taken.output) && taken.weights == NULL && taken.log_sum_exp == NULL) return MO_STATUS_OK;
   const mo_backend *backend = mo_context_backend(context);
   if (backend->attention == NULL) return mo_unsupported_op(OP, context);
   return backend->attention(context, params);

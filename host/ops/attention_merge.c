@@ -45,6 +45,7 @@ static mo_status_t attention_merge(mo_context_t *context, const mo_attention_mer
     MO_TRY(check_destination(params, "log_sum_exp", params->log_sum_exp, true));
     MO_TRY(mo_check_no_overlap(OP, "log_sum_exp", params->log_sum_exp, "output", output, false));
   }
+  if (mo_is_empty(output) && mo_is_empty(params->log_sum_exp)) return MO_STATUS_OK;
   const mo_backend *backend = mo_context_backend(context);
   if (backend->attention_merge == NULL) return mo_unsupported_op(OP, context);
   return backend->attention_merge(context, params);

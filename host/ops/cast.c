@@ -26,7 +26,7 @@ mo_status_t mo_cast(mo_context_t *context, const mo_cast_params *given) {
   mo_status_t status = MO_TAKE_PARAMS(op, context, MO_CAST_PARAMS_INIT, given, MO_SIZE_TO(mo_cast_params, input), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_cast(context, params);
-  if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);
+  if (status != MO_STATUS_OK || mo_is_empty(params->output)) return mo_context_note(context, status);
   const mo_backend *backend = mo_context_backend(context);
   return mo_context_note(context, backend->cast != NULL ? backend->cast(context, params) : mo_unsupported_op(op, context));
 }

@@ -41,6 +41,10 @@ mo_status_t mo_check_last_stride(const char *op, const char *name, const mo_tens
 /* A destination: no stride of 0 on an extent above 1, no two elements on one address as far as sorted strides show. */
 mo_status_t mo_check_destination(const char *op, const char *name, const mo_tensor *tensor);
 
+/* Nothing to write there: not given, or without elements. A call all of whose destinations are so ends at the front door, for
+ * beside an extent of 0 the others may be of any size, and products of them none. */
+static inline bool mo_is_empty(const mo_tensor *tensor) { return mo_tensor_count(tensor) == 0; }
+
 /* From the first byte of a tensor that has elements to the end of its last one. */
 void mo_tensor_byte_range(const mo_tensor *tensor, uintptr_t *begin, uintptr_t *end);
 

@@ -158,6 +158,10 @@ static mo_status_t decode_attention(mo_context_t *context, const mo_decode_atten
   MO_TRY(check_rotary(context, params));
   MO_TRY(check_scores(context, params));
   MO_TRY(check_overlaps(params));
+  if (mo_is_empty(taken.weights)) taken.weights = NULL;
+  if (mo_is_empty(taken.log_sum_exp)) taken.log_sum_exp = NULL;
+  const bool appends = !mo_is_empty(taken.key) || !mo_is_empty(taken.value);
+  if (!appends && mo_is_empty(taken.output) && taken.weights == NULL && taken.log_sum_exp == NULL) return MO_STATUS_OK;
   const mo_backend *backend = mo_context_backend(context);
   if (backend->decode_attention == NULL) return mo_unsupported_op(OP, context);
   return backend->decode_attention(context, params);

@@ -102,7 +102,7 @@ mo_status_t mo_embedding(mo_context_t *context, const mo_embedding_params *given
       MO_TAKE_PARAMS(op, context, MO_EMBEDDING_PARAMS_INIT, given, MO_SIZE_TO(mo_embedding_params, word_scale), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_embedding(context, params);
-  if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);
+  if (status != MO_STATUS_OK || mo_is_empty(params->output)) return mo_context_note(context, status);
   const mo_backend *backend = mo_context_backend(context);
   status = backend->embedding != NULL ? backend->embedding(context, params) : mo_unsupported_op(op, context);
   return mo_context_note(context, status);

@@ -36,7 +36,7 @@ mo_status_t mo_gate(mo_context_t *context, const mo_gate_params *given) {
   mo_status_t status = MO_TAKE_PARAMS(op, context, MO_GATE_PARAMS_INIT, given, MO_SIZE_TO(mo_gate_params, activation), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_gate(context, params);
-  if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);
+  if (status != MO_STATUS_OK || mo_is_empty(params->output)) return mo_context_note(context, status);
   const mo_backend *backend = mo_context_backend(context);
   return mo_context_note(context, backend->gate != NULL ? backend->gate(context, params) : mo_unsupported_op(op, context));
 }

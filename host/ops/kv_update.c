@@ -196,6 +196,7 @@ static mo_status_t kv_update(mo_context_t *context, const mo_kv_update_params *g
            MO_STATUS_INVALID_ARGUMENT, UPDATE ": %" PRId64 " tokens from slot %" PRId64 " on, the cache has %" PRId64 " slots",
            length, params->offset, shape.capacity);
   if (params->rotary != NULL) MO_TRY(check_rotary(context, params, &shape));
+  if (mo_is_empty(params->layers[0].key) && mo_is_empty(params->layers[0].value)) return MO_STATUS_OK; /* nor any other's */
   const mo_backend *backend = mo_context_backend(context);
   if (backend->kv_update == NULL) return mo_unsupported_op(UPDATE, context);
   return backend->kv_update(context, params);
@@ -243,6 +244,7 @@ static mo_status_t kv_gather(mo_context_t *context, const mo_kv_gather_params *g
     MO_CHECK(to.batch == from.batch, MO_STATUS_INVALID_ARGUMENT,
              GATHER ": %" PRId64 " rows from %" PRId64 " without a list of them", to.batch, from.batch);
   }
+  if (mo_is_empty(params->destination.key) && mo_is_empty(params->destination.value)) return MO_STATUS_OK;
   const mo_backend *backend = mo_context_backend(context);
   if (backend->kv_gather == NULL) return mo_unsupported_op(GATHER, context);
   return backend->kv_gather(context, params);

@@ -176,7 +176,7 @@ mo_status_t mo_linear(mo_context_t *context, const mo_linear_params *given) {
       MO_TAKE_PARAMS("linear", context, MO_LINEAR_PARAMS_INIT, given, MO_SIZE_TO(mo_linear_params, activation), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_linear(context, params);
-  if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);
+  if (status != MO_STATUS_OK || mo_is_empty(params->output)) return mo_context_note(context, status);
   const mo_backend *backend = mo_context_backend(context);
   status = backend->linear != NULL ? backend->linear(context, params) : mo_unsupported_op("linear", context);
   return mo_context_note(context, status);

@@ -79,7 +79,7 @@ mo_status_t mo_cross_entropy(mo_context_t *context, const mo_cross_entropy_param
                                       MO_SIZE_TO(mo_cross_entropy_params, reduction), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_cross_entropy(context, params);
-  if (status == MO_STATUS_OK) {
+  if (status == MO_STATUS_OK && !(mo_is_empty(params->loss) && mo_is_empty(params->log_sum_exp))) {
     const mo_backend *backend = mo_context_backend(context);
     status =
         backend->cross_entropy != NULL ? backend->cross_entropy(context, params) : mo_unsupported_op("cross_entropy", context);
@@ -115,7 +115,7 @@ mo_status_t mo_bce_with_logits_loss(mo_context_t *context, const mo_elementwise_
                                       MO_SIZE_TO(mo_elementwise_loss_params, reduction), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_elementwise("bce_with_logits_loss", context, params);
-  if (status == MO_STATUS_OK) {
+  if (status == MO_STATUS_OK && !mo_is_empty(params->loss)) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->bce_with_logits_loss != NULL ? backend->bce_with_logits_loss(context, params)
                                                    : mo_unsupported_op("bce_with_logits_loss", context);
@@ -131,7 +131,7 @@ mo_status_t mo_mse_loss(mo_context_t *context, const mo_elementwise_loss_params 
                                       MO_SIZE_TO(mo_elementwise_loss_params, reduction), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_elementwise("mse_loss", context, params);
-  if (status == MO_STATUS_OK) {
+  if (status == MO_STATUS_OK && !mo_is_empty(params->loss)) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->mse_loss != NULL ? backend->mse_loss(context, params) : mo_unsupported_op("mse_loss", context);
   }
@@ -175,7 +175,7 @@ mo_status_t mo_span_loss(mo_context_t *context, const mo_span_loss_params *given
       MO_TAKE_PARAMS("span_loss", context, MO_SPAN_LOSS_PARAMS_INIT, given, MO_SIZE_TO(mo_span_loss_params, reduction), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_span(context, params);
-  if (status == MO_STATUS_OK) {
+  if (status == MO_STATUS_OK && !mo_is_empty(params->loss)) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->span_loss != NULL ? backend->span_loss(context, params) : mo_unsupported_op("span_loss", context);
   }

@@ -62,7 +62,7 @@ static mo_status_t norm(const char *op, mo_context_t *context, const mo_norm_par
       MO_TAKE_PARAMS(op, context, MO_NORM_PARAMS_INIT, given, MO_SIZE_TO(mo_norm_params, weight_offset), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_norm(op, context, params, rms);
-  if (status != MO_STATUS_OK || mo_tensor_count(params->output) == 0) return mo_context_note(context, status);
+  if (status != MO_STATUS_OK || mo_is_empty(params->output)) return mo_context_note(context, status);
   const mo_backend *backend = mo_context_backend(context);
   mo_status_t (*run)(mo_context_t *, const mo_norm_params *) = rms ? backend->rms_norm : backend->layer_norm;
   return mo_context_note(context, run != NULL ? run(context, params) : mo_unsupported_op(op, context));

@@ -60,7 +60,7 @@ mo_status_t mo_pooling(mo_context_t *context, const mo_pooling_params *given) {
       MO_TAKE_PARAMS("pooling", context, MO_POOLING_PARAMS_INIT, given, MO_SIZE_TO(mo_pooling_params, l2_normalize), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_pooling(context, params);
-  if (status == MO_STATUS_OK) {
+  if (status == MO_STATUS_OK && !mo_is_empty(params->output)) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->pooling != NULL ? backend->pooling(context, params) : mo_unsupported_op("pooling", context);
   }

@@ -70,6 +70,7 @@ static mo_status_t position_bias(mo_context_t *context, const mo_position_bias_p
     MO_TRY(mo_check_shape(OP, "query_offsets", offsets, 1, (const int64_t[]){1}));
     MO_TRY(mo_check_no_overlap(OP, "output", output, "query_offsets", offsets, false));
   }
+  if (mo_is_empty(output)) return MO_STATUS_OK;
   const mo_backend *backend = mo_context_backend(context);
   if (backend->position_bias == NULL) return mo_unsupported_op(OP, context);
   return backend->position_bias(context, params);

@@ -68,6 +68,7 @@ static mo_status_t rotary_embedding(mo_context_t *context, const mo_rotary_param
     MO_TRY(mo_check_no_overlap(OP, "key_output", params->key_output, "query_output", params->query_output, false));
   }
   MO_TRY(check_positions(context, params));
+  if (mo_is_empty(params->query_output) && mo_is_empty(params->key_output)) return MO_STATUS_OK;
   const mo_backend *backend = mo_context_backend(context);
   if (backend->rotary_embedding == NULL) return mo_unsupported_op(OP, context);
   return backend->rotary_embedding(context, params);

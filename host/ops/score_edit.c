@@ -51,7 +51,7 @@ mo_status_t mo_edit_scores(mo_context_t *context, const mo_score_edit_params *gi
       MO_TAKE_PARAMS(OP, context, MO_SCORE_EDIT_PARAMS_INIT, given, MO_SIZE_TO(mo_score_edit_params, stage_count), &params);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_score_edit(context, &params);
-  if (status == MO_STATUS_OK && mo_tensor_count(params.logits) > 0) {
+  if (status == MO_STATUS_OK && !mo_is_empty(params.logits)) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->edit_scores != NULL ? backend->edit_scores(context, &params) : mo_unsupported_op(OP, context);
   }

@@ -42,6 +42,7 @@ static mo_status_t softmax(mo_context_t *context, const mo_softmax_params *given
   MO_TRY(mo_check_no_overlap(OP, "output", params->output, "input", params->input, true));
   MO_TRY(mo_check_no_overlap(OP, "output", params->output, "mask", params->mask, false));
   MO_TRY(mo_check_no_overlap(OP, "output", params->output, "bias", params->bias, false));
+  if (mo_is_empty(params->output)) return MO_STATUS_OK;
   const mo_backend *backend = mo_context_backend(context);
   if (backend->softmax == NULL) return mo_unsupported_op(OP, context);
   return backend->softmax(context, params);

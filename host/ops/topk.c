@@ -41,7 +41,7 @@ mo_status_t mo_topk(mo_context_t *context, const mo_topk_params *given) {
   mo_status_t status = MO_TAKE_PARAMS("topk", context, MO_TOPK_PARAMS_INIT, given, MO_SIZE_TO(mo_topk_params, input), &taken);
   if (context == NULL) return status;
   if (status == MO_STATUS_OK) status = check_topk(context, params);
-  if (status == MO_STATUS_OK) {
+  if (status == MO_STATUS_OK && !mo_is_empty(params->values)) {
     const mo_backend *backend = mo_context_backend(context);
     status = backend->topk != NULL ? backend->topk(context, params) : mo_unsupported_op("topk", context);
   }

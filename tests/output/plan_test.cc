@@ -258,6 +258,66 @@ TEST_F(PlanTest, EveryAbsenceHasItsReason) {
   mo_output_destroy(output);
 }
 
+// "num_layers + 1 if embedding layer" leaves it to the model, "num_layers + 1" does not.
+TEST_F(PlanTest, TheClassSaysWhetherTheEmbeddingIsCounted) {
+  mo_dimensions d = PlausibleDimensions();
+  d.no_embedding_layer = true;
+  const mo_request r = Everything();
+  for (int32_t i = 0; i < mo_class_count(); ++i) {
+    const char *name = mo_class_at(i)->name;
+    mo_output *output = Create(name, d, r);
+    ASSERT_NE(output, nullptr);
+    EXPECT_EQ(mo_output_check_shapes(output, nullptr), MO_STATUS_OK) << name << ": " << mo_last_error();
+    EXPECT_EQ(mo_output_check_shapes(output, &d), MO_STATUS_OK) << name << ": " << mo_last_error();
+    mo_output_destroy(output);
+  }
+  const auto length = [&](const char *name) {
+    mo_output *output = Create(name, d, r);
+    const int64_t found = mo_field_length(mo_output_get(output, "hidden_states"));
+    mo_output_destroy(output);
+    return found;
+  };
+  EXPECT_EQ(length("BaseModelOutput"), d.num_layers);
+  EXPECT_EQ(length("Wav2Vec2BaseModelOutput"), d.num_layers + 1);
+  EXPECT_EQ(length("TFBaseModelOutput"), d.num_layers + 1);
+  EXPECT_EQ(length("FlaxBaseModelOutput"), d.num_layers + 1);
+}
+
+TEST_F(PlanTest, OnlyTimeSeriesHaveAnExtentForTheirVariables) {
+  mo_dimensions d = PlausibleDimensions();
+  d.input_size = 2;
+  const mo_request r = MO_REQUEST_INIT;
+  mo_output *output = Create("SampleTSPredictionOutput", d, r);
+  EXPECT_EQ(ShapeOf(mo_output_get(output, "sequences")), (Shape{d.batch_size, d.num_samples, d.prediction_length, 2}));
+  EXPECT_EQ(mo_output_check_shapes(output, &d), MO_STATUS_OK) << mo_last_error();
+  mo_output_destroy(output);
+  output = Create("Seq2SeqTSModelOutput", d, r);
+  EXPECT_EQ(ShapeOf(mo_output_get(output, "loc")), (Shape{d.batch_size, 2}));
+  mo_output_destroy(output);
+
+  const mo_class *generation = mo_generation_class(MO_FRAMEWORK_PT, MO_GENERATION_GREEDY, false);
+  ASSERT_EQ(mo_output_create(context, generation, &d, &r, nullptr, 0, &output), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(ShapeOf(mo_output_get(output, "sequences")).size(), 2u);
+  EXPECT_EQ(mo_output_check_shapes(output, nullptr), MO_STATUS_OK) << mo_last_error();
+  mo_output_destroy(output);
+}
+
+TEST_F(PlanTest, WhatHasAnEntryForEachNewTokenIsNotPlanned) {
+  const mo_dimensions d = PlausibleDimensions();
+  const mo_class *generation = mo_generation_class(MO_FRAMEWORK_PT, MO_GENERATION_GREEDY, false);
+  mo_request r = MO_REQUEST_INIT;
+  mo_output *output = nullptr;
+  ASSERT_EQ(mo_output_create(context, generation, &d, &r, nullptr, 0, &output), MO_STATUS_OK) << mo_last_error();
+  for (const char *name : {"scores", "logits", "attentions", "hidden_states"}) {
+    EXPECT_EQ(mo_output_absence(output, name), MO_ABSENCE_NOT_REQUESTED) << name;
+  }
+  mo_output_destroy(output);
+  r.output_attentions = true;
+  EXPECT_EQ(mo_output_create(context, generation, &d, &r, nullptr, 0, &output), MO_STATUS_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(mo_last_error()).find("attentions has an entry for each new token"), std::string::npos)
+      << mo_last_error();
+}
+
 TEST_F(PlanTest, SelectionSavesBytes) {
   mo_dimensions d = PlausibleDimensions();
   d.sequence_length = d.key_length = 128;
