@@ -11,7 +11,7 @@
 #include "host/core/show.h"
 #include "modelout/version.h"
 
-#define MO_ERROR_SENTENCE_BYTES 512
+#define MO_ERROR_SENTENCE_BYTES 1024
 
 static _Thread_local char error_sentence[MO_ERROR_SENTENCE_BYTES];
 

@@ -96,7 +96,7 @@ const mo_architecture *mo_architecture_look_up(const char *name, const mo_family
 }
 
 mo_status_t mo_architecture_unknown(const char *name) {
-  char known[800];
+  char known[900];
   list_known(known, sizeof known);
   return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known are %s", mo_name_show(name).text, known);
 }
