@@ -8,7 +8,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "kernels/kv_view.h"
+#include "kernels/kv/view.h"
 #include "modelout/request.h"
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* kernels/attention_float.cu - attention in float32 arithmetic (attention_plain.cuh).
+/* kernels/attention_float.cu - attention in float32 arithmetic (attention/plain.cuh).
  *
  * Without weights: online softmax, nothing of size Sq x Sk.
  * With weights, each weight is written once, normalised, all lanes of a warp on one row:
@@ -14,8 +14,8 @@
  * that values behind key_lengths, read for it, cannot reach other rows (0 * NaN).
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/attention_plain.cuh"
-#include "kernels/attention_weights.cuh"
+#include "kernels/attention/plain.cuh"
+#include "kernels/attention/weights.cuh"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include "kernels/attention_merge.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 

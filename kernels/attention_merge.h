@@ -6,7 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "kernels/rows.h"
+#include "kernels/common/rows.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -5,7 +5,7 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/arch/launch.cuh"
-#include "kernels/attention_sequence.cuh"
+#include "kernels/attention/sequence.cuh"
 
 namespace {
 

@@ -8,13 +8,14 @@
  * one subtraction and one 2^x. A block owns its destination elements, goes through the heads (or the rows) in their order and
  * keeps the sums in registers: deterministic, no atomics, nothing else written.
  *
- * Here: float32, and rows that are not aligned, in float32 arithmetic, lanes owning rows and keys as in attention_plain.cuh.
- * Tiles that no row sees are not loaded. 16-bit types: attention_reduced_mma.cuh.
+ * Here: float32, and rows that are not aligned, in float32 arithmetic, lanes owning rows and keys as in attention/plain.cuh.
+ * Tiles that no row sees are not loaded. 16-bit types: attention/reduced_mma.cuh.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/attention_plain.cuh"
-#include "kernels/attention_reduced_mma.cuh"
-#include "kernels/attention_weights.cuh"
+#include "kernels/attention/plain.cuh"
+#include "kernels/attention/reduced_mma.cuh"
+#include "kernels/attention/weights.cuh"
+#include "kernels/common/dtype.cuh"
 
 namespace {
 
@@ -220,14 +221,9 @@ cudaError_t launch_16bit(const mo_attention_kernel_args &args, bool tensor_cores
 
 cudaError_t mo_launch_attention_reduced(const mo_attention_kernel_args *args, bool tensor_cores, cudaStream_t stream) {
   if (args->query_length == 0 || args->key_length == 0) return cudaSuccess;
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_plain(*args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_16bit<mo_half>(*args, tensor_cores, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_16bit<mo_bfloat16>(*args, tensor_cores, stream);
-    default:
-      return cudaErrorInvalidValue; /* mo_launch_attention lets these three through */
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (sizeof(T) == 4) return launch_plain(*args, stream);
+    else return launch_16bit<T>(*args, tensor_cores, stream);
+  });
 }

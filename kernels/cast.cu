@@ -15,12 +15,12 @@
 
 #include <type_traits>
 
-#include "host/core/kv_quantise.h"
+#include "host/rules/kv_quantise.h"
 #include "kernels/arch/launch.cuh"
 #include "kernels/arch/memory.cuh"
 #include "kernels/arch/numeric.cuh"
-#include "kernels/kv_code.cuh"
-#include "kernels/strided.cuh"
+#include "kernels/common/strided.cuh"
+#include "kernels/kv/code.cuh"
 
 namespace {
 

@@ -6,7 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "host/core/strided_shape.h"
+#include "host/rules/strided_shape.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -3,10 +3,10 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/decode_attention.h"
 
-#include "kernels/attention_tile.cuh"
-#include "kernels/attention_weights.cuh"
-#include "kernels/decode_attention_mma.h"
-#include "kernels/decode_attention_vector.cuh"
+#include "kernels/attention/tile.cuh"
+#include "kernels/attention/weights.cuh"
+#include "kernels/decode_attention/mma.h"
+#include "kernels/decode_attention/vector.cuh"
 #include "kernels/kv_update.h"
 
 namespace {

@@ -7,8 +7,8 @@
 
 #include <cuda_runtime_api.h>
 
-#include "host/core/decode_keys.h"
-#include "kernels/kv_view.h"
+#include "host/rules/decode_keys.h"
+#include "kernels/kv/view.h"
 #include "modelout/request.h"
 
 #ifdef __cplusplus
@@ -62,7 +62,7 @@ typedef struct mo_decode_kernel_args {
   int32_t row_tiles;  /* blocks that share the rows of a key/value head */
   int32_t block_rows; /* of a block without tensor cores */
   int32_t tile_keys, stages;
-  bool tensor_cores, aligned;        /* aligned: every head in the cache begins at a multiple of 16 bytes */
+  bool tensor_cores, aligned; /* aligned: every head in the cache begins at a multiple of 16 bytes */
   size_t shared_bytes;
   int64_t score_stride;
   float *sums;   /* (B, Hkv, parts, rows, value size): of probabilities times values, relative to the part's maximum */
@@ -70,8 +70,8 @@ typedef struct mo_decode_kernel_args {
   float *scores; /* (B, head slots, weight rows, score_stride), log2 units; only with weights */
 } mo_decode_kernel_args;
 
-/* Fills the plan for the current card; shapes, key_limit, cache and selection are set. `scratch_bytes` is what the launch needs.
- * cudaErrorLaunchOutOfResources: a head is too large for the card's shared memory. */
+/* Fills the plan for the current card; shapes, key_limit, cache and selection are set. `scratch_bytes` is what the launch
+ * needs. cudaErrorLaunchOutOfResources: a head is too large for the card's shared memory. */
 cudaError_t mo_plan_decode_attention(mo_decode_kernel_args *args, int32_t multiprocessor_count, size_t shared_bytes_limit,
                                      size_t *scratch_bytes);
 

@@ -1,8 +1,8 @@
 /* kernels/decode_attention_mma_half.cu - the tensor-core kernels for float16 queries, and which calls these kernels take.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/decode_attention_mma.cuh"
-#include "kernels/decode_attention_mma.h"
+#include "kernels/decode_attention/mma.cuh"
+#include "kernels/decode_attention/mma.h"
 
 namespace {
 

@@ -20,16 +20,13 @@
 #include "kernels/embedding.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/scan.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/dtype.cuh"
+#include "kernels/common/row_plan.cuh"
+#include "kernels/common/scan.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 
-constexpr int kMaxThreads = 512; /* of a row: 128 registers a thread, so that nothing spills */
-constexpr int kThreadsPerBlock =
-    128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
-constexpr int kMaxVectors = 8; /* vectors of a row per thread, and at most 32 values */
-constexpr int kInFlight = 4;   /* vectors of each table that a thread has under way */
 constexpr int64_t kCountedLength = 1024; /* a token of BERT size has 96 or more threads: at most about ten ids each */
 constexpr int kScanThreads = 1024;
 
@@ -102,7 +99,7 @@ __device__ __forceinline__ void load_batch(const token_rows<T> &rows, Index colu
 template <typename T, int N, int Vectors, typename Index>
 __device__ __forceinline__ void load_sums(const token_rows<T> &rows, Index column, Index step, Index end,
                                           float (&values)[Vectors][N]) {
-  constexpr int kBatch = Vectors < kInFlight ? Vectors : kInFlight;
+  constexpr int kBatch = Vectors < mo_row_in_flight ? Vectors : mo_row_in_flight;
 #pragma unroll
   for (int v = 0; v < Vectors; v += kBatch) load_batch<T, N, kBatch, Index>(rows, column + v * step, step, end, values + v);
 }
@@ -130,24 +127,22 @@ __device__ __forceinline__ void store_normed(const mo_embedding_kernel_args &arg
 }
 
 /* RoBERTa's position of token s, from the ids up to it. Every thread of the block calls. */
-__device__ __forceinline__ int64_t counted_position(const mo_embedding_kernel_args &args, int64_t b, int64_t s, int lane,
-                                                    int threads, float *slots) {
+__device__ __forceinline__ int64_t counted_position(const mo_embedding_kernel_args &args, int64_t b, int64_t s,
+                                                    const mo_row_team &team) {
   int own = 0;
-  for (int64_t i = lane; i <= s; i += threads) own += index_of(args.word, b, i) != args.padding_id;
-  const float count = mo_reduce_row<mo_sum>(static_cast<float>(own), lane, threads, slots); /* exact: far below 2^24 */
+  for (int64_t i = team.lane; i <= s; i += team.threads) own += index_of(args.word, b, i) != args.padding_id;
+  const float count = team.reduce<mo_sum>(static_cast<float>(own)); /* exact: far below 2^24 */
   return args.padding_id + (index_of(args.word, b, s) != args.padding_id ? static_cast<int64_t>(count) : 0);
 }
 
 /* Vectors > 0: the thread's part of the row stays in that many vectors of registers. 0: the row is gathered again. */
 template <typename T, int N, int Vectors>
-__global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_kernel_args args) {
-  const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
+__global__ void __launch_bounds__(mo_row_max_threads, 1) embedding_kernel(mo_embedding_kernel_args args) {
+  const mo_row_team team = mo_row_team_of_thread();
   const int64_t tokens = args.batch * args.length;
-  const int64_t wanted = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-  const bool active = wanted < tokens;
-  const int64_t token = active ? wanted : tokens - 1; /* surplus threads take part in the barriers, and read no row */
+  const bool active = team.row < tokens;
+  const int64_t token = active ? team.row : tokens - 1;
   const int64_t b = token / args.length, s = token % args.length;
-  float *slots = mo_shared_memory<float>() + threadIdx.y * (kMaxThreads / 32);
 
   token_rows<T> rows = {nullptr, nullptr, nullptr, args.base_scale, false};
   if (args.embeds != nullptr) {
@@ -156,8 +151,7 @@ __global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_
     rows.base = row_of<T>(args.word, index_of(args.word, b, s), rows.outside);
   }
   if (args.position.present) {
-    const int64_t position =
-        args.count_positions ? counted_position(args, b, s, lane, threads, slots) : index_of(args.position, b, s);
+    const int64_t position = args.count_positions ? counted_position(args, b, s, team) : index_of(args.position, b, s);
     rows.position = row_of<T>(args.position, position, rows.outside);
   }
   if (args.type.present) rows.type = row_of<T>(args.type, index_of(args.type, b, s), rows.outside);
@@ -167,25 +161,12 @@ __global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_
   const float inverse_columns = 1.0f / static_cast<float>(args.columns);
   float mean = 0.0f, scale = 1.0f;
   if constexpr (Vectors > 0) {
-    const int step = threads * N, first = lane * N, end = active ? static_cast<int>(args.columns) : 0;
+    const int step = team.threads * N, first = team.lane * N, end = active ? static_cast<int>(args.columns) : 0;
     float values[Vectors][N];
     load_sums<T, N, Vectors>(rows, first, step, end, values);
     if (norms) {
-      float total = 0.0f, squares = 0.0f;
-#pragma unroll
-      for (int v = 0; v < Vectors; ++v) {
-#pragma unroll
-        for (int i = 0; i < N; ++i) total += values[v][i]; /* 0 past the end */
-      }
-      mean = mo_reduce_row<mo_sum>(total, lane, threads, slots) * inverse_columns;
-#pragma unroll
-      for (int v = 0; v < Vectors; ++v) {
-        if (first + v * step < end) {
-#pragma unroll
-          for (int i = 0; i < N; ++i) squares += (values[v][i] - mean) * (values[v][i] - mean);
-        }
-      }
-      scale = 1.0f / sqrtf(mo_reduce_row<mo_sum>(squares, lane, threads, slots) * inverse_columns + args.epsilon);
+      const mo_row_moments of = mo_moments_of_values<N, Vectors>(team, values, end, inverse_columns, true);
+      mean = of.mean, scale = 1.0f / sqrtf(of.variance + args.epsilon);
     }
 #pragma unroll
     for (int v = 0; v < Vectors; ++v) {
@@ -193,35 +174,19 @@ __global__ void __launch_bounds__(kMaxThreads, 1) embedding_kernel(mo_embedding_
       if (column < end) store_normed<T, N>(args, output, column, mean, scale, values[v]);
     }
   } else {
-    const int64_t step = static_cast<int64_t>(threads) * N, first = lane * N, end = active ? args.columns : 0;
-    float values[kInFlight][N];
+    const int64_t step = static_cast<int64_t>(team.threads) * N, first = team.lane * N, end = active ? args.columns : 0;
+    const auto load = [&](int64_t column, float(&values)[mo_row_in_flight][N]) {
+      load_sums<T, N, mo_row_in_flight>(rows, column, step, end, values);
+    };
     if (norms) {
-      float total = 0.0f, squares = 0.0f;
-      for (int64_t column = first; column < end; column += kInFlight * step) {
-        load_sums<T, N, kInFlight>(rows, column, step, end, values);
-#pragma unroll
-        for (int v = 0; v < kInFlight; ++v) {
-#pragma unroll
-          for (int i = 0; i < N; ++i) total += values[v][i];
-        }
-      }
-      mean = mo_reduce_row<mo_sum>(total, lane, threads, slots) * inverse_columns;
-      for (int64_t column = first; column < end; column += kInFlight * step) {
-        load_sums<T, N, kInFlight>(rows, column, step, end, values);
-#pragma unroll
-        for (int v = 0; v < kInFlight; ++v) {
-          if (column + v * step < end) {
-#pragma unroll
-            for (int i = 0; i < N; ++i) squares += (values[v][i] - mean) * (values[v][i] - mean);
-          }
-        }
-      }
-      scale = 1.0f / sqrtf(mo_reduce_row<mo_sum>(squares, lane, threads, slots) * inverse_columns + args.epsilon);
+      const mo_row_moments of = mo_moments_of_reads<N>(team, end, inverse_columns, true, load);
+      mean = of.mean, scale = 1.0f / sqrtf(of.variance + args.epsilon);
     }
-    for (int64_t column = first; column < end; column += kInFlight * step) {
-      load_sums<T, N, kInFlight>(rows, column, step, end, values);
+    for (int64_t column = first; column < end; column += mo_row_in_flight * step) {
+      float values[mo_row_in_flight][N];
+      load(column, values);
 #pragma unroll
-      for (int v = 0; v < kInFlight; ++v) {
+      for (int v = 0; v < mo_row_in_flight; ++v) {
         if (column + v * step < end) store_normed<T, N>(args, output, column + v * step, mean, scale, values[v]);
       }
     }
@@ -260,22 +225,21 @@ bool can_use_vectors(const mo_embedding_kernel_args &args) {
 
 template <typename T, int N>
 cudaError_t launch_width(const mo_embedding_kernel_args &args, cudaStream_t stream) {
-  constexpr int64_t kVectors = N * kMaxVectors > 32 ? 32 / N : kMaxVectors;
+  constexpr int64_t kVectors = N * mo_row_max_vectors > 32 ? 32 / N : mo_row_max_vectors;
   const int64_t tokens = args.batch * args.length;
   const int64_t vectors = (args.columns + N - 1) / N;
-  int threads = 32;
-  while (threads < kMaxThreads && vectors > 2 * threads) threads *= 2; /* about two vectors a thread: loads in flight */
-  const int rows_per_block = threads < kThreadsPerBlock ? kThreadsPerBlock / threads : 1;
-  const dim3 block(static_cast<unsigned>(threads), static_cast<unsigned>(rows_per_block));
-  const dim3 grid(static_cast<unsigned>((tokens + rows_per_block - 1) / rows_per_block));
-  const size_t shared = static_cast<size_t>(rows_per_block) * (kMaxThreads / 32) * sizeof(float);
-  if (vectors <= threads) return MO_LAUNCH((embedding_kernel<T, N, 1>), grid, block, shared, stream, args);
-  if (vectors <= 2 * threads) return MO_LAUNCH((embedding_kernel<T, N, 2>), grid, block, shared, stream, args);
-  if (vectors <= 4 * threads) return MO_LAUNCH((embedding_kernel<T, N, 4>), grid, block, shared, stream, args);
-  if (vectors <= kVectors * threads) {
-    return MO_LAUNCH((embedding_kernel<T, N, static_cast<int>(kVectors)>), grid, block, shared, stream, args);
+  const mo_row_plan plan = mo_plan_rows(tokens, vectors);
+  if (vectors <= plan.threads)
+    return MO_LAUNCH((embedding_kernel<T, N, 1>), plan.grid, plan.block, plan.slot_bytes, stream, args);
+  if (vectors <= 2 * plan.threads)
+    return MO_LAUNCH((embedding_kernel<T, N, 2>), plan.grid, plan.block, plan.slot_bytes, stream, args);
+  if (vectors <= 4 * plan.threads)
+    return MO_LAUNCH((embedding_kernel<T, N, 4>), plan.grid, plan.block, plan.slot_bytes, stream, args);
+  if (vectors <= kVectors * plan.threads) {
+    return MO_LAUNCH((embedding_kernel<T, N, static_cast<int>(kVectors)>), plan.grid, plan.block, plan.slot_bytes, stream,
+                     args);
   }
-  return MO_LAUNCH((embedding_kernel<T, N, 0>), grid, block, shared, stream, args);
+  return MO_LAUNCH((embedding_kernel<T, N, 0>), plan.grid, plan.block, plan.slot_bytes, stream, args);
 }
 
 template <typename T>
@@ -304,14 +268,5 @@ cudaError_t mo_launch_embedding(const mo_embedding_kernel_args *args, int64_t *p
     last.position.ids_strides[0] = args->length;
     last.position.ids_strides[1] = 1;
   }
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_type<float>(last, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_type<mo_half>(last, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_type<mo_bfloat16>(last, stream);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these three through */
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) { return launch_type<decltype(zero)>(last, stream); });
 }

@@ -9,9 +9,10 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/gate.h"
 
-#include "kernels/activation.cuh"
 #include "kernels/arch/launch.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/activation.cuh"
+#include "kernels/common/dtype.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 
@@ -37,11 +38,6 @@ __global__ void __launch_bounds__(kThreads) gate_kernel(mo_gate_kernel_args args
   }
 }
 
-template <int N>
-bool rows_aligned(const mo_row_strides &rows) {
-  return rows.strides[0] % N == 0 && rows.strides[1] % N == 0 && rows.strides[2] % N == 0;
-}
-
 template <typename T, int N>
 cudaError_t launch_width(const mo_gate_kernel_args &args, cudaStream_t stream) {
   const int64_t vectors = (args.columns + N - 1) / N, rows = mo_row_count(args.shape);
@@ -59,8 +55,8 @@ template <typename T>
 cudaError_t launch_type(const mo_gate_kernel_args &args, cudaStream_t stream) {
   constexpr int kWidth = mo_vector_width<T>;
   const bool vectors = args.columns % kWidth == 0 && mo_is_aligned16(args.gate) && mo_is_aligned16(args.input) &&
-                       mo_is_aligned16(args.output) && rows_aligned<kWidth>(args.gate_rows) &&
-                       rows_aligned<kWidth>(args.input_rows) && rows_aligned<kWidth>(args.output_rows);
+                       mo_is_aligned16(args.output) && mo_rows_aligned(args.gate_rows, kWidth) &&
+                       mo_rows_aligned(args.input_rows, kWidth) && mo_rows_aligned(args.output_rows, kWidth);
   return vectors ? launch_width<T, kWidth>(args, stream) : launch_width<T, 1>(args, stream);
 }
 
@@ -71,7 +67,5 @@ cudaError_t mo_launch_gate(const mo_gate_kernel_args *given, cudaStream_t stream
   mo_gate_kernel_args args = *given;
   mo_row_strides *const rows[] = {&args.gate_rows, &args.input_rows, &args.output_rows};
   mo_row_shape_merge(&args.shape, rows, 3);
-  if (args.dtype == MO_DTYPE_FLOAT32) return launch_type<float>(args, stream);
-  if (args.dtype == MO_DTYPE_FLOAT16) return launch_type<mo_half>(args, stream);
-  return launch_type<mo_bfloat16>(args, stream);
+  return mo_with_float_type(args.dtype, [&](auto zero) { return launch_type<decltype(zero)>(args, stream); });
 }

@@ -9,7 +9,7 @@
 
 #include "kernels/arch/launch.cuh"
 #include "kernels/arch/memory.cuh"
-#include "kernels/strided.cuh"
+#include "kernels/common/strided.cuh"
 
 namespace {
 

@@ -20,8 +20,8 @@
 #include <cstring>
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/kv_head.cuh"
-#include "kernels/kv_vector.cuh"
+#include "kernels/kv/head.cuh"
+#include "kernels/kv/vector.cuh"
 
 namespace {
 

@@ -6,7 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "kernels/kv_view.h"
+#include "kernels/kv/view.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -12,9 +12,9 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/linear.h"
 
-#include "kernels/activation.cuh"
 #include "kernels/arch/launch.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/activation.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 
@@ -54,10 +54,6 @@ __global__ void __launch_bounds__(kThreads) linear_epilogue_kernel(mo_linear_epi
   }
 }
 
-bool rows_aligned(const mo_row_strides &rows) {
-  return rows.strides[0] % kWidth == 0 && rows.strides[1] % kWidth == 0 && rows.strides[2] % kWidth == 0;
-}
-
 template <int N>
 cudaError_t launch_width(const mo_linear_epilogue_args &args, cudaStream_t stream) {
   const int64_t vectors = (args.columns + N - 1) / N;
@@ -79,7 +75,8 @@ cudaError_t mo_launch_linear_epilogue(const mo_linear_epilogue_args *given, cuda
   mo_row_strides *const rows[] = {&args.product_rows, &args.residual_rows, &args.output_rows};
   mo_row_shape_merge(&args.shape, rows, 3);
   const bool vectors = args.columns % kWidth == 0 && mo_is_aligned16(args.product) && mo_is_aligned16(args.bias) &&
-                       mo_is_aligned16(args.residual) && mo_is_aligned16(args.output) && rows_aligned(args.product_rows) &&
-                       rows_aligned(args.residual_rows) && rows_aligned(args.output_rows) && args.product_skip % kWidth == 0;
+                       mo_is_aligned16(args.residual) && mo_is_aligned16(args.output) &&
+                       mo_rows_aligned(args.product_rows, kWidth) && mo_rows_aligned(args.residual_rows, kWidth) &&
+                       mo_rows_aligned(args.output_rows, kWidth) && args.product_skip % kWidth == 0;
   return vectors ? launch_width<kWidth>(args, stream) : launch_width<1>(args, stream);
 }

@@ -6,7 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "kernels/rows.h"
+#include "kernels/common/rows.h"
 #include "modelout/linear.h"
 
 #ifdef __cplusplus

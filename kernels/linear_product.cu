@@ -2,8 +2,8 @@
  *
  *   D[b][m][n] = sum over k of X[b][m][k] W[n][k]        D float32; X and W float32, float16 or bfloat16, any row strides
  *
- * It is there so that every layer has a result: rows of 16-bit numbers that begin at odd addresses are what cuBLASLt may refuse.
- * Sums run over k in order, in float32, so the result does not depend on the shape of the grid.
+ * It is there so that every layer has a result: rows of 16-bit numbers that begin at odd addresses are what cuBLASLt may
+ * refuse. Sums run over k in order, in float32, so the result does not depend on the shape of the grid.
  *
  * Shape of parallelism: a block of 256 threads owns 64 x 64 results, a thread 4 x 4 of them, 16 apart. Operands pass through
  * shared memory in steps of 16 of k, loaded element by element, as nothing is known of their alignment.
@@ -13,6 +13,7 @@
 
 #include "kernels/arch/launch.cuh"
 #include "kernels/arch/numeric.cuh"
+#include "kernels/common/dtype.cuh"
 
 namespace {
 
@@ -90,14 +91,5 @@ cudaError_t launch(const mo_linear_product_args &args, cudaStream_t stream) {
 }  // namespace
 
 cudaError_t mo_launch_linear_product(const mo_linear_product_args *args, cudaStream_t stream) {
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch<float>(*args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch<mo_half>(*args, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch<mo_bfloat16>(*args, stream);
-    default:
-      return cudaErrorInvalidValue;
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) { return launch<decltype(zero)>(*args, stream); });
 }

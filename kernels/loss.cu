@@ -7,8 +7,9 @@
 #include "kernels/loss.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/scan.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/dtype.cuh"
+#include "kernels/common/scan.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 
@@ -507,16 +508,7 @@ size_t mo_plan_cross_entropy(mo_cross_entropy_kernel_args *args, int32_t multipr
 }
 
 cudaError_t mo_launch_cross_entropy(const mo_cross_entropy_kernel_args *args, cudaStream_t stream) {
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_cross_entropy<float>(*args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_cross_entropy<mo_half>(*args, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_cross_entropy<mo_bfloat16>(*args, stream);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these three through */
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) { return launch_cross_entropy<decltype(zero)>(*args, stream); });
 }
 
 size_t mo_elementwise_loss_scratch_bytes(const mo_elementwise_loss_kernel_args *args) {
@@ -524,27 +516,9 @@ size_t mo_elementwise_loss_scratch_bytes(const mo_elementwise_loss_kernel_args *
 }
 
 cudaError_t mo_launch_elementwise_loss(const mo_elementwise_loss_kernel_args *args, cudaStream_t stream) {
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_elementwise_kind<float>(*args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_elementwise_kind<mo_half>(*args, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_elementwise_kind<mo_bfloat16>(*args, stream);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these three through */
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) { return launch_elementwise_kind<decltype(zero)>(*args, stream); });
 }
 
 cudaError_t mo_launch_span_loss(const mo_span_loss_kernel_args *args, cudaStream_t stream) {
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_span<float>(*args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_span<mo_half>(*args, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_span<mo_bfloat16>(*args, stream);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these three through */
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) { return launch_span<decltype(zero)>(*args, stream); });
 }

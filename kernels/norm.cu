@@ -5,28 +5,21 @@
  * Bytes: input, residual and weights read once, output and sum written once: (2R + 2W) N C e at most.
  *
  * Shape of parallelism: one row belongs to 32..512 threads, several short rows share a block, rows of at most 32 vectors a
- * warp. Each thread keeps its part of the row in registers (at most kMaxVectors vectors of 16 bytes, all loads under way before
- * the first is used), so that mean and variance are taken from the unrounded sum in two passes over registers, which is as
- * exact as two passes over memory and costs none. Rows too long for the registers of 512 threads (over 16384 float32 or 32768
- * 16-bit elements) are read again for each pass; the second and third reads mostly hit L2. 1024 threads were tried: their 64
- * registers each spill on sm_90a and newer.
+ * warp. Each thread keeps its part of the row in registers (at most mo_row_max_vectors vectors of 16 bytes, all loads under way
+ * before the first is used), so that mean and variance are taken from the unrounded sum in two passes over registers, which is
+ * as exact as two passes over memory and costs none. Rows too long for the registers of 512 threads (over 16384 float32 or
+ * 32768 16-bit elements) are read again for each pass; the second and third reads mostly hit L2. 1024 threads were tried: their
+ * 64 registers each spill on sm_90a and newer.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/norm.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/reduce.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/dtype.cuh"
+#include "kernels/common/row_plan.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
-
-constexpr int kMaxThreads = 512; /* of a row: up to 128 registers each, and launch bounds that say one block is enough, or ptxas
-                                    saves some and spills */
-constexpr int kThreadsPerBlock =
-    128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
-constexpr int kMaxVectors = 8; /* vectors of a row per thread: 64 values in registers at most */
-constexpr int kShortRows = 4;  /* rows of at most 32 vectors that a thread has a vector of */
-constexpr int kInFlight = 4;   /* vectors of each operand that a thread has under way */
 
 /* Where the rows of one number begin in each tensor. */
 struct row_place {
@@ -88,7 +81,7 @@ __device__ __forceinline__ void load_batch(const mo_norm_kernel_args &args, cons
 template <typename T, int N, int Vectors, typename Index>
 __device__ __forceinline__ void load_sums(const mo_norm_kernel_args &args, const row_place &place, Index column, Index step,
                                           Index end, float (&values)[Vectors][N]) {
-  constexpr int kBatch = Vectors < kInFlight ? Vectors : kInFlight;
+  constexpr int kBatch = Vectors < mo_row_in_flight ? Vectors : mo_row_in_flight;
 #pragma unroll
   for (int v = 0; v < Vectors; v += kBatch) {
     load_batch<T, N, kBatch, Index>(args, place, column + v * step, step, end, values + v);
@@ -151,91 +144,50 @@ __device__ __forceinline__ void store_normed(const mo_norm_kernel_args &args, co
 
 /* Vectors > 0: the thread's part of the row stays in that many vectors of registers. 0: the row is read again. */
 template <typename T, int N, int Vectors>
-__global__ void __launch_bounds__(kMaxThreads, 1) norm_kernel(mo_norm_kernel_args args) {
-  const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
+__global__ void __launch_bounds__(mo_row_max_threads, 1) norm_kernel(mo_norm_kernel_args args) {
+  const mo_row_team team = mo_row_team_of_thread();
   const int64_t rows = args.shape.extents[0] * args.shape.extents[1] * args.shape.extents[2];
-  const int64_t wanted = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-  const int64_t row =
-      wanted < rows ? wanted : rows - 1; /* surplus threads take part in the barriers, and neither load nor store */
-  const bool active = wanted < rows;
-  float *slots = mo_shared_memory<float>() + threadIdx.y * (kMaxThreads / 32);
-
-  const row_place place = place_of(args, row);
+  const bool active = team.row < rows;
+  const row_place place = place_of(args, active ? team.row : rows - 1);
   const float inverse_columns = 1.0f / static_cast<float>(args.columns);
 
   if constexpr (Vectors > 0) {
-    const int step = threads * N, first = lane * N, end = active ? static_cast<int>(args.columns) : 0;
+    const int step = team.threads * N, first = team.lane * N, end = active ? static_cast<int>(args.columns) : 0;
     float values[Vectors][N];
     load_sums<T, N, Vectors>(args, place, first, step, end, values);
     store_sums<T, N, Vectors>(args, place, first, step, end, values);
-    float total = 0.0f;
-#pragma unroll
-    for (int v = 0; v < Vectors; ++v) {
-#pragma unroll
-      for (int i = 0; i < N; ++i) total += values[v][i]; /* 0 past the end */
-    }
-    const float mean = args.subtract_mean ? mo_reduce_row<mo_sum>(total, lane, threads, slots) * inverse_columns : 0.0f;
-    float squares = 0.0f;
-#pragma unroll
-    for (int v = 0; v < Vectors; ++v) {
-      if (first + v * step < end) {
-#pragma unroll
-        for (int i = 0; i < N; ++i) squares += (values[v][i] - mean) * (values[v][i] - mean);
-      }
-    }
-    const float variance = mo_reduce_row<mo_sum>(squares, lane, threads, slots) * inverse_columns;
-    store_normed<N, Vectors>(args, place, first, step, end, mean, 1.0f / sqrtf(variance + args.epsilon), values);
+    const mo_row_moments of = mo_moments_of_values<N, Vectors>(team, values, end, inverse_columns, args.subtract_mean);
+    store_normed<N, Vectors>(args, place, first, step, end, of.mean, 1.0f / sqrtf(of.variance + args.epsilon), values);
   } else {
-    const int64_t step = static_cast<int64_t>(threads) * N, first = lane * N, end = active ? args.columns : 0;
-    float values[kInFlight][N];
-    float total = 0.0f;
-    /* Only the last pass writes, each column after its last read: sum and output may lie over input or residual. */
-    for (int64_t column = first; args.subtract_mean && column < end; column += kInFlight * step) {
-      load_sums<T, N, kInFlight>(args, place, column, step, end, values);
-#pragma unroll
-      for (int v = 0; v < kInFlight; ++v) {
-#pragma unroll
-        for (int i = 0; i < N; ++i) total += values[v][i];
-      }
-    }
-    const float mean = args.subtract_mean ? mo_reduce_row<mo_sum>(total, lane, threads, slots) * inverse_columns : 0.0f;
-    float squares = 0.0f;
-    for (int64_t column = first; column < end; column += kInFlight * step) {
-      load_sums<T, N, kInFlight>(args, place, column, step, end, values);
-#pragma unroll
-      for (int v = 0; v < kInFlight; ++v) {
-        if (column + v * step < end) {
-#pragma unroll
-          for (int i = 0; i < N; ++i) squares += (values[v][i] - mean) * (values[v][i] - mean);
-        }
-      }
-    }
-    const float variance = mo_reduce_row<mo_sum>(squares, lane, threads, slots) * inverse_columns;
-    const float scale = 1.0f / sqrtf(variance + args.epsilon);
-    for (int64_t column = first; column < end; column += kInFlight * step) {
-      load_sums<T, N, kInFlight>(args, place, column, step, end, values);
-      store_sums<T, N, kInFlight>(args, place, column, step, end, values);
-      store_normed<N, kInFlight>(args, place, column, step, end, mean, scale, values);
+    const int64_t step = static_cast<int64_t>(team.threads) * N, first = team.lane * N, end = active ? args.columns : 0;
+    const auto load = [&](int64_t column, float(&values)[mo_row_in_flight][N]) {
+      load_sums<T, N, mo_row_in_flight>(args, place, column, step, end, values);
+    };
+    const mo_row_moments of = mo_moments_of_reads<N>(team, end, inverse_columns, args.subtract_mean, load);
+    const float scale = 1.0f / sqrtf(of.variance + args.epsilon);
+    /* Only this pass writes, each column after its last read: sum and output may lie over input or residual. */
+    for (int64_t column = first; column < end; column += mo_row_in_flight * step) {
+      float values[mo_row_in_flight][N];
+      load(column, values);
+      store_sums<T, N, mo_row_in_flight>(args, place, column, step, end, values);
+      store_normed<N, mo_row_in_flight>(args, place, column, step, end, of.mean, scale, values);
     }
   }
 }
 
-/* Rows of at most 32 vectors, as those of single heads: `lanes` threads of a warp have a row and each has a vector of
- * kShortRows of them, so that no lane idles and as much is under way as with long rows. There is no barrier. */
+/* Short rows (row_plan.cuh), as those of single heads. */
 template <typename T, int N>
-__global__ void __launch_bounds__(kThreadsPerBlock) short_norm_kernel(mo_norm_kernel_args args, int lanes) {
+__global__ void __launch_bounds__(mo_row_block_threads) short_norm_kernel(mo_norm_kernel_args args, int lanes) {
   constexpr int kWords = mo_word_count<T, N>;
-  const int lane = static_cast<int>(threadIdx.x) % 32, column = lane % lanes * N, columns = static_cast<int>(args.columns);
-  const int64_t warp = static_cast<int64_t>(blockIdx.x) * (kThreadsPerBlock / 32) + static_cast<int>(threadIdx.x) / 32;
-  const int apart = 32 / lanes; /* rows side by side in a warp */
-  const int64_t first_row = warp * apart * kShortRows + lane / lanes;
+  const mo_short_row_place own = mo_short_row_place_of<N>(lanes);
+  const int column = own.column, columns = static_cast<int>(args.columns);
   const int64_t rows = args.shape.extents[0] * args.shape.extents[1] * args.shape.extents[2];
   const float inverse_columns = 1.0f / static_cast<float>(columns);
 
-  uint32_t first[kShortRows][kWords] = {}, second[kShortRows][kWords] = {};
+  uint32_t first[mo_short_rows][kWords] = {}, second[mo_short_rows][kWords] = {};
 #pragma unroll
-  for (int r = 0; r < kShortRows; ++r) {
-    const int64_t row = first_row + r * apart;
+  for (int r = 0; r < mo_short_rows; ++r) {
+    const int64_t row = own.first_row + r * own.apart;
     if (row >= rows || column >= columns) continue;
     mo_load_words<T, N>(static_cast<const T *>(args.input) + mo_plain_row_offset(args.shape, args.input_rows, row) + column,
                         first[r]);
@@ -251,8 +203,8 @@ __global__ void __launch_bounds__(kThreadsPerBlock) short_norm_kernel(mo_norm_ke
   if (args.bias != nullptr && column < columns) mo_load_words_as<N>(args.bias, args.weight_dtype, column, bias);
 
 #pragma unroll
-  for (int r = 0; r < kShortRows; ++r) {
-    const int64_t row = first_row + r * apart;
+  for (int r = 0; r < mo_short_rows; ++r) {
+    const int64_t row = own.first_row + r * own.apart;
     const bool here = row < rows && column < columns;
     float values[N];
     mo_hold(first[r]);
@@ -264,14 +216,9 @@ __global__ void __launch_bounds__(kThreadsPerBlock) short_norm_kernel(mo_norm_ke
     }
     float mean = 0.0f, squares = 0.0f;
     if (args.subtract_mean) {
-#pragma unroll
-      for (int i = 0; i < N; ++i) mean += values[i];
-      mean = mo_reduce_lanes<mo_sum>(mean, lanes) * inverse_columns;
+      mean = mo_reduce_lanes<mo_sum>(mo_add_values<N>(0.0f, values), lanes) * inverse_columns;
     }
-    if (here) {
-#pragma unroll
-      for (int i = 0; i < N; ++i) squares += (values[i] - mean) * (values[i] - mean);
-    }
+    if (here) squares = mo_add_squares<N>(0.0f, values, mean);
     const float scale = 1.0f / sqrtf(mo_reduce_lanes<mo_sum>(squares, lanes) * inverse_columns + args.epsilon);
     if (here) {
       finish_vector<N>(args, mean, scale, weight, bias, values);
@@ -281,19 +228,16 @@ __global__ void __launch_bounds__(kThreadsPerBlock) short_norm_kernel(mo_norm_ke
   }
 }
 
-bool rows_aligned(const mo_row_strides &rows, size_t element) {
-  return rows.strides[0] * element % 16 == 0 && rows.strides[1] * element % 16 == 0 && rows.strides[2] * element % 16 == 0;
-}
-
 /* Whether every access of N elements is a multiple of 16 bytes at an address that is one. */
 template <typename T>
 bool can_use_vectors(const mo_norm_kernel_args &args) {
-  const size_t output_bytes = args.output_dtype == MO_DTYPE_FLOAT32 ? 4 : 2;
+  constexpr int64_t elements = mo_vector_width<T>;
+  const int64_t output_elements = args.output_dtype == MO_DTYPE_FLOAT32 ? 4 : 8;
   return args.columns % 8 == 0 && mo_is_aligned16(args.input) && mo_is_aligned16(args.output) && mo_is_aligned16(args.sum) &&
          mo_is_aligned16(args.residual) && mo_is_aligned16(args.input_bias) && mo_is_aligned16(args.weight) &&
-         mo_is_aligned16(args.bias) && rows_aligned(args.input_rows, sizeof(T)) &&
-         rows_aligned(args.residual_rows, sizeof(T)) && rows_aligned(args.sum_rows, sizeof(T)) &&
-         rows_aligned(args.output_rows, output_bytes);
+         mo_is_aligned16(args.bias) && mo_rows_aligned(args.input_rows, elements) &&
+         mo_rows_aligned(args.residual_rows, elements) && mo_rows_aligned(args.sum_rows, elements) &&
+         mo_rows_aligned(args.output_rows, output_elements);
 }
 
 template <typename T, int N>
@@ -301,28 +245,21 @@ cudaError_t launch_width(const mo_norm_kernel_args &args, cudaStream_t stream) {
   const int64_t rows = mo_row_count(args.shape);
   const int64_t vectors = (args.columns + N - 1) / N;
   if constexpr (N > 1) {
-    if (vectors <= 32) {
-      int lanes = 1;
-      while (lanes < vectors) lanes *= 2;
-      const int64_t in_block = kThreadsPerBlock / lanes * kShortRows;
-      const dim3 grid(static_cast<unsigned>((rows + in_block - 1) / in_block));
-      return MO_LAUNCH((short_norm_kernel<T, N>), grid, dim3(kThreadsPerBlock), 0, stream, args, lanes);
+    if (vectors <= mo_short_row_vectors) {
+      const mo_short_row_plan plan = mo_plan_short_rows(rows, vectors);
+      return MO_LAUNCH((short_norm_kernel<T, N>), plan.grid, plan.block, 0, stream, args, plan.lanes);
     }
   }
-  int threads = 32;
-  while (threads < kMaxThreads && vectors > 2 * threads) threads *= 2; /* about two vectors a thread: loads in flight */
-  const int per_thread = static_cast<int>((vectors + threads - 1) / threads);
-  const int rows_per_block = threads < kThreadsPerBlock ? kThreadsPerBlock / threads : 1;
-  const dim3 block(static_cast<unsigned>(threads), static_cast<unsigned>(rows_per_block));
-  const dim3 grid(static_cast<unsigned>((rows + rows_per_block - 1) / rows_per_block));
-  const size_t shared = static_cast<size_t>(rows_per_block) * (kMaxThreads / 32) * sizeof(float);
+  const mo_row_plan plan = mo_plan_rows(rows, vectors);
+  const int64_t per_thread = (vectors + plan.threads - 1) / plan.threads;
   if constexpr (N == 1) { /* rows of 32 vectors are short ones */
-    if (per_thread <= 1) return MO_LAUNCH((norm_kernel<T, N, 1>), grid, block, shared, stream, args);
+    if (per_thread <= 1) return MO_LAUNCH((norm_kernel<T, N, 1>), plan.grid, plan.block, plan.slot_bytes, stream, args);
   }
-  if (per_thread <= 2) return MO_LAUNCH((norm_kernel<T, N, 2>), grid, block, shared, stream, args);
-  if (per_thread <= 4) return MO_LAUNCH((norm_kernel<T, N, 4>), grid, block, shared, stream, args);
-  if (per_thread <= kMaxVectors) return MO_LAUNCH((norm_kernel<T, N, kMaxVectors>), grid, block, shared, stream, args);
-  return MO_LAUNCH((norm_kernel<T, N, 0>), grid, block, shared, stream, args);
+  if (per_thread <= 2) return MO_LAUNCH((norm_kernel<T, N, 2>), plan.grid, plan.block, plan.slot_bytes, stream, args);
+  if (per_thread <= 4) return MO_LAUNCH((norm_kernel<T, N, 4>), plan.grid, plan.block, plan.slot_bytes, stream, args);
+  if (per_thread <= mo_row_max_vectors)
+    return MO_LAUNCH((norm_kernel<T, N, mo_row_max_vectors>), plan.grid, plan.block, plan.slot_bytes, stream, args);
+  return MO_LAUNCH((norm_kernel<T, N, 0>), plan.grid, plan.block, plan.slot_bytes, stream, args);
 }
 
 template <typename T>
@@ -338,14 +275,5 @@ cudaError_t mo_launch_norm(const mo_norm_kernel_args *given, cudaStream_t stream
   mo_norm_kernel_args args = *given;
   mo_row_strides *const rows[] = {&args.input_rows, &args.residual_rows, &args.sum_rows, &args.output_rows};
   mo_row_shape_merge(&args.shape, rows, 4);
-  switch (args.dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_type<float>(args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_type<mo_half>(args, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_type<mo_bfloat16>(args, stream);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these three through */
-  }
+  return mo_with_float_type(args.dtype, [&](auto zero) { return launch_type<decltype(zero)>(args, stream); });
 }

@@ -11,8 +11,9 @@
 #include "kernels/pooling.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/scan.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/dtype.cuh"
+#include "kernels/common/scan.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 
@@ -91,6 +92,126 @@ __device__ __forceinline__ void store_pair(const mo_pooling_kernel_args &args, i
   *reinterpret_cast<uint32_t *>(address) = mo_pack2<T>(left, right);
 }
 
+/* What one block of reduce_tokens works on: a strip of columns of one part of a sequence. */
+template <int N>
+struct strip_place {
+  static constexpr int kColumns = 32 * N;
+  int64_t strip, part;   /* part = b * splits + split */
+  int64_t b, begin, end; /* tokens of the part */
+};
+
+template <int N>
+__device__ __forceinline__ strip_place<N> strip_place_of(const mo_pooling_kernel_args &args) {
+  constexpr int kColumns = strip_place<N>::kColumns;
+  const int64_t strips = (args.channels + kColumns - 1) / kColumns;
+  const int64_t strip = blockIdx.x % strips, part = blockIdx.x / strips;
+  const int64_t b = part / args.splits, split = part % args.splits;
+  const int64_t per_split = (args.length + args.splits - 1) / args.splits;
+  const int64_t begin = split * per_split;
+  return {strip, part, b, begin, begin + per_split < args.length ? begin + per_split : args.length};
+}
+
+/* Its shared memory: the valid tokens of kThreads positions, and what each warp's tokens come to. */
+template <int N>
+struct strip_memory {
+  mo_count *slots;
+  int *list;
+  float *counts, *values, *squares; /* of warps; values and squares (kWarps, kColumns) */
+};
+
+template <int N>
+__device__ __forceinline__ strip_memory<N> strip_memory_of_block() {
+  mo_count *slots = mo_shared_memory<mo_count>();
+  int *list = reinterpret_cast<int *>(slots + kWarps);
+  float *counts = reinterpret_cast<float *>(list + kThreads);
+  float *values = counts + kWarps;
+  return {slots, list, counts, values, values + kWarps * strip_place<N>::kColumns};
+}
+
+/* One more token; `share` is one part in the tokens so far. */
+template <int Mode>
+__device__ __forceinline__ void take_value(pooled &own, float x, float share) {
+  if (Mode == MO_POOLING_MAX) {
+    own.value = larger_or_nan(x, own.value);
+  } else if (Mode == MO_POOLING_MEAN) {
+    own.value += x;
+  } else {
+    const float distance = x - own.value;
+    own.value += distance * share;
+    own.squares += distance * (x - own.value);
+  }
+}
+
+/* The tokens first + list[i], first + list[i + kWarps], ...: up to kInFlight of them as far as `count`. All loads are under way
+ * before the first is converted. `seen` counts them. */
+template <typename T, int N, int Mode>
+__device__ __forceinline__ void take_tokens(const T *input, int64_t stride, int64_t first, const int *list, int i, int count,
+                                            pooled (&own)[N], float &seen) {
+  uint32_t words[kInFlight][mo_word_count<T, N>] = {};
+#pragma unroll
+  for (int u = 0; u < kInFlight; ++u) {
+    const int at = i + u * kWarps;
+    if (at < count) mo_load_words<T, N>(input + (first + list[at]) * stride, words[u]);
+  }
+#pragma unroll
+  for (int u = 0; u < kInFlight; ++u) mo_hold(words[u]);
+#pragma unroll
+  for (int u = 0; u < kInFlight; ++u) {
+    if (i + u * kWarps >= count) continue;
+    float x[N];
+    mo_unpack_words<T, N>(words[u], x);
+    seen += 1.0f;
+    const float share = 1.0f / seen;
+#pragma unroll
+    for (int k = 0; k < N; ++k) take_value<Mode>(own[k], x[k], share);
+  }
+}
+
+/* What all warps' tokens come to in column k of the strip. */
+template <int N, int Mode>
+__device__ __forceinline__ pooled join_warps(const strip_memory<N> &memory, int k) {
+  constexpr int kColumns = strip_place<N>::kColumns;
+  pooled all = nothing_pooled<Mode>();
+  for (int w = 0; w < kWarps; ++w) {
+    const float spread = Mode == MO_POOLING_MEAN_STD ? memory.squares[w * kColumns + k] : 0.0f;
+    all = join<Mode>(all, {memory.counts[w], memory.values[w * kColumns + k], spread});
+  }
+  return all;
+}
+
+/* Columns of the strip to the output, two by a thread: a warp fills a whole line. */
+template <typename T, int N, int Mode>
+__device__ __forceinline__ void store_pairs(const mo_pooling_kernel_args &args, const strip_place<N> &place,
+                                            const strip_memory<N> &memory) {
+  const int k = 2 * static_cast<int>(threadIdx.x);
+  const int64_t c = place.strip * place.kColumns + k;
+  if (k >= place.kColumns || c >= args.channels) return;
+  const pooled left = join_warps<N, Mode>(memory, k), right = join_warps<N, Mode>(memory, k + 1);
+  store_pair<T>(args, place.b, c, result_of<Mode>(left, false), result_of<Mode>(right, false));
+  if (Mode == MO_POOLING_MEAN_STD) {
+    store_pair<T>(args, place.b, args.channels + c, result_of<Mode>(left, true), result_of<Mode>(right, true));
+  }
+}
+
+/* Columns of the strip to the output, or to scratch where parts are to be joined, one by a thread. */
+template <typename T, int N, int Mode>
+__device__ __forceinline__ void store_single(const mo_pooling_kernel_args &args, const strip_place<N> &place,
+                                             const strip_memory<N> &memory) {
+  const int k = static_cast<int>(threadIdx.x);
+  const int64_t c = place.strip * place.kColumns + k;
+  if (k >= place.kColumns || c >= args.channels) return;
+  const pooled all = join_warps<N, Mode>(memory, k);
+  if (args.scratch == nullptr) {
+    store<T>(args, place.b, c, result_of<Mode>(all, false));
+    if (Mode == MO_POOLING_MEAN_STD) store<T>(args, place.b, args.channels + c, result_of<Mode>(all, true));
+    return;
+  }
+  const part_view parts = parts_of(args);
+  if (c == 0) parts.counts[place.part] = all.count;
+  parts.values[place.part * args.channels + c] = all.value;
+  if (Mode == MO_POOLING_MEAN_STD) parts.squares[place.part * args.channels + c] = all.squares;
+}
+
 /* Mean, maximum, or mean and deviation over the valid tokens of a sequence or of one part of it.
  *
  * Shapes: (B, S, C) to (B, C), (B, 2C) or to parts. Bytes: valid tokens * C * e, each read once; masked tokens are not read.
@@ -101,108 +222,44 @@ __device__ __forceinline__ void store_pair(const mo_pooling_kernel_args &args, i
  * order. */
 template <typename T, int N, int Mode>
 __global__ void __launch_bounds__(kThreads, 1) reduce_tokens_kernel(mo_pooling_kernel_args args) {
-  constexpr int kColumns = 32 * N;
-  mo_count *slots = mo_shared_memory<mo_count>();
-  int *list = reinterpret_cast<int *>(slots + kWarps);
-  float *warp_counts = reinterpret_cast<float *>(list + kThreads);
-  float *warp_values = warp_counts + kWarps; /* (kWarps, kColumns) */
-  float *warp_squares = warp_values + kWarps * kColumns;
-
   const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
-  const int64_t strips = (args.channels + kColumns - 1) / kColumns;
-  const int64_t strip = blockIdx.x % strips, part = blockIdx.x / strips; /* part = b * splits + split */
-  const int64_t b = part / args.splits, split = part % args.splits;
-  const int64_t per_split = (args.length + args.splits - 1) / args.splits;
-  const int64_t begin = split * per_split;
-  const int64_t end = begin + per_split < args.length ? begin + per_split : args.length;
-  const int64_t column = strip * kColumns + lane * N;
-  const T *input = static_cast<const T *>(args.input) + b * args.input_strides[0] + column;
+  const strip_place<N> place = strip_place_of<N>(args);
+  const strip_memory<N> memory = strip_memory_of_block<N>();
+  const int64_t column = place.strip * place.kColumns + lane * N;
+  const T *input = static_cast<const T *>(args.input) + place.b * args.input_strides[0] + column;
 
   pooled own[N];
 #pragma unroll
   for (int k = 0; k < N; ++k) own[k] = nothing_pooled<Mode>();
   float seen = 0.0f;
-  for (int64_t first = begin; first < end; first += kThreads) {
+  for (int64_t first = place.begin; first < place.end; first += kThreads) {
     const int64_t s = first + thread;
-    const bool take = s < end && is_valid(args, b, s);
+    const bool take = s < place.end && is_valid(args, place.b, s);
     mo_count found;
-    const mo_count place =
-        mo_scan_block(take ? 1 : 0, slots, &found); /* its first barrier: nobody reads the old list any more */
-    if (take) list[place] = thread;
+    /* Its first barrier: nobody reads the old list any more. */
+    const mo_count rank = mo_scan_block(take ? 1 : 0, memory.slots, &found);
+    if (take) memory.list[rank] = thread;
     __syncthreads();
     const int count = static_cast<int>(found);
     for (int i = warp; column < args.channels && i < count; i += kInFlight * kWarps) {
-      uint32_t words[kInFlight][mo_word_count<T, N>] = {};
-#pragma unroll
-      for (int u = 0; u < kInFlight; ++u) {
-        const int at = i + u * kWarps;
-        if (at < count) mo_load_words<T, N>(input + (first + list[at]) * args.input_strides[1], words[u]);
-      }
-#pragma unroll
-      for (int u = 0; u < kInFlight; ++u) mo_hold(words[u]);
-#pragma unroll
-      for (int u = 0; u < kInFlight; ++u) {
-        if (i + u * kWarps < count) {
-          float x[N];
-          mo_unpack_words<T, N>(words[u], x);
-          seen += 1.0f;
-          const float share = 1.0f / seen;
-#pragma unroll
-          for (int k = 0; k < N; ++k) {
-            if (Mode == MO_POOLING_MAX) {
-              own[k].value = larger_or_nan(x[k], own[k].value);
-            } else if (Mode == MO_POOLING_MEAN) {
-              own[k].value += x[k];
-            } else {
-              const float distance = x[k] - own[k].value;
-              own[k].value += distance * share;
-              own[k].squares += distance * (x[k] - own[k].value);
-            }
-          }
-        }
-      }
+      take_tokens<T, N, Mode>(input, args.input_strides[1], first, memory.list, i, count, own, seen);
     }
   }
-  if (lane == 0) warp_counts[warp] = seen; /* lane 0 always has a column */
+  if (lane == 0) memory.counts[warp] = seen; /* lane 0 always has a column */
 #pragma unroll
   for (int k = 0; k < N; ++k) {
-    warp_values[warp * kColumns + lane * N + k] = own[k].value;
-    if (Mode == MO_POOLING_MEAN_STD) warp_squares[warp * kColumns + lane * N + k] = own[k].squares;
+    memory.values[warp * place.kColumns + lane * N + k] = own[k].value;
+    if (Mode == MO_POOLING_MEAN_STD) memory.squares[warp * place.kColumns + lane * N + k] = own[k].squares;
   }
   __syncthreads();
 
-  const auto joined = [&](int k) {
-    pooled all = nothing_pooled<Mode>();
-    for (int w = 0; w < kWarps; ++w) {
-      const float spread = Mode == MO_POOLING_MEAN_STD ? warp_squares[w * kColumns + k] : 0.0f;
-      all = join<Mode>(all, {warp_counts[w], warp_values[w * kColumns + k], spread});
-    }
-    return all;
-  };
   if constexpr (N == 8) {
-    if (args.scratch == nullptr && writes_pairs(args)) { /* a warp fills a whole line */
-      const int64_t c = strip * kColumns + 2 * thread;
-      if (2 * thread >= kColumns || c >= args.channels) return;
-      const pooled left = joined(2 * thread), right = joined(2 * thread + 1);
-      store_pair<T>(args, b, c, result_of<Mode>(left, false), result_of<Mode>(right, false));
-      if (Mode == MO_POOLING_MEAN_STD) {
-        store_pair<T>(args, b, args.channels + c, result_of<Mode>(left, true), result_of<Mode>(right, true));
-      }
+    if (args.scratch == nullptr && writes_pairs(args)) {
+      store_pairs<T, N, Mode>(args, place, memory);
       return;
     }
   }
-  const int64_t c = strip * kColumns + thread;
-  if (thread >= kColumns || c >= args.channels) return;
-  const pooled all = joined(thread);
-  if (args.scratch == nullptr) {
-    store<T>(args, b, c, result_of<Mode>(all, false));
-    if (Mode == MO_POOLING_MEAN_STD) store<T>(args, b, args.channels + c, result_of<Mode>(all, true));
-    return;
-  }
-  const part_view parts = parts_of(args);
-  if (c == 0) parts.counts[part] = all.count;
-  parts.values[part * args.channels + c] = all.value;
-  if (Mode == MO_POOLING_MEAN_STD) parts.squares[part * args.channels + c] = all.squares;
+  store_single<T, N, Mode>(args, place, memory);
 }
 
 /* output[b,n] = tanh(sum_c input[b,0,c] * weight[n,c] + bias[n]), BertPooler; to scratch (B, width) where a norm follows.
@@ -391,14 +448,5 @@ size_t mo_plan_pooling(mo_pooling_kernel_args *args, int32_t multiprocessors) {
 
 cudaError_t mo_launch_pooling(const mo_pooling_kernel_args *args, cudaStream_t stream) {
   if (args->batch == 0 || args->width == 0) return cudaSuccess;
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_type<float>(*args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_type<mo_half>(*args, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_type<mo_bfloat16>(*args, stream);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these three through */
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) { return launch_type<decltype(zero)>(*args, stream); });
 }

@@ -6,7 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "host/core/relative_buckets.h"
+#include "host/rules/relative_buckets.h"
 #include "modelout/position_bias.h"
 
 #ifdef __cplusplus

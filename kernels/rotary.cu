@@ -11,8 +11,9 @@
 #include "kernels/rotary.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/turn.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/dtype.cuh"
+#include "kernels/common/turn.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 
@@ -132,12 +133,5 @@ cudaError_t launch_type(const mo_rotary_kernel_args &args, cudaStream_t stream) 
 cudaError_t mo_launch_rotary(const mo_rotary_kernel_args *args, cudaStream_t stream) {
   if (args->batch == 0 || args->length == 0 || args->head_size == 0) return cudaSuccess;
   if (args->sides[0].heads + args->sides[1].heads == 0) return cudaSuccess;
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_type<float>(*args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_type<mo_half>(*args, stream);
-    default:
-      return launch_type<mo_bfloat16>(*args, stream);
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) { return launch_type<decltype(zero)>(*args, stream); });
 }

@@ -17,10 +17,11 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/sampling.h"
 
-#include "host/core/philox.h"
+#include "host/rules/philox.h"
 #include "kernels/arch/launch.cuh"
-#include "kernels/scan.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/dtype.cuh"
+#include "kernels/common/scan.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 
@@ -556,14 +557,7 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(mo_sampling_kernel_
 cudaError_t mo_launch_sampling(const mo_sampling_kernel_args *args, cudaStream_t stream) {
   if (args->rows == 0) return cudaSuccess;
   const dim3 grid(static_cast<unsigned>(args->rows)), block(kThreads);
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return MO_LAUNCH(sample_kernel<float>, grid, block, sizeof(workspace), stream, *args);
-    case MO_DTYPE_FLOAT16:
-      return MO_LAUNCH(sample_kernel<mo_half>, grid, block, sizeof(workspace), stream, *args);
-    case MO_DTYPE_BFLOAT16:
-      return MO_LAUNCH(sample_kernel<mo_bfloat16>, grid, block, sizeof(workspace), stream, *args);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these three through */
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) {
+    return MO_LAUNCH(sample_kernel<decltype(zero)>, grid, block, sizeof(workspace), stream, *args);
+  });
 }

@@ -12,7 +12,7 @@
 #include "kernels/score_edit.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 

@@ -19,20 +19,14 @@
 #include "kernels/softmax.h"
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/divide.cuh"
-#include "kernels/reduce.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/divide.cuh"
+#include "kernels/common/dtype.cuh"
+#include "kernels/common/row_plan.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 
-constexpr int kMaxThreads = 512; /* of a row: 128 registers a thread, so that nothing spills */
-constexpr int kThreadsPerBlock =
-    128;                       /* short rows share a block up to this: enough blocks per multiprocessor, few idle lanes */
-constexpr int kMaxVectors = 8; /* vectors of a row per thread, and at most 32 scores */
-constexpr int kShortRows = 4;  /* rows of at most 32 vectors that a thread has a vector of */
-constexpr int kInFlight = 4;   /* vectors that a thread has under way where the row is not in registers */
 constexpr int kShared = -1, kReread = 0; /* tiers that are not a number of vectors */
-constexpr size_t kSlotBytes = (kMaxThreads / 32) * sizeof(float);
 
 /* Where one row lies, and how far causality lets it see. */
 struct row_place {
@@ -178,78 +172,76 @@ __device__ __forceinline__ void store_weights(const mo_softmax_kernel_args &args
 
 /* Tier > 0: vectors of scores in the registers of a thread. */
 template <typename T, int N, int Tier>
-__global__ void __launch_bounds__(kMaxThreads, 1)
+__global__ void __launch_bounds__(mo_row_max_threads, 1)
     softmax_kernel(const __grid_constant__ mo_softmax_kernel_args args, const __grid_constant__ row_divisors by) {
-  const int threads = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.x);
-  const int64_t wanted = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-  const bool active = wanted < args.shape.extents[0] * args.shape.extents[1] * args.shape.extents[2];
-  float *slots = mo_shared_memory<float>() + threadIdx.y * (kSlotBytes / sizeof(float));
-  row_place place = place_of(args, by, active ? static_cast<uint32_t>(wanted) : 0);
-  if (!active) place.end = 0; /* surplus threads take part in the barriers, and neither load nor store */
+  const mo_row_team team = mo_row_team_of_thread();
+  const bool active = team.row < args.shape.extents[0] * args.shape.extents[1] * args.shape.extents[2];
+  row_place place = place_of(args, by, active ? static_cast<uint32_t>(team.row) : 0);
+  if (!active) place.end = 0;
   if constexpr (Tier > 0) {
-    const int step = threads * N, first = lane * N;
+    const int step = team.threads * N, first = team.lane * N;
     float values[Tier][N];
     float maximum = -INFINITY, sum = 0.0f;
-    constexpr int kBatch = Tier < kInFlight ? Tier : kInFlight;
+    constexpr int kBatch = Tier < mo_row_in_flight ? Tier : mo_row_in_flight;
 #pragma unroll
     for (int v = 0; v < Tier; v += kBatch) load_scores<T, N, kBatch>(args, place, first + v * step, step, values + v);
 #pragma unroll
     for (int v = 0; v < Tier; ++v) maximum = fmaxf(maximum, largest_of(values[v]));
-    const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
+    const float base = base_of(team.reduce<mo_max>(maximum));
 #pragma unroll
     for (int v = 0; v < Tier; ++v) sum += exponentials(base, values[v]);
-    sum = mo_reduce_row<mo_sum>(sum, lane, threads, slots);
+    sum = team.reduce<mo_sum>(sum);
 #pragma unroll
     for (int v = 0; v < Tier; ++v) {
       const int column = first + v * step;
       if (active && column < args.columns) store_weights<N>(args, place, column, sum, values[v]);
     }
   } else if constexpr (Tier == kShared) {
-    float *row = mo_shared_memory<float>() + kSlotBytes / sizeof(float);
-    const int step = threads * N, first = lane * N, end = static_cast<int>(args.columns);
+    float *row = mo_shared_memory<float>() + mo_row_slots;
+    const int step = team.threads * N, first = team.lane * N, end = static_cast<int>(args.columns);
     float maximum = -INFINITY, sum = 0.0f;
-    for (int column = first; column < end; column += kInFlight * step) {
-      float values[kInFlight][N];
-      load_scores<T, N, kInFlight>(args, place, column, step, values);
+    for (int column = first; column < end; column += mo_row_in_flight * step) {
+      float values[mo_row_in_flight][N];
+      load_scores<T, N, mo_row_in_flight>(args, place, column, step, values);
 #pragma unroll
-      for (int v = 0; v < kInFlight; ++v) {
+      for (int v = 0; v < mo_row_in_flight; ++v) {
         maximum = fmaxf(maximum, largest_of(values[v]));
         if (column + v * step < end) mo_store_vector(row + column + v * step, values[v]);
       }
     }
     float values[N];
-    const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
+    const float base = base_of(team.reduce<mo_max>(maximum));
     for (int column = first; column < end; column += step) {
       mo_load_vector(row + column, values);
       sum += exponentials(base, values);
       mo_store_vector(row + column, values);
     }
-    sum = mo_reduce_row<mo_sum>(sum, lane, threads, slots);
+    sum = team.reduce<mo_sum>(sum);
     for (int column = first; column < end; column += step) {
       mo_load_vector(row + column, values);
       store_weights<N>(args, place, column, sum, values);
     }
   } else {
-    const int64_t step = static_cast<int64_t>(threads) * N, first = lane * N;
-    float values[kInFlight][N];
+    const int64_t step = static_cast<int64_t>(team.threads) * N, first = team.lane * N;
+    float values[mo_row_in_flight][N];
     float maximum = -INFINITY, sum = 0.0f; /* the sum is relative to the thread's own maximum */
-    for (int64_t column = first; column < place.end; column += kInFlight * step) {
-      load_scores<T, N, kInFlight>(args, place, column, step, values);
+    for (int64_t column = first; column < place.end; column += mo_row_in_flight * step) {
+      load_scores<T, N, mo_row_in_flight>(args, place, column, step, values);
       float larger = maximum;
 #pragma unroll
-      for (int v = 0; v < kInFlight; ++v) larger = fmaxf(larger, largest_of(values[v]));
+      for (int v = 0; v < mo_row_in_flight; ++v) larger = fmaxf(larger, largest_of(values[v]));
       if (maximum != -INFINITY) sum *= expf(maximum - larger);
       maximum = larger;
 #pragma unroll
-      for (int v = 0; v < kInFlight; ++v) sum += exponentials(base_of(maximum), values[v]);
+      for (int v = 0; v < mo_row_in_flight; ++v) sum += exponentials(base_of(maximum), values[v]);
     }
-    const float base = base_of(mo_reduce_row<mo_max>(maximum, lane, threads, slots));
+    const float base = base_of(team.reduce<mo_max>(maximum));
     if (maximum != -INFINITY) sum *= expf(maximum - base);
-    sum = mo_reduce_row<mo_sum>(sum, lane, threads, slots);
-    for (int64_t column = first; column < args.columns; column += kInFlight * step) {
-      load_scores<T, N, kInFlight>(args, place, column, step, values);
+    sum = team.reduce<mo_sum>(sum);
+    for (int64_t column = first; column < args.columns; column += mo_row_in_flight * step) {
+      load_scores<T, N, mo_row_in_flight>(args, place, column, step, values);
 #pragma unroll
-      for (int v = 0; v < kInFlight; ++v) {
+      for (int v = 0; v < mo_row_in_flight; ++v) {
         (void)exponentials(base, values[v]);
         if (column + v * step < args.columns) store_weights<N>(args, place, column + v * step, sum, values[v]);
       }
@@ -257,86 +249,78 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
   }
 }
 
-/* Rows of at most 32 vectors: `lanes` threads of a warp have a row and each has a vector of kShortRows of them, so that no lane
- * idles and as much is under way as with long rows. There is no barrier. */
+/* Short rows (row_plan.cuh). */
 template <typename T, int N>
-__global__ void __launch_bounds__(kThreadsPerBlock)
+__global__ void __launch_bounds__(mo_row_block_threads)
     short_softmax_kernel(const __grid_constant__ mo_softmax_kernel_args args, const __grid_constant__ row_divisors by,
                          uint32_t rows, int lanes) {
-  const int lane = static_cast<int>(threadIdx.x) % 32, column = lane % lanes * N, apart = 32 / lanes;
-  const int64_t warp = static_cast<int64_t>(blockIdx.x) * (kThreadsPerBlock / 32) + static_cast<int>(threadIdx.x) / 32;
-  const int64_t first_row = warp * apart * kShortRows + lane / lanes;
-  row_place places[kShortRows];
-  uint32_t words[kShortRows][mo_word_count<T, N>] = {};
+  const mo_short_row_place own = mo_short_row_place_of<N>(lanes);
+  const int column = own.column;
+  row_place places[mo_short_rows];
+  uint32_t words[mo_short_rows][mo_word_count<T, N>] = {};
 #pragma unroll
-  for (int r = 0; r < kShortRows; ++r) {
-    const int64_t row = first_row + r * apart;
+  for (int r = 0; r < mo_short_rows; ++r) {
+    const int64_t row = own.first_row + r * own.apart;
     places[r] = place_of(args, by, row < rows ? static_cast<uint32_t>(row) : 0);
     if (row >= rows) places[r].end = 0;
     if (column < places[r].end) mo_load_words<T, N>(static_cast<const T *>(args.input) + places[r].input + column, words[r]);
   }
 #pragma unroll
-  for (int r = 0; r < kShortRows; ++r) mo_hold(words[r]);
+  for (int r = 0; r < mo_short_rows; ++r) mo_hold(words[r]);
 #pragma unroll
-  for (int r = 0; r < kShortRows; ++r) {
+  for (int r = 0; r < mo_short_rows; ++r) {
     float values[N];
     finish_scores<T, N>(args, places[r], column, words[r], values);
     const float base = base_of(mo_reduce_lanes<mo_max>(largest_of(values), lanes));
     const float sum = mo_reduce_lanes<mo_sum>(exponentials(base, values), lanes);
-    if (first_row + r * apart < rows && column < args.columns) store_weights<N>(args, places[r], column, sum, values);
+    if (own.first_row + r * own.apart < rows && column < args.columns) store_weights<N>(args, places[r], column, sum, values);
   }
 }
 
-bool rows_aligned(const mo_row_strides &rows, mo_dtype_t dtype) {
-  const int64_t elements = dtype == MO_DTYPE_FLOAT32 ? 4 : 8;
-  return rows.strides[0] % elements == 0 && rows.strides[1] % elements == 0 && rows.strides[2] % elements == 0;
-}
+int64_t elements_in_16_bytes(mo_dtype_t dtype) { return dtype == MO_DTYPE_FLOAT32 ? 4 : 8; }
 
 /* Whether every access of N elements is a multiple of 16 bytes at an address that is one. */
 bool can_use_vectors(const mo_softmax_kernel_args &args) {
   return args.columns % 8 == 0 && mo_is_aligned16(args.input) && mo_is_aligned16(args.output) &&
-         rows_aligned(args.input_rows, args.dtype) && rows_aligned(args.output_rows, args.output_dtype) &&
+         mo_rows_aligned(args.input_rows, elements_in_16_bytes(args.dtype)) &&
+         mo_rows_aligned(args.output_rows, elements_in_16_bytes(args.output_dtype)) &&
          (args.bias == nullptr || args.bias_stride != 1 ||
-          (mo_is_aligned16(args.bias) && rows_aligned(args.bias_rows, args.bias_dtype)));
+          (mo_is_aligned16(args.bias) && mo_rows_aligned(args.bias_rows, elements_in_16_bytes(args.bias_dtype))));
 }
 
 template <typename T, int N>
 cudaError_t launch_width(const mo_softmax_kernel_args &args, size_t shared_bytes_limit, cudaStream_t stream) {
-  constexpr int64_t kVectors = N * kMaxVectors > 32 ? 32 / N : kMaxVectors;
+  constexpr int64_t kVectors = N * mo_row_max_vectors > 32 ? 32 / N : mo_row_max_vectors;
   const int64_t vectors = (args.columns + N - 1) / N;
-  const bool in_registers = vectors <= kMaxThreads * kVectors;
+  const bool in_registers = vectors <= mo_row_max_threads * kVectors;
   const int64_t rows = mo_row_count(args.shape);
   const row_divisors by = {mo_make_divisor(static_cast<uint32_t>(args.shape.extents[2])),
                            mo_make_divisor(static_cast<uint32_t>(args.shape.extents[1]))};
   if constexpr (N > 1) {
-    if (vectors <= 32) {
-      int lanes = 1;
-      while (lanes < vectors) lanes *= 2;
-      const int64_t in_block = kThreadsPerBlock / lanes * kShortRows;
-      const dim3 grid(static_cast<unsigned>((rows + in_block - 1) / in_block));
-      return MO_LAUNCH((short_softmax_kernel<T, N>), grid, dim3(kThreadsPerBlock), 0, stream, args, by,
-                       static_cast<uint32_t>(rows), lanes);
+    if (vectors <= mo_short_row_vectors) {
+      const mo_short_row_plan plan = mo_plan_short_rows(rows, vectors);
+      return MO_LAUNCH((short_softmax_kernel<T, N>), plan.grid, plan.block, 0, stream, args, by, static_cast<uint32_t>(rows),
+                       plan.lanes);
     }
   }
-  int threads = 32;
-  while (threads < kMaxThreads && vectors > 2 * threads) threads *= 2; /* about two vectors a thread: loads in flight */
-  const int rows_per_block = threads < kThreadsPerBlock ? kThreadsPerBlock / threads : 1;
-  const dim3 block(static_cast<unsigned>(threads), static_cast<unsigned>(rows_per_block));
-  const dim3 grid(static_cast<unsigned>((rows + rows_per_block - 1) / rows_per_block));
-  const size_t slots = static_cast<size_t>(rows_per_block) * kSlotBytes;
+  const mo_row_plan plan = mo_plan_rows(rows, vectors);
   if (in_registers) {
     if constexpr (N == 1) { /* rows of 32 vectors are short ones */
-      if (vectors <= threads) return MO_LAUNCH((softmax_kernel<T, N, 1>), grid, block, slots, stream, args, by);
+      if (vectors <= plan.threads)
+        return MO_LAUNCH((softmax_kernel<T, N, 1>), plan.grid, plan.block, plan.slot_bytes, stream, args, by);
     }
-    if (vectors <= 2 * threads) return MO_LAUNCH((softmax_kernel<T, N, 2>), grid, block, slots, stream, args, by);
-    if (vectors <= 4 * threads) return MO_LAUNCH((softmax_kernel<T, N, 4>), grid, block, slots, stream, args, by);
-    return MO_LAUNCH((softmax_kernel<T, N, static_cast<int>(kVectors)>), grid, block, slots, stream, args, by);
+    if (vectors <= 2 * plan.threads)
+      return MO_LAUNCH((softmax_kernel<T, N, 2>), plan.grid, plan.block, plan.slot_bytes, stream, args, by);
+    if (vectors <= 4 * plan.threads)
+      return MO_LAUNCH((softmax_kernel<T, N, 4>), plan.grid, plan.block, plan.slot_bytes, stream, args, by);
+    return MO_LAUNCH((softmax_kernel<T, N, static_cast<int>(kVectors)>), plan.grid, plan.block, plan.slot_bytes, stream, args,
+                     by);
   }
-  if (static_cast<size_t>(args.columns) <= (shared_bytes_limit - kSlotBytes) / sizeof(float)) {
-    const size_t bytes = kSlotBytes + static_cast<size_t>(args.columns) * sizeof(float);
-    return MO_LAUNCH((softmax_kernel<T, N, kShared>), grid, block, bytes, stream, args, by);
+  if (static_cast<size_t>(args.columns) <= (shared_bytes_limit - plan.slot_bytes) / sizeof(float)) {
+    const size_t bytes = plan.slot_bytes + static_cast<size_t>(args.columns) * sizeof(float);
+    return MO_LAUNCH((softmax_kernel<T, N, kShared>), plan.grid, plan.block, bytes, stream, args, by);
   }
-  return MO_LAUNCH((softmax_kernel<T, N, kReread>), grid, block, slots, stream, args, by);
+  return MO_LAUNCH((softmax_kernel<T, N, kReread>), plan.grid, plan.block, plan.slot_bytes, stream, args, by);
 }
 
 template <typename T>
@@ -349,14 +333,6 @@ cudaError_t launch_type(const mo_softmax_kernel_args &args, size_t shared_bytes_
 
 cudaError_t mo_launch_softmax(const mo_softmax_kernel_args *args, size_t shared_bytes_limit, cudaStream_t stream) {
   if (mo_row_count(args->shape) == 0 || args->columns == 0) return cudaSuccess;
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_type<float>(*args, shared_bytes_limit, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_type<mo_half>(*args, shared_bytes_limit, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_type<mo_bfloat16>(*args, shared_bytes_limit, stream);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these three through */
-  }
+  return mo_with_float_type(args->dtype,
+                            [&](auto zero) { return launch_type<decltype(zero)>(*args, shared_bytes_limit, stream); });
 }

@@ -16,8 +16,9 @@
 #include <type_traits>
 
 #include "kernels/arch/launch.cuh"
-#include "kernels/scan.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/common/dtype.cuh"
+#include "kernels/common/scan.cuh"
+#include "kernels/common/vector.cuh"
 
 namespace {
 
@@ -369,14 +370,5 @@ size_t mo_plan_topk(mo_topk_kernel_args *args, int32_t multiprocessors) {
 
 cudaError_t mo_launch_topk(const mo_topk_kernel_args *args, cudaStream_t stream) {
   if (args->rows == 0) return cudaSuccess;
-  switch (args->dtype) {
-    case MO_DTYPE_FLOAT32:
-      return launch_type<float>(*args, stream);
-    case MO_DTYPE_FLOAT16:
-      return launch_type<mo_half>(*args, stream);
-    case MO_DTYPE_BFLOAT16:
-      return launch_type<mo_bfloat16>(*args, stream);
-    default:
-      return cudaErrorInvalidValue; /* the front door lets these three through */
-  }
+  return mo_with_float_type(args->dtype, [&](auto zero) { return launch_type<decltype(zero)>(*args, stream); });
 }

@@ -44,4 +44,5 @@ endif()
 # The command's own tests start the command.
 if(TARGET command_test AND TARGET modelout_command)
   add_dependencies(command_test modelout_command)
+  add_dependencies(generate_command_test modelout_command)
 endif()

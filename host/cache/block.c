@@ -1,9 +1,10 @@
 /* host/cache/block.c - counted device blocks, and where keys, values and scales lie in them.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/cache/block.h"
+
 #include <string.h>
 
-#include "host/cache/cache_internal.h"
 #include "host/core/arena.h"
 
 mo_status_t mo_cache_check_not_captured(mo_context_t *context, const char *what) {
@@ -52,6 +53,15 @@ mo_status_t mo_cache_upload(mo_context_t *context, void *device, const void *hos
 }
 
 /* ---- Layout ---- */
+
+mo_status_t mo_cache_check_groups(const mo_cache_extents *extents) {
+  const int64_t size = extents->group_size;
+  MO_CHECK(size >= 0, MO_STATUS_INVALID_ARGUMENT, "cache: group_size %" PRId64 " is negative", size);
+  MO_CHECK(size == 0 || (extents->key_size % size == 0 && extents->value_size % size == 0), MO_STATUS_INVALID_ARGUMENT,
+           "cache: group_size %" PRId64 " does not divide heads of %" PRId64 " and %" PRId64 " elements", size,
+           extents->key_size, extents->value_size);
+  return MO_STATUS_OK;
+}
 
 static int64_t groups_of(const mo_cache_extents *extents, int64_t size) {
   if (extents->storage == MO_DTYPE_NONE) return 0;

@@ -1,76 +1,121 @@
-/* host/cache/cache_internal.h - how caches are laid out.
+/* host/cache/cache_internal.h - a cache, its layers, and the table of functions that each storage fills in.
  *
- *   mo_cache --> layers[] --> mo_cache_block (counted: fields and copies share it)
- *     |                         K (B, Hkv, C, D) | V (B, Hkv, C, Dv) [| scales of K | scales of V]
- *     +--> paged: rows of pages, block table        tokens: slots start .. start + stored - 1
- *     +--> self, cross: a pair has these and no layers
+ * WHO KNOWS WHAT. The public functions (cache.c, update.c, change.c, rows.c) check arguments, keep what all caches have, and
+ * call the cache's storage through its table. Two storages exist:
  *
- * An update is prepare (room, and where to write), the write, commit (counting). Whatever can fail comes before the counting.
+ *   block_storage.c   dynamic, sliding, static, static sliding, quantised: each layer lies in one block
+ *   paged_storage.c   paged: each row is a list of pages of a pool
+ *
+ * A storage calls the files below it and never the public ones. A pair (encoder_decoder.c) has two caches, no layers, and no
+ * storage.
+ *
+ * A STEP OF A LAYER. Of its functions commit alone changes the counts `stored` and `seen`.
+ *
+ *   allocated    holds `stored` tokens
+ *     prepare    -> prepared. Room for the new tokens is made, which may move the old ones. Fails: still allocated
+ *   prepared     holds `stored` tokens as before; the new ones have slots to be written to
+ *     prepare    -> prepared, for other tokens: the slots are handed out again
+ *     written    -> prepared. Paged: the lengths on the device count the new tokens, so that attention may read them
+ *     cancel     -> allocated, as if never prepared. mo_cache_update calls it when the write fails
+ *     commit     -> allocated, with the new tokens. All that can be refused is refused by check_commit before
+ *     crop, release, a change of rows that moves the layer to another block -> allocated or none, the step is forgotten
+ *
+ * Commit needs no prepare where there is room: replays of a captured step wrote the tokens, and one commit counts them.
+ * A layer that is not allocated has no memory; the first update, prepare or mo_cache_initialize allocates it, and takes that
+ * back (undo_layer in update.c) if it fails later.
+ *
+ * THE BATCH SIZE of a cache, -1 while it is not known:
+ *
+ *   batch_given   the options say it: it never changes, but by a change of rows
+ *   batch_taken   tokens have been counted since the cache was made or reset: it stays, also when they are cropped away
+ *   neither       after mo_cache_initialize or a reset: the next update may bring another one, and layers are allocated anew
+ *                 (not those of static caches, which keep theirs)
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_CACHE_INTERNAL_H
 #define MO_CACHE_INTERNAL_H
 
-#include <inttypes.h>
-#include <stdatomic.h>
-
-#include "host/core/checked_math.h"
-#include "host/core/context_internal.h"
-#include "modelout/cache.h"
+#include "host/cache/block.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define MO_CACHE_LAYER_LIMIT ((int64_t)1 << 16)
-
-/* Device memory that a layer, fields and layers of copies hold together. */
-typedef struct mo_cache_block {
-  _Atomic int64_t references;
-  mo_context_t *context;
-  void *memory;
-  size_t bytes;
-  int64_t written; /* slots below it may be looked at by somebody: a shared block is appended to, never written over */
-} mo_cache_block;
-
-/* What a token of a layer is made of. 0 and NONE: not known yet. */
-typedef struct mo_cache_extents {
-  int64_t heads, key_size, value_size;
-  mo_dtype_t dtype;   /* given and returned */
-  mo_dtype_t storage; /* NONE: plain, as `dtype` */
-  int64_t group_size; /* of quantised storage; 0: one group */
-} mo_cache_extents;
-
 typedef struct mo_cache_layer {
   mo_cache_kind_t kind;
   mo_cache_extents extents;
   int64_t window;
+  int64_t stored; /* tokens held; paged: of the longest row */
+  int64_t seen;   /* tokens appended so far, without the cropped ones */
+
+  /* ---- Block storage ---- */
   mo_cache_block *block; /* NULL: not allocated */
   int64_t batch;         /* of the block */
   int64_t capacity;      /* slots per row */
-  int64_t start, stored; /* the tokens held */
-  int64_t seen;          /* tokens appended so far, without the cropped ones */
+  int64_t start;         /* the tokens held are in slots start .. start + stored - 1 */
   int64_t reserved;      /* capacity that must not shrink again */
-  int64_t prepared;      /* tokens that mo_cache_prepare made room for */
-
-  /* Static sliding layers: what a step that passes the end is put together in, before its last tokens go to the block. */
+  int64_t prepared;      /* tokens that the last prepare made room for; 0 after commit and cancel */
+  /* Static sliding layers: where a step that passes the end is put together, see sliding.h. */
   mo_cache_block *staging;
   int64_t staging_capacity;
   int64_t staged; /* tokens in it once the prepared ones are written; 0: the step fits into the block */
 
-  /* Behind the `view` of entries: key, value, their scales, block table. A prepared entry has its own, as reading must not lead
-   * it elsewhere. */
+  /* What the `view` of an entry points to: key, value, their scales, block table. Entries of prepare and of read have tensors
+   * of their own, so that reading a layer does not change where a prepared entry writes to. */
   mo_tensor prepared_tensors[5], read_tensors[5];
 } mo_cache_layer;
 
-typedef struct mo_paged_rows mo_paged_rows; /* host/cache/paged.h */
+/* The functions of one way to store tokens. `layer` is the index of a layer that exists. A function that fails changes nothing,
+ * unless it says so. */
+typedef struct mo_cache_storage {
+  /* The layers that checked options describe. */
+  mo_status_t (*create)(mo_cache_t *cache, const mo_cache_options *options);
+  void (*destroy)(mo_cache_t *cache); /* layers are gone; also after a create or copy that failed */
+
+  /* ---- Memory. Paged: rows hold all layers, so what is said of one layer is true of all ---- */
+  bool (*is_allocated)(const mo_cache_t *cache, int64_t layer);
+  /* Batch size and extents are known, and the layer is not allocated. `tokens`: how many are to come. */
+  mo_status_t (*allocate)(mo_cache_t *cache, int64_t layer, int64_t tokens);
+  /* Gives the memory back and forgets the tokens; extents stay. Not allocated is fine. */
+  void (*release)(mo_cache_t *cache, int64_t layer);
+  mo_status_t (*reserve)(mo_cache_t *cache, int64_t count);
+
+  /* ---- A step, see above: of a layer that is allocated, but for read ---- */
+  mo_status_t (*prepare)(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry, int64_t *slot);
+  mo_status_t (*written)(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry);
+  void (*cancel)(mo_cache_t *cache, int64_t layer);
+  mo_status_t (*check_commit)(const mo_cache_t *cache, int64_t layer, int64_t count);
+  /* Fails on device errors only. `entry`, of the prepare before, or NULL: shows the tokens where they are afterwards. */
+  mo_status_t (*commit)(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry);
+  mo_status_t (*read)(mo_cache_t *cache, int64_t layer, mo_cache_entry *entry);
+
+  /* ---- Changes of all layers: what can be refused or needs memory first, then what fails on device errors only ---- */
+  mo_status_t (*begin_crop)(mo_cache_t *cache, int64_t count);
+  mo_status_t (*crop)(mo_cache_t *cache, int64_t count);
+  /* Rows become rows[0] .. rows[count - 1]. `change` belongs to the storage; drop_rows frees it, whether it has ended or not.
+   */
+  mo_status_t (*begin_rows)(mo_cache_t *cache, const int64_t *rows, int64_t count, void **change);
+  mo_status_t (*end_rows)(mo_cache_t *cache, void *change);
+  void (*drop_rows)(mo_cache_t *cache, void *change);
+  /* The content of `cache` into `copy`, whose layers exist and are empty. After a failure `copy` is only good for release. */
+  mo_status_t (*copy)(const mo_cache_t *cache, mo_cache_t *copy);
+
+  /* ---- Questions ---- */
+  int64_t (*row_length)(const mo_cache_t *cache, int64_t row); /* tokens of a row in layer 0 */
+  int64_t (*max_length)(const mo_cache_t *cache, int64_t layer);
+  bool (*is_initialized)(const mo_cache_t *cache);
+  uint64_t (*bytes)(const mo_cache_t *cache, int64_t layer); /* -1: of all layers */
+} mo_cache_storage;
+
+typedef struct mo_paged_rows mo_paged_rows; /* host/cache/paged_rows.h */
 
 struct mo_cache {
   _Atomic int64_t references;
   mo_context_t *context;
   mo_cache_kind_t kind;
-  mo_cache_t *self, *cross; /* a pair, else NULL */
-  bool *updated;            /* pairs: per layer of the cross cache, false past the end */
+  const mo_cache_storage *storage; /* NULL: a pair */
+  mo_cache_t *self, *cross;        /* a pair, else NULL */
+  bool *updated;                   /* pairs: per layer of the cross cache, false past the end */
   int64_t updated_count;
 
   mo_cache_layer defaults; /* what a layer that is made later begins as */
@@ -82,45 +127,17 @@ struct mo_cache {
   bool batch_given; /* by the options */
   bool batch_taken; /* by tokens since the cache was made or reset: they may be cropped away, the rows stay */
   int64_t max_length;
+  int32_t *lengths; /* device: mo_cache_lengths */
+  int64_t lengths_count;
+
+  /* ---- Block storage ---- */
   int64_t reserve; /* tokens that layers not allocated yet are to have room for */
   void *zeros;     /* device: one head of one token, for empty slots */
   size_t zero_bytes;
-  int32_t *lengths; /* device: mo_cache_lengths */
-  int64_t lengths_count;
-  mo_paged_rows *paged; /* paged caches, else NULL */
+
+  /* ---- Paged storage ---- */
+  mo_paged_rows *paged; /* else NULL */
 };
-
-/* ---- Blocks (block.c) ---- */
-
-/* WRONG_STATE while the stream is captured; `what`: "memory is needed". */
-mo_status_t mo_cache_check_not_captured(mo_context_t *context, const char *what);
-
-/* Not while the stream is captured. */
-mo_status_t mo_cache_block_create(mo_context_t *context, size_t bytes, mo_cache_block **block);
-mo_cache_block *mo_cache_block_retain(mo_cache_block *block);
-void mo_cache_block_release(void *block); /* NULL is fine; the type is mo_release_function's */
-bool mo_cache_block_is_shared(const mo_cache_block *block);
-
-/* Device memory that the host fills now: `bytes` from `host`, which may change when the call returns. Not while the stream is
- * captured. */
-mo_status_t mo_cache_upload(mo_context_t *context, void *device, const void *host, size_t bytes);
-
-/* Room for the tensors of `capacity` tokens of `batch` rows; OUT_OF_MEMORY if that cannot be a number. */
-mo_status_t mo_cache_block_bytes(const mo_cache_extents *extents, int64_t batch, int64_t capacity, size_t *bytes);
-
-/* Key, value and their scales (dtype NONE if there are none) of slots first .. first + count - 1 of such a block. */
-void mo_cache_block_tensors(const mo_cache_extents *extents, mo_context_t *context, const mo_cache_block *block, int64_t batch,
-                            int64_t capacity, int64_t first, int64_t count, mo_tensor tensors[4]);
-
-static inline mo_kv_view mo_cache_view_of(const mo_tensor tensors[5]) {
-  return (mo_kv_view){.key = &tensors[0],
-                      .value = &tensors[1],
-                      .key_scale = tensors[2].dtype == MO_DTYPE_NONE ? NULL : &tensors[2],
-                      .value_scale = tensors[3].dtype == MO_DTYPE_NONE ? NULL : &tensors[3],
-                      .block_table = tensors[4].dtype == MO_DTYPE_NONE ? NULL : &tensors[4]};
-}
-
-/* ---- Layers in one block (layer.c) ---- */
 
 static inline bool mo_cache_kind_is_static(mo_cache_kind_t kind) {
   return kind == MO_CACHE_STATIC || kind == MO_CACHE_STATIC_SLIDING;
@@ -129,68 +146,6 @@ static inline bool mo_cache_kind_is_static(mo_cache_kind_t kind) {
 static inline bool mo_cache_kind_is_sliding(mo_cache_kind_t kind) {
   return kind == MO_CACHE_SLIDING || kind == MO_CACHE_STATIC_SLIDING;
 }
-
-static inline bool mo_cache_extents_known(const mo_cache_extents *extents) {
-  return extents->heads > 0 && extents->key_size > 0 && extents->value_size > 0 && extents->dtype != MO_DTYPE_NONE;
-}
-
-/* Tensors of tokens first .. first + count - 1, counted from slot 0. */
-void mo_cache_layer_tensors(const mo_cache_t *cache, const mo_cache_layer *layer, int64_t first, int64_t count,
-                            mo_tensor tensors[5]);
-
-/* The block of a layer whose extents and batch are known: at least `tokens` slots, zeros if the layer is static. */
-mo_status_t mo_cache_layer_allocate(mo_cache_t *cache, mo_cache_layer *layer, int64_t tokens);
-
-/* Puts zeros into slots first .. first + count - 1 of a block. */
-mo_status_t mo_cache_fill_zeros(mo_cache_t *cache, const mo_cache_layer *layer, const mo_cache_block *block, int64_t batch,
-                                int64_t first, int64_t count);
-/* Makes sure that mo_cache_fill_zeros will need no memory. */
-mo_status_t mo_cache_need_zeros(mo_cache_t *cache, const mo_cache_layer *layer);
-
-/* The CPU's gather works in scratch memory: makes sure that a change which has begun needs none. */
-mo_status_t mo_cache_need_scratch(mo_cache_t *cache);
-/* A change of several layers stopped in the middle: the cache is empty afterwards, and good for use. */
-void mo_cache_abandon(mo_cache_t *cache);
-
-/* Room for `count` tokens behind those held, in place, by moving or by growing: the layer holds what it held. */
-mo_status_t mo_cache_layer_make_room(mo_cache_t *cache, mo_cache_layer *layer, int64_t count);
-
-mo_status_t mo_cache_layer_prepare(mo_cache_t *cache, mo_cache_layer *layer, int64_t count, mo_cache_entry *entry,
-                                   int64_t *slot);
-mo_status_t mo_cache_layer_check_commit(const mo_cache_t *cache, const mo_cache_layer *layer, int64_t count);
-/* Of a checked commit: fails on device errors only. */
-mo_status_t mo_cache_layer_commit(mo_cache_t *cache, mo_cache_layer *layer, int64_t count);
-void mo_cache_layer_read(const mo_cache_t *cache, mo_cache_layer *layer, mo_cache_entry *entry);
-mo_status_t mo_cache_layer_reserve(mo_cache_t *cache, mo_cache_layer *layer, int64_t count);
-
-/* Gives the memory back and forgets the tokens; extents stay. */
-void mo_cache_layer_clear(mo_cache_layer *layer);
-
-/* destination = tokens of source, plain copy of rows (rows NULL: the same ones). */
-mo_status_t mo_cache_move(mo_cache_t *cache, const mo_tensor source[5], const mo_tensor destination[5], const mo_tensor *rows);
-
-/* ---- Static sliding layers whose step passes the end (sliding.c) ---- */
-
-mo_status_t mo_cache_staged_prepare(mo_cache_t *cache, mo_cache_layer *layer, int64_t count, mo_cache_entry *entry,
-                                    int64_t *slot);
-mo_status_t mo_cache_staged_commit(mo_cache_t *cache, mo_cache_layer *layer);
-/* A block for `tokens` tokens to be put together in. */
-mo_status_t mo_cache_staging_reserve(mo_cache_t *cache, mo_cache_layer *layer, int64_t tokens);
-
-/* ---- Caches (cache.c) ---- */
-
-mo_status_t mo_cache_allocate(mo_context_t *context, mo_cache_t **cache);
-/* Layers 0 .. count - 1 exist. */
-mo_status_t mo_cache_grow_layers(mo_cache_t *cache, int64_t count);
-void mo_cache_drop_layers(mo_cache_t *cache, int64_t count);
-/* The size of a group of quantised elements divides a head, as far as that is known. */
-mo_status_t mo_cache_check_groups(const mo_cache_extents *extents);
-/* The layer, or NULL. */
-mo_cache_layer *mo_cache_find_layer(const mo_cache_t *cache, int64_t layer);
-/* No pair, no NULL. */
-mo_status_t mo_cache_check_single(const char *op, const mo_cache_t *cache);
-
-bool mo_cache_is_capturing(const mo_cache_t *cache);
 
 #ifdef __cplusplus
 }

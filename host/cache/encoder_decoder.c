@@ -3,7 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "host/cache/cache_internal.h"
+#include "host/cache/layers.h"
 
 mo_cache_t *mo_cache_self(mo_cache_t *cache) { return cache == NULL || cache->self == NULL ? cache : cache->self; }
 mo_cache_t *mo_cache_cross(mo_cache_t *cache) { return cache == NULL ? NULL : cache->cross; }

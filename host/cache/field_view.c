@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/cache/cache_internal.h"
+#include "host/cache/block_tokens.h"
 #include "host/output/field_owner.h"
 
 static void release_cache(void *cache) { mo_cache_release(cache); }
@@ -21,7 +21,7 @@ static void layer_tensors(const mo_cache_t *cache, mo_cache_layer *layer, mo_ten
     return;
   }
   const int64_t length = mo_cache_kind_is_static(layer->kind) ? layer->capacity : layer->stored;
-  mo_cache_layer_tensors(cache, layer, layer->start, length, whole);
+  mo_block_tokens(cache, layer, layer->start, length, whole);
   tensors[0] = whole[0];
   tensors[1] = whole[1];
 }

@@ -218,7 +218,7 @@ mo_status_t mo_page_pool_share(mo_page_pool_t *pool, const int32_t *pages, int64
   return mo_context_note(pool->context, status);
 }
 
-/* A page may be mentioned as often as it has references, so each is looked at after those before it are gone. */
+/* A page may be given as often as it has references, so each is checked after those before it were released. */
 mo_status_t mo_page_pool_give_back(mo_page_pool_t *pool, const int32_t *pages, int64_t count) {
   mo_status_t status = check_pages("page pool give_back", pool, pages, count);
   if (status != MO_STATUS_OK) return pool == NULL ? status : mo_context_note(pool->context, status);

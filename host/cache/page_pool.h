@@ -1,13 +1,23 @@
 /* host/cache/page_pool.h - what paged caches use of a pool beyond the public header.
  *
- * Layer after layer, page after page; a page's keys, values and scales lie together, so that copying a page is one copy per
- * layer.
+ * Memory: layer after layer, page after page; a page's keys, values and scales lie together, so that copying a page is one copy
+ * per layer. A page number means the same page in every layer.
+ *
+ * A page is free or held, by its reference count:
+ *
+ *   free     0 references, on the stack of free pages
+ *     take   -> held, 1 reference
+ *   held     1 reference: the holder may write to it
+ *   shared   2 or more: nobody writes to it (paged_pages.h copies it first)
+ *     retain -> one reference more; release -> one less; the last release puts it on the stack
+ *
+ * Holders are the rows of caches, and callers that took pages by hand (mo_page_pool_allocate, mo_page_pool_share).
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_CACHE_PAGE_POOL_H
 #define MO_CACHE_PAGE_POOL_H
 
-#include "host/cache/cache_internal.h"
+#include "host/cache/block.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,7 +34,7 @@ struct mo_page_pool {
   int64_t *page_references;
   int32_t *free_pages; /* a stack */
   int64_t free_count;
-  uint64_t *marks; /* mo_page_pool_count_once: the call that met the page last */
+  uint64_t *marks; /* per page: the last count (mo_page_pool_begin_count) that saw it */
   uint64_t mark;
 };
 
@@ -37,7 +47,7 @@ int32_t mo_page_pool_take_page(mo_page_pool_t *pool);
 /* All layers of a page. */
 mo_status_t mo_page_pool_copy_page(mo_page_pool_t *pool, int32_t from, int32_t to);
 
-/* begin, then once per page: true the first time a page is met. */
+/* Counting distinct pages: begin, then count_once per page, which is true the first time a page is seen. */
 void mo_page_pool_begin_count(mo_page_pool_t *pool);
 bool mo_page_pool_count_once(mo_page_pool_t *pool, int32_t page);
 

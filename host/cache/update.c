@@ -3,8 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "host/cache/cache_internal.h"
-#include "host/cache/paged.h"
+#include "host/cache/layers.h"
 #include "host/core/range.h"
 
 #define UPDATE "cache update"
@@ -17,7 +16,7 @@ static mo_status_t check_extent(const char *name, int64_t given, int64_t known) 
   return MO_STATUS_OK;
 }
 
-/* A cache that grows takes another number of rows before its first tokens and after a reset. */
+/* Caches that are not static may change their number of rows before the first tokens and after a reset. */
 static bool may_change_batch(const mo_cache_t *cache) {
   if (mo_cache_kind_is_static(cache->kind) || cache->batch_given || cache->batch_taken) return false;
   for (int64_t i = 0; i < cache->layer_count; i++) {
@@ -26,7 +25,7 @@ static bool may_change_batch(const mo_cache_t *cache) {
   return true;
 }
 
-/* Enough to know the layer's extents by; the front door of the write (mo_kv_update) checks the rest. */
+/* What the layer's extents follow from; the front door of the write (mo_kv_update) checks the rest. */
 static mo_status_t check_tokens(const mo_cache_t *cache, const mo_cache_extents *extents, const mo_tensor *key,
                                 const mo_tensor *value) {
   MO_CHECK(key != NULL && value != NULL, MO_STATUS_INVALID_ARGUMENT, UPDATE ": %s is missing", key == NULL ? "key" : "value");
@@ -64,8 +63,13 @@ static mo_status_t check_layer_index(const char *op, const mo_cache_t *cache, in
   return MO_STATUS_OK;
 }
 
-/* ---- The first update of a layer, undone if it fails ---- */
+/* ---- The first update of a layer, undone if it fails ----
+ *
+ * The first tokens of a layer fix its extents, and of a cache its batch size; the layer is allocated before they are written.
+ * Whatever fails on the way (grow the list, allocate, prepare, write) ends in undo_layer, and the cache is as it was: layers
+ * that were added are gone, the layer has no memory and its old extents, the batch size is the one before. */
 
+/* What the layer and the cache were before make_layer, for undo_layer. */
 typedef struct undo {
   mo_cache_extents extents;
   int64_t layer_count, batch;
@@ -78,26 +82,23 @@ static mo_status_t make_layer(mo_cache_t *cache, int64_t index, const mo_tensor 
   mo_cache_layer *layer = cache->layers[index];
   before->extents = layer->extents;
   if (cache->batch >= 0 && cache->batch != key->shape[0]) {
-    for (int64_t i = 0; i < cache->layer_count; i++) mo_cache_layer_clear(cache->layers[i]);
-    if (cache->paged != NULL) mo_paged_free(cache);
+    for (int64_t i = 0; i < cache->layer_count; i++) cache->storage->release(cache, i);
     cache->batch = -1;
   }
-  before->fresh = cache->paged != NULL ? cache->batch < 0 || !mo_paged_is_allocated(cache) : layer->block == NULL;
+  before->fresh = !cache->storage->is_allocated(cache, index);
   if (!before->fresh) return MO_STATUS_OK;
   layer->extents.heads = key->shape[1];
   layer->extents.key_size = key->shape[3];
   layer->extents.value_size = value->shape[3];
   layer->extents.dtype = key->dtype;
   if (cache->batch < 0) cache->batch = key->shape[0];
-  if (cache->paged != NULL) return mo_paged_allocate(cache);
   MO_TRY(mo_cache_check_groups(&layer->extents));
-  return mo_cache_layer_allocate(cache, layer, key->shape[2]);
+  return cache->storage->allocate(cache, index, key->shape[2]);
 }
 
 static void undo_layer(mo_cache_t *cache, int64_t index, const undo *before) {
-  if (before->fresh && cache->paged != NULL) mo_paged_free(cache);
-  if (before->fresh && index < cache->layer_count) {
-    mo_cache_layer_clear(cache->layers[index]);
+  if (before->fresh) {
+    cache->storage->release(cache, index);
     cache->layers[index]->extents = before->extents;
   }
   mo_cache_drop_layers(cache, before->layer_count);
@@ -105,17 +106,6 @@ static void undo_layer(mo_cache_t *cache, int64_t index, const undo *before) {
 }
 
 /* ---- Update ---- */
-
-static mo_status_t prepare(mo_cache_t *cache, int64_t index, int64_t count, mo_cache_entry *entry, int64_t *slot) {
-  if (cache->paged != NULL) return mo_paged_prepare(cache, index, count, entry, slot);
-  return mo_cache_layer_prepare(cache, cache->layers[index], count, entry, slot);
-}
-
-static mo_status_t commit(mo_cache_t *cache, int64_t index, int64_t count) {
-  if (cache->paged == NULL) return mo_cache_layer_commit(cache, cache->layers[index], count);
-  mo_paged_commit(cache, index, count);
-  return MO_STATUS_OK;
-}
 
 /* Positions of new tokens where the caller gives none: the tokens seen before. That is the slot, but for sliding layers. */
 static mo_status_t write_tokens(mo_cache_t *cache, const mo_cache_layer *layer, const mo_cache_entry *entry, int64_t slot,
@@ -128,12 +118,12 @@ static mo_status_t write_tokens(mo_cache_t *cache, const mo_cache_layer *layer, 
   params.layers = &update;
   params.layer_count = 1;
   params.offset = slot;
-  if (cache->paged != NULL) params.offsets = mo_paged_offsets(entry);
+  params.offsets = entry->lengths.dtype != MO_DTYPE_NONE ? &entry->lengths : NULL;
   params.rotary = rotary;
   params.position_ids = position_ids;
   const int64_t shift = layer->seen - slot;
-  if (rotary != NULL && position_ids == NULL && cache->paged == NULL && shift > 0 && rotary->cosine != NULL &&
-      rotary->sine != NULL && rotary->cosine->rank == 2 && rotary->sine->rank == 2) {
+  if (rotary != NULL && position_ids == NULL && shift > 0 && rotary->cosine != NULL && rotary->sine != NULL &&
+      rotary->cosine->rank == 2 && rotary->sine->rank == 2) {
     const mo_slice from = {.start = shift, .stop = MO_SLICE_UNSET, .step = 1};
     MO_TRY(mo_tensor_slice(rotary->cosine, &from, 1, &cosine));
     MO_TRY(mo_tensor_slice(rotary->sine, &from, 1, &sine));
@@ -154,20 +144,16 @@ static mo_status_t update(mo_cache_t *cache, int64_t index, const mo_tensor *key
   const int64_t count = key->shape[2];
   mo_status_t status = make_layer(cache, index, key, value, &before);
   if (status != MO_STATUS_OK) goto undo;
-  mo_cache_layer *layer = cache->layers[index];
-  status = prepare(cache, index, count, &made, &slot);
+  status = cache->storage->prepare(cache, index, count, &made, &slot);
   if (status != MO_STATUS_OK) goto undo;
-  status = write_tokens(cache, layer, &made, slot, key, value, rotary, position_ids);
-  if (status == MO_STATUS_OK && cache->paged != NULL) status = mo_paged_written(cache, index, count, &made);
+  status = write_tokens(cache, cache->layers[index], &made, slot, key, value, rotary, position_ids);
+  if (status == MO_STATUS_OK) status = cache->storage->written(cache, index, count, &made);
   if (status != MO_STATUS_OK) {
-    if (cache->paged != NULL) mo_paged_cancel(cache);
-    layer->prepared = layer->staged = 0;
+    cache->storage->cancel(cache, index);
     goto undo;
   }
-  const bool back_in_place = layer->staged == layer->capacity;
-  MO_TRY(commit(cache, index, count));
+  MO_TRY(cache->storage->commit(cache, index, count, &made));
   cache->batch_taken = true;
-  if (cache->paged == NULL && back_in_place) mo_cache_layer_read(cache, layer, &made);
   if (entry != NULL) *entry = made;
   return MO_STATUS_OK;
 
@@ -187,13 +173,11 @@ mo_status_t mo_cache_update(mo_cache_t *cache, int64_t layer, const mo_tensor *k
 
 /* Memory for a layer whose extents are known without tokens. */
 static mo_status_t need_layer(mo_cache_t *cache, int64_t index, int64_t tokens, const char *op) {
-  mo_cache_layer *layer = cache->layers[index];
-  if (cache->paged == NULL && layer->block != NULL) return MO_STATUS_OK;
-  MO_CHECK(cache->batch >= 0 && mo_cache_extents_known(&layer->extents), MO_STATUS_WRONG_STATE,
+  if (cache->storage->is_allocated(cache, index)) return MO_STATUS_OK;
+  MO_CHECK(cache->batch >= 0 && mo_cache_extents_known(&cache->layers[index]->extents), MO_STATUS_WRONG_STATE,
            "%s: the extents of layer %" PRId64 " are not known yet (options, mo_cache_initialize or an update give them)", op,
            index);
-  if (cache->paged != NULL) return mo_paged_is_allocated(cache) ? MO_STATUS_OK : mo_paged_allocate(cache);
-  return mo_cache_layer_allocate(cache, layer, tokens);
+  return cache->storage->allocate(cache, index, tokens);
 }
 
 static mo_status_t prepare_step(mo_cache_t *cache, int64_t index, int64_t count, mo_cache_entry *entry, int64_t *slot) {
@@ -201,11 +185,10 @@ static mo_status_t prepare_step(mo_cache_t *cache, int64_t index, int64_t count,
   MO_TRY(check_layer_index("cache prepare", cache, index, false));
   MO_CHECK(entry != NULL, MO_STATUS_INVALID_ARGUMENT, "cache prepare: entry is NULL");
   MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "cache prepare: %" PRId64 " tokens", count);
-  mo_cache_layer *layer = cache->layers[index];
-  const bool fresh = cache->paged == NULL && layer->block == NULL;
+  const bool fresh = !cache->storage->is_allocated(cache, index);
   MO_TRY(need_layer(cache, index, count, "cache prepare"));
-  const mo_status_t status = prepare(cache, index, count, entry, slot != NULL ? slot : &first);
-  if (status != MO_STATUS_OK && fresh) mo_cache_layer_clear(layer);
+  const mo_status_t status = cache->storage->prepare(cache, index, count, entry, slot != NULL ? slot : &first);
+  if (status != MO_STATUS_OK && fresh) cache->storage->release(cache, index);
   return status;
 }
 
@@ -218,7 +201,7 @@ static mo_status_t written(mo_cache_t *cache, int64_t layer, int64_t count, mo_c
   MO_TRY(check_layer_index("cache written", cache, layer, false));
   MO_CHECK(entry != NULL, MO_STATUS_INVALID_ARGUMENT, "cache written: entry is NULL");
   MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "cache written: %" PRId64 " tokens", count);
-  return entry->lengths.dtype != MO_DTYPE_NONE ? mo_paged_written(cache, layer, count, entry) : MO_STATUS_OK;
+  return entry->lengths.dtype != MO_DTYPE_NONE ? cache->storage->written(cache, layer, count, entry) : MO_STATUS_OK;
 }
 
 mo_status_t mo_cache_written(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry) {
@@ -226,24 +209,19 @@ mo_status_t mo_cache_written(mo_cache_t *cache, int64_t layer, int64_t count, mo
   return mo_context_note(cache->context, written(cache, layer, count, entry));
 }
 
-static bool is_allocated(const mo_cache_t *cache, int64_t index) {
-  return cache->paged != NULL ? mo_paged_is_allocated(cache) : cache->layers[index]->block != NULL;
-}
-
 static mo_status_t commit_step(mo_cache_t *cache, int64_t layer, int64_t count) {
   if (layer != -1) MO_TRY(check_layer_index("cache commit", cache, layer, false));
   MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "cache commit: %" PRId64 " tokens", count);
   const int64_t first = layer == -1 ? 0 : layer, end = layer == -1 ? cache->layer_count : layer + 1;
   for (int64_t i = first; i < end; i++) {
-    MO_CHECK(layer == -1 || is_allocated(cache, i), MO_STATUS_WRONG_STATE,
+    MO_CHECK(layer == -1 || cache->storage->is_allocated(cache, i), MO_STATUS_WRONG_STATE,
              "cache commit: layer %" PRId64 " is not allocated, nothing can have been written to it", i);
-    if (!is_allocated(cache, i)) continue;
-    if (cache->paged != NULL) MO_TRY(mo_paged_check_commit(cache, i, count));
-    else MO_TRY(mo_cache_layer_check_commit(cache, cache->layers[i], count));
+    if (!cache->storage->is_allocated(cache, i)) continue;
+    MO_TRY(cache->storage->check_commit(cache, i, count));
   }
   for (int64_t i = first; i < end; i++) {
-    if (!is_allocated(cache, i)) continue;
-    MO_TRY(commit(cache, i, count));
+    if (!cache->storage->is_allocated(cache, i)) continue;
+    MO_TRY(cache->storage->commit(cache, i, count, NULL));
     cache->batch_taken = true;
   }
   return MO_STATUS_OK;
@@ -257,9 +235,7 @@ mo_status_t mo_cache_commit(mo_cache_t *cache, int64_t layer, int64_t count) {
 static mo_status_t read_layer(mo_cache_t *cache, int64_t layer, mo_cache_entry *entry) {
   MO_TRY(check_layer_index("cache read", cache, layer, false));
   MO_CHECK(entry != NULL, MO_STATUS_INVALID_ARGUMENT, "cache read: entry is NULL");
-  if (cache->paged != NULL) return mo_paged_read(cache, layer, entry);
-  mo_cache_layer_read(cache, cache->layers[layer], entry);
-  return MO_STATUS_OK;
+  return cache->storage->read(cache, layer, entry);
 }
 
 mo_status_t mo_cache_read(mo_cache_t *cache, int64_t layer, mo_cache_entry *entry) {
@@ -271,23 +247,7 @@ mo_status_t mo_cache_read(mo_cache_t *cache, int64_t layer, mo_cache_entry *entr
 
 static mo_status_t reserve(mo_cache_t *cache, int64_t count) {
   MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "cache reserve: %" PRId64 " tokens", count);
-  MO_CHECK(!mo_cache_kind_is_static(cache->kind) || cache->kind == MO_CACHE_STATIC_SLIDING || count <= cache->max_length,
-           MO_STATUS_INDEX_ERROR, "cache reserve: %" PRId64 " tokens, a static cache has %" PRId64 " slots", count,
-           cache->max_length);
-  if (cache->paged != NULL) {
-    if (cache->batch >= 0 && !mo_paged_is_allocated(cache)) MO_TRY(mo_paged_allocate(cache));
-    return mo_paged_reserve(cache, count);
-  }
-  for (int64_t i = 0; i < cache->layer_count; i++) {
-    mo_cache_layer *layer = cache->layers[i];
-    if (layer->block == NULL) {
-      if (cache->batch < 0 || !mo_cache_extents_known(&layer->extents)) continue;
-      MO_TRY(mo_cache_layer_allocate(cache, layer, count));
-    }
-    MO_TRY(mo_cache_layer_reserve(cache, layer, count));
-  }
-  if (count > cache->reserve) cache->reserve = count;
-  return MO_STATUS_OK;
+  return cache->storage->reserve(cache, count);
 }
 
 mo_status_t mo_cache_reserve(mo_cache_t *cache, int64_t count) {
@@ -335,7 +295,7 @@ static mo_status_t initialize(mo_cache_t *cache, int64_t batch_size, int64_t hea
   cache->batch = batch;
   for (i = 0; i < cache->layer_count && status == MO_STATUS_OK; i++) {
     mo_cache_layer *layer = cache->layers[i];
-    fresh[i] = !is_allocated(cache, i);
+    fresh[i] = !cache->storage->is_allocated(cache, i);
     if (!fresh[i]) continue;
     /* A layer with extents of its own in the options keeps them. */
     status = settle_layer(layer, cache->defaults.extents.heads == layer->extents.heads ? heads : 0,
@@ -343,9 +303,8 @@ static mo_status_t initialize(mo_cache_t *cache, int64_t batch_size, int64_t hea
     if (status == MO_STATUS_OK) status = need_layer(cache, i, 0, "cache initialize");
   }
   if (status != MO_STATUS_OK && before != NULL && fresh != NULL) {
-    if (cache->paged != NULL && fresh[0]) mo_paged_free(cache);
     for (int64_t k = 0; k < i; k++) {
-      if (fresh[k]) mo_cache_layer_clear(cache->layers[k]);
+      if (fresh[k]) cache->storage->release(cache, k);
       cache->layers[k]->extents = before[k];
     }
   }
@@ -375,7 +334,7 @@ static mo_status_t lengths_of_rows(mo_cache_t *cache, mo_tensor *lengths) {
     void *device = cache->lengths_count == cache->batch ? cache->lengths : NULL;
     mo_status_t status = host != NULL ? MO_STATUS_OK : MO_STATUS_OUT_OF_MEMORY;
     for (int64_t b = 0; b < cache->batch && status == MO_STATUS_OK; b++)
-      host[b] = (int32_t)(cache->paged != NULL ? mo_paged_row_length(cache, b) : mo_cache_stored_length(cache, 0));
+      host[b] = (int32_t)cache->storage->row_length(cache, b);
     if (status == MO_STATUS_OK && device == NULL) status = mo_context_allocate(cache->context, bytes, &device);
     if (status == MO_STATUS_OK) status = mo_cache_upload(cache->context, device, host, bytes);
     mo_host_free(cache->context, host, bytes);

@@ -5,7 +5,7 @@
 #define MO_CHECKPOINT_CHECKPOINT_INTERNAL_H
 
 #include "host/checkpoint/checkpoint.h"
-#include "host/text/string_map.h"
+#include "host/core/string_map.h"
 #include "modelout/safetensors.h"
 
 /* A hostile config.json can ask for any number of layers; the largest real models have a few thousand tensors. */

@@ -9,7 +9,7 @@
 
 #include "host/checkpoint/checkpoint_internal.h"
 #include "host/core/checked_math.h"
-#include "host/text/text_file.h"
+#include "host/core/text_file.h"
 
 #define STAGE_BYTES ((size_t)4 << 20)    /* host memory on the way to a device: large enough to keep the bus busy */
 #define CONVERT_BYTES ((size_t)32 << 10) /* on the stack, for elements that are converted as they are read */

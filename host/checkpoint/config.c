@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/text/text_file.h"
+#include "host/core/text_file.h"
 
 #define CONFIG_BYTES_LIMIT ((size_t)64 << 20) /* id2label of the largest label sets is a few megabytes */
 

@@ -17,6 +17,8 @@
 #include "host/core/error.h"
 #include "host/core/show.h"
 
+#define MO_NO_TOKEN INT64_MIN /* where an id may be any number, in the vocabulary or not: there is none */
+
 typedef struct mo_config mo_config_t;
 
 /* Reads DIRECTORY/config.json. IO_ERROR, BAD_FILE (not JSON, not an object), OUT_OF_MEMORY. */

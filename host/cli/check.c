@@ -6,7 +6,7 @@
 
 #include "host/cli/cli.h"
 #include "host/cli/progress.h"
-#include "host/cli/replay.h"
+#include "host/replay/replay.h"
 
 #define COMMAND "check"
 #define DEFAULT_TOLERANCE 2e-5

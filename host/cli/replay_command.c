@@ -5,7 +5,7 @@
 
 #include "host/cli/cli.h"
 #include "host/cli/progress.h"
-#include "host/cli/replay.h"
+#include "host/replay/replay.h"
 
 #define COMMAND "replay"
 

@@ -21,8 +21,8 @@ static mo_tensor *add_tensor(run_inputs *inputs, int input, mo_dtype_t dtype, in
     free(memory);
     return NULL;
   }
-  inputs->names[inputs->count++] = cli_input_name(input);
-  cli_input_set(&inputs->inputs, input, tensor);
+  inputs->names[inputs->count++] = mo_replay_input_name(input);
+  mo_replay_input_set(&inputs->inputs, input, tensor);
   return tensor;
 }
 
@@ -79,16 +79,16 @@ static int add_rows(run_inputs *inputs, const mo_model_t *model, const cli_numbe
   const int64_t shape[] = {choices ? 1 : row_count, choices ? row_count : length, length};
   const int32_t rank = choices ? 3 : 2;
 
-  const mo_tensor *ids = add_tensor(inputs, cli_input_find("input_ids"), MO_DTYPE_INT64, rank, shape);
+  const mo_tensor *ids = add_tensor(inputs, mo_replay_input_find("input_ids"), MO_DTYPE_INT64, rank, shape);
   if (ids == NULL) return out_of_memory();
   fill_rows(ids->data, rows, row_count, length, padding);
   if (padded) {
-    const mo_tensor *mask = add_tensor(inputs, cli_input_find("attention_mask"), MO_DTYPE_INT64, rank, shape);
+    const mo_tensor *mask = add_tensor(inputs, mo_replay_input_find("attention_mask"), MO_DTYPE_INT64, rank, shape);
     if (mask == NULL) return out_of_memory();
     fill_mask(mask->data, rows, row_count, length, padding.left);
   }
   if (typed) {
-    const mo_tensor *type_ids = add_tensor(inputs, cli_input_find("token_type_ids"), MO_DTYPE_INT64, rank, shape);
+    const mo_tensor *type_ids = add_tensor(inputs, mo_replay_input_find("token_type_ids"), MO_DTYPE_INT64, rank, shape);
     if (type_ids == NULL) return out_of_memory();
     fill_rows(type_ids->data, types, row_count, length, (row_padding){.left = padding.left});
   }
@@ -180,8 +180,8 @@ static int build_from_texts(const run_options *options, const mo_model_t *model,
 static int unknown_input(const char *path, const char *name) {
   char known[512] = "";
   size_t length = 0;
-  for (int i = 0; i < CLI_INPUT_COUNT && length < sizeof known; i++)
-    length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i > 0 ? ", " : "", cli_input_name(i));
+  for (int i = 0; i < MO_REPLAY_INPUT_COUNT && length < sizeof known; i++)
+    length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i > 0 ? ", " : "", mo_replay_input_name(i));
   return cli_fail(RUN_COMMAND, CLI_EXIT_BAD_FILE, "%s: '%s' is no input; known: %s", path, name, known);
 }
 
@@ -193,12 +193,12 @@ static int build_from_file(const char *path, run_inputs *inputs) {
   int exit_code = CLI_EXIT_OK;
   for (int64_t i = 0; exit_code == CLI_EXIT_OK && i < mo_safetensors_count(file); i++) {
     const char *name = mo_safetensors_name(file, i);
-    const int input = cli_input_find(name);
+    const int input = mo_replay_input_find(name);
     if (input < 0) {
       exit_code = unknown_input(path, name);
       break;
     }
-    if (run_inputs_find(inputs, cli_input_name(input)) != NULL) {
+    if (run_inputs_find(inputs, mo_replay_input_name(input)) != NULL) {
       exit_code = cli_fail(RUN_COMMAND, CLI_EXIT_BAD_FILE, "%s: %s is given twice, under two names", path, name);
       break;
     }

@@ -300,10 +300,13 @@ void mo_context_release(mo_context_t *context, void *memory) {
 }
 
 mo_status_t mo_context_allocate_pinned(mo_context_t *context, size_t bytes, void **memory) {
-  return mo_pool_take(&context->pinned_pool, bytes > 0 ? bytes : 1, memory);
+  MO_CHECK(context != NULL && memory != NULL, MO_STATUS_INVALID_ARGUMENT, "context allocate pinned: an argument is NULL");
+  return mo_context_note(context, mo_pool_take(&context->pinned_pool, bytes > 0 ? bytes : 1, memory));
 }
 
-void mo_context_release_pinned(mo_context_t *context, void *memory) { mo_pool_give(&context->pinned_pool, memory); }
+void mo_context_release_pinned(mo_context_t *context, void *memory) {
+  if (context != NULL) mo_pool_give(&context->pinned_pool, memory);
+}
 
 void mo_context_trim(mo_context_t *context) {
   if (context == NULL) return;
@@ -355,6 +358,14 @@ mo_status_t mo_context_copy_to_host(mo_context_t *context, void *host, const voi
                          context->backend->copy(context->backend_state, host, device, bytes, MO_COPY_TO_HOST, context->stream));
 }
 
+mo_status_t mo_context_copy_on_device(mo_context_t *context, void *to, const void *from, size_t bytes) {
+  MO_RANGE_NAMED(context, "mo_context_copy_on_device");
+  MO_CHECK(context != NULL && ((to != NULL && from != NULL) || bytes == 0), MO_STATUS_INVALID_ARGUMENT,
+           "context copy: an argument is NULL");
+  return mo_context_note(context,
+                         context->backend->copy(context->backend_state, to, from, bytes, MO_COPY_ON_DEVICE, context->stream));
+}
+
 mo_status_t mo_context_synchronize(mo_context_t *context) {
   MO_RANGE_NAMED(context, "mo_context_synchronize");
   MO_CHECK(context != NULL, MO_STATUS_INVALID_ARGUMENT, "context synchronize: the context is NULL");
@@ -374,6 +385,12 @@ mo_status_t mo_context_copy_stream(mo_context_t *context, mo_stream *stream) {
   pthread_mutex_unlock(&context->mutex);
   return status;
 }
+
+bool mo_context_is_capturing(const mo_context_t *context) {
+  return context != NULL && mo_context_stream_is_capturing(context, context->stream);
+}
+
+bool mo_context_memory_is_host(const mo_context_t *context) { return context != NULL && context->backend->memory_is_host; }
 
 bool mo_context_stream_is_capturing(const mo_context_t *context, mo_stream stream) {
   return context->backend->stream_is_capturing != NULL && context->backend->stream_is_capturing(context->backend_state, stream);
@@ -396,8 +413,22 @@ mo_status_t mo_context_acquire_event(mo_context_t *context, mo_event *event) {
   return *event != NULL ? MO_STATUS_OK : context->backend->event_create(context->backend_state, event);
 }
 
+mo_status_t mo_context_record_event(mo_context_t *context, mo_event *event) {
+  MO_CHECK(context != NULL && event != NULL, MO_STATUS_INVALID_ARGUMENT, "context record event: NULL context or event");
+  mo_status_t status = *event == NULL ? mo_context_acquire_event(context, event) : MO_STATUS_OK;
+  if (status == MO_STATUS_OK && *event != NULL)
+    status = context->backend->event_record(context->backend_state, *event, context->stream);
+  return mo_context_note(context, status);
+}
+
+mo_status_t mo_context_wait_event(mo_context_t *context, mo_event event) {
+  MO_CHECK(context != NULL, MO_STATUS_INVALID_ARGUMENT, "context wait event: the context is NULL");
+  if (event == NULL) return MO_STATUS_OK;
+  return mo_context_note(context, context->backend->event_synchronize(context->backend_state, event));
+}
+
 void mo_context_return_event(mo_context_t *context, mo_event event) {
-  if (event == NULL) return;
+  if (context == NULL || event == NULL) return;
   pthread_mutex_lock(&context->mutex);
   const bool keep = context->event_count < MO_MAX_POOLED_EVENTS;
   if (keep) context->events[context->event_count++] = event;

@@ -30,10 +30,6 @@ bool mo_context_has_ranges(const mo_context_t *context);
 void *mo_host_allocate(mo_context_t *context, size_t bytes);
 void mo_host_free(mo_context_t *context, void *memory, size_t bytes);
 
-/* Pinned host memory from the context's pool; a released block is kept for reuse. */
-mo_status_t mo_context_allocate_pinned(mo_context_t *context, size_t bytes, void **memory);
-void mo_context_release_pinned(mo_context_t *context, void *memory);
-
 /* Copies host memory of the library's own to the device on the context's stream, without waiting for it however much it is
  * (host/core/upload.h); `host` has been read when the call returns. A failed call may have copied a part. */
 mo_status_t mo_context_upload(mo_context_t *context, void *device, const void *host, size_t bytes);
@@ -50,7 +46,6 @@ mo_status_t mo_context_check_not_captured(const mo_context_t *context, const cha
 
 /* Events from the context's pool (creating one costs microseconds on a GPU). Backends without events: *event is NULL. */
 mo_status_t mo_context_acquire_event(mo_context_t *context, mo_event *event);
-void mo_context_return_event(mo_context_t *context, mo_event event);
 
 /* Adds to the counters of mo_context_get_counters. Thread-safe. */
 void mo_context_count_host_copy(mo_context_t *context, uint64_t bytes);

@@ -16,7 +16,7 @@
 
 int32_t mo_cpu_number(const char *text) {
   if (text == NULL) return 0;
-  while (*text == ' ') ++text;
+  while (*text == ' ') text++;
   if (*text < '0' || *text > '9') return 0;
   const long value = strtol(text, NULL, 10); /* LONG_MAX after an overflow */
   return value > INT32_MAX ? INT32_MAX : (int32_t)value;

@@ -3,12 +3,13 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "modelout/dtype.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
 #include "host/core/error.h"
-#include "host/core/float16.h"
-#include "host/core/kv_quantise.h"
+#include "host/rules/float16.h"
+#include "host/rules/kv_quantise.h"
 
 typedef struct dtype_info {
   mo_dtype_t dtype;
@@ -48,7 +49,7 @@ const char *mo_dtype_safetensors_name(mo_dtype_t dtype) {
 
 mo_dtype_t mo_dtype_from_name(const char *name) {
   if (name == NULL) return MO_DTYPE_NONE;
-  for (int i = 0; i < dtype_table_length; ++i) {
+  for (int i = 0; i < dtype_table_length; i++) {
     if (strcmp(name, dtype_table[i].name) == 0 || strcmp(name, dtype_table[i].safetensors_name) == 0)
       return dtype_table[i].dtype;
   }
@@ -163,7 +164,7 @@ mo_status_t mo_dtype_convert(void *destination, mo_dtype_t destination_dtype, co
                              int64_t count) {
   MO_CHECK(find_dtype(destination_dtype) != NULL && find_dtype(source_dtype) != NULL, MO_STATUS_INVALID_ARGUMENT,
            "dtype convert: %d to %d, unknown dtype", (int)source_dtype, (int)destination_dtype);
-  MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "dtype convert: count %lld is negative", (long long)count);
+  MO_CHECK(count >= 0, MO_STATUS_INVALID_ARGUMENT, "dtype convert: count %" PRId64 " is negative", count);
   MO_CHECK(count == 0 || (destination != NULL && source != NULL), MO_STATUS_INVALID_ARGUMENT, "dtype convert: NULL memory");
   if (count == 0) return MO_STATUS_OK;
   if (destination_dtype == source_dtype) {
@@ -175,15 +176,15 @@ mo_status_t mo_dtype_convert(void *destination, mo_dtype_t destination_dtype, co
   MO_CHECK(to_float || !from_float, MO_STATUS_UNSUPPORTED, "dtype convert: %s to %s, floating point to integer is not done",
            mo_dtype_name(source_dtype), mo_dtype_name(destination_dtype));
   if (to_float) {
-    for (int64_t i = 0; i < count; ++i) store_float(destination, destination_dtype, i, load_as_float(source, source_dtype, i));
+    for (int64_t i = 0; i < count; i++) store_float(destination, destination_dtype, i, load_as_float(source, source_dtype, i));
     return MO_STATUS_OK;
   }
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     const int64_t value = load_as_integer(source, source_dtype, i);
-    MO_CHECK(integer_fits(destination_dtype, value), MO_STATUS_VALUE_ERROR, "dtype convert: value %lld at %lld does not fit %s",
-             (long long)value, (long long)i, mo_dtype_name(destination_dtype));
+    MO_CHECK(integer_fits(destination_dtype, value), MO_STATUS_VALUE_ERROR,
+             "dtype convert: value %" PRId64 " at %" PRId64 " does not fit %s", value, i, mo_dtype_name(destination_dtype));
   }
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     store_integer(destination, destination_dtype, i, load_as_integer(source, source_dtype, i));
   }
   return MO_STATUS_OK;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,8 +74,8 @@ static mo_status_t read_until(int descriptor, const char *path, int64_t offset, 
 mo_status_t mo_file_read_at(int descriptor, const char *path, int64_t offset, void *memory, size_t bytes) {
   size_t count;
   MO_TRY(read_until(descriptor, path, offset, memory, bytes, &count));
-  MO_CHECK(count == bytes, MO_STATUS_IO_ERROR, "%s: ends after %lld bytes, it was longer when it was opened",
-           mo_path_show(path).text, (long long)(offset + (int64_t)count));
+  MO_CHECK(count == bytes, MO_STATUS_IO_ERROR, "%s: ends after %" PRId64 " bytes, it was longer when it was opened",
+           mo_path_show(path).text, offset + (int64_t)count);
   return MO_STATUS_OK;
 }
 

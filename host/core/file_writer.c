@@ -49,7 +49,7 @@ static char *read_link(const char *path) {
 static mo_status_t follow_links(mo_file_writer *writer) {
   struct stat found;
   writer->target = strdup(writer->path);
-  for (int i = 0; i < LINKS_LIMIT && writer->target != NULL; ++i) {
+  for (int i = 0; i < LINKS_LIMIT && writer->target != NULL; i++) {
     if (lstat(writer->target, &found) != 0 || !S_ISLNK(found.st_mode)) return MO_STATUS_OK;
     char *next = read_link(writer->target);
     if (next == NULL && errno != ENOMEM) return io_error(writer, "followed to where it points", errno);
@@ -115,7 +115,7 @@ static void name_temporary(mo_file_writer *writer) {
 }
 
 static mo_status_t open_named(mo_file_writer *writer) {
-  for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; ++attempt) {
+  for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; attempt++) {
     name_temporary(writer);
     writer->descriptor = openat(writer->directory, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, NEW_FILE_MODE);
     if (writer->descriptor >= 0) return MO_STATUS_OK;
@@ -172,7 +172,7 @@ static mo_status_t link_content(mo_file_writer *writer, bool *cannot_link) {
   char path[32];
   descriptor_path(writer->descriptor, path);
   if (!writer->replaces && linkat(AT_FDCWD, path, writer->directory, writer->name, AT_SYMLINK_FOLLOW) == 0) return MO_STATUS_OK;
-  for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; ++attempt) {
+  for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; attempt++) {
     name_temporary(writer);
     if (linkat(AT_FDCWD, path, writer->directory, writer->temporary, AT_SYMLINK_FOLLOW) == 0) return MO_STATUS_OK;
     if (errno != EEXIST) break;

@@ -29,12 +29,12 @@ typedef struct json_reader {
 
 static mo_status_t fail_at(const json_reader *reader, const char *place, const char *reason) {
   long long line = 1, column = 1;
-  for (const char *c = reader->text; c < place; ++c) {
+  for (const char *c = reader->text; c < place; c++) {
     if (*c == '\n') {
-      ++line;
+      line++;
       column = 1;
     } else if (((unsigned char)*c & 0xC0) != 0x80) {
-      ++column;
+      column++;
     }
   }
   return mo_fail(MO_STATUS_BAD_FILE, "%s: not valid JSON: %s (line %lld, column %lld)", reader->source, reason, line, column);
@@ -68,12 +68,12 @@ static mo_status_t reserve(json_reader *reader, size_t bytes) {
 static void skip_blanks(json_reader *reader) {
   while (reader->next < reader->end &&
          (*reader->next == ' ' || *reader->next == '\t' || *reader->next == '\n' || *reader->next == '\r'))
-    ++reader->next;
+    reader->next++;
 }
 
 static bool take(json_reader *reader, char character) {
   if (reader->next == reader->end || *reader->next != character) return false;
-  ++reader->next;
+  reader->next++;
   return true;
 }
 
@@ -98,13 +98,13 @@ static const char *const non_finite_names[] = {"NaN", "Infinity", "-Infinity"};
 enum { NON_FINITE_COUNT = sizeof non_finite / sizeof non_finite[0] };
 
 const char *mo_json_non_finite(const json_t *value) {
-  for (int i = 0; i < NON_FINITE_COUNT; ++i)
+  for (int i = 0; i < NON_FINITE_COUNT; i++)
     if (value == &non_finite[i]) return non_finite_names[i];
   return NULL;
 }
 
 static bool take_non_finite(json_reader *reader, json_t **value) {
-  for (int i = 0; reader->rules == MO_JSON_PYTHON && i < NON_FINITE_COUNT; ++i) {
+  for (int i = 0; reader->rules == MO_JSON_PYTHON && i < NON_FINITE_COUNT; i++) {
     if (!take_word(reader, non_finite_names[i])) continue;
     *value = &non_finite[i];
     return true;
@@ -134,7 +134,7 @@ static mo_status_t read_number(json_reader *reader, json_t **value) {
   json_int_t integer = 0; /* negative all along: the smallest one has no positive counterpart */
   if (!is_digit(reader)) return fail(reader, "a digit is missing");
   if (!take(reader, '0')) {
-    for (; is_digit(reader); ++reader->next) {
+    for (; is_digit(reader); reader->next++) {
       const int digit = *reader->next - '0';
       fits = fits && !__builtin_mul_overflow(integer, 10, &integer) && !__builtin_sub_overflow(integer, digit, &integer);
     }
@@ -142,13 +142,13 @@ static mo_status_t read_number(json_reader *reader, json_t **value) {
   if (take(reader, '.')) {
     real = true;
     if (!is_digit(reader)) return fail(reader, "a digit is missing behind the point");
-    while (is_digit(reader)) ++reader->next;
+    while (is_digit(reader)) reader->next++;
   }
   if (take(reader, 'e') || take(reader, 'E')) {
     real = true;
     if (!take(reader, '-')) (void)take(reader, '+');
     if (!is_digit(reader)) return fail(reader, "a digit is missing in the exponent");
-    while (is_digit(reader)) ++reader->next;
+    while (is_digit(reader)) reader->next++;
   }
   fits = fits && (negative || !__builtin_sub_overflow(0, integer, &integer));
   if (!real && fits) return made(reader, json_integer(integer), value);
@@ -162,7 +162,7 @@ static mo_status_t read_number(json_reader *reader, json_t **value) {
 static int32_t hexadecimal(const char *digits, const char *end) {
   int32_t code = 0;
   if (end - digits < 4) return -1;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 4; i++) {
     const char c = digits[i];
     if (c >= '0' && c <= '9') {
       code = code * 16 + (c - '0');
@@ -204,7 +204,7 @@ static mo_status_t read_escape(json_reader *reader, uint32_t *code) {
   if (take(reader, 'u')) return read_code_point(reader, code);
   const char *found = reader->next < reader->end && *reader->next != '\0' ? strchr(escapes, *reader->next) : NULL;
   if (found == NULL) return fail(reader, "an unknown escape in a string");
-  ++reader->next;
+  reader->next++;
   *code = (unsigned char)meanings[found - escapes];
   return MO_STATUS_OK;
 }
@@ -236,14 +236,14 @@ static mo_status_t read_string(json_reader *reader, const char **bytes, size_t *
     }
     const size_t run = (size_t)(reader->next - plain);
     memcpy(reader->scratch + used, plain, run);
-    ++reader->next;
+    reader->next++;
     MO_TRY(read_escape(reader, &code));
     used += run;
     used += mo_utf8_encode(code, reader->scratch + used);
     plain = reader->next;
   }
   const size_t run = (size_t)(reader->next - plain);
-  ++reader->next;
+  reader->next++;
   if (copies && run > 0) memcpy(reader->scratch + used, plain, run);
   *bytes = copies ? reader->scratch : begin;
   *length = copies ? used + run : run;
@@ -301,7 +301,7 @@ static mo_status_t read_container(json_reader *reader, int depth, json_t **value
   const bool is_array = *reader->next == '[';
   json_t *container = NULL;
   if (depth == 0) return fail(reader, "nested too deeply");
-  ++reader->next;
+  reader->next++;
   MO_TRY(made(reader, is_array ? json_array() : json_object(), &container));
   const mo_status_t status = is_array ? read_array(reader, depth - 1, container) : read_object(reader, depth - 1, container);
   if (status != MO_STATUS_OK) {

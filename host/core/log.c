@@ -12,7 +12,7 @@
 
 /* Names come from files: what they hold must not steer a terminal or begin a line of its own. */
 static void make_printable(char *text) {
-  for (unsigned char *byte = (unsigned char *)text; *byte != '\0'; ++byte) {
+  for (unsigned char *byte = (unsigned char *)text; *byte != '\0'; byte++) {
     const bool second_set = byte[0] == 0xc2 && byte[1] >= 0x80 && byte[1] < 0xa0; /* U+0080 to U+009F steer too */
     if (*byte < 0x20 || *byte == 0x7f || second_set) *byte = '?';
     if (second_set) *++byte = '?';

@@ -144,7 +144,7 @@ static bool watch(const _Atomic uint32_t *word, uint32_t mask, uint32_t value) {
     return false;
   }
   for (int64_t last = start, now;; last = now) {
-    for (int i = 0; i < 16; ++i) {
+    for (int i = 0; i < 16; i++) {
       if ((atomic_load_explicit(word, memory_order_acquire) & mask) != value) return true;
       pause_briefly();
     }
@@ -186,7 +186,7 @@ static void leave(region *r) {
 
 static bool serve(void) {
   bool found = false;
-  for (int i = 0; i < REGIONS; ++i) {
+  for (int i = 0; i < REGIONS; i++) {
     const int32_t seat = join(&regions[i]);
     if (seat == 0) continue;
     do_pieces(&regions[i], seat);
@@ -220,7 +220,7 @@ static void after_fork_in_parent(void) { pthread_mutex_unlock(&starting); }
 
 /* Only the thread that forked lives on in the child: no worker, and no caller of a region. */
 static void after_fork_in_child(void) {
-  for (int i = 0; i < REGIONS; ++i) {
+  for (int i = 0; i < REGIONS; i++) {
     atomic_store(&regions[i].state, 0);
     atomic_store(&regions[i].is_taken, false);
   }
@@ -271,7 +271,7 @@ static void start_workers(int32_t wanted) {
 /* ---- Loops ---- */
 
 static region *take_region(void) {
-  for (int i = 0; i < REGIONS; ++i) {
+  for (int i = 0; i < REGIONS; i++) {
     if (!atomic_load_explicit(&regions[i].is_taken, memory_order_relaxed) &&
         !atomic_exchange_explicit(&regions[i].is_taken, true, memory_order_acquire)) {
       return &regions[i];

@@ -43,7 +43,7 @@ static bool make_slot(mo_pool *pool) {
   grown.capacity = live->capacity == 0 ? FIRST_SLOTS : 2 * live->capacity;
   grown.slots = mo_host_allocate(pool->context, (size_t)grown.capacity * sizeof *grown.slots);
   if (grown.slots == NULL) return false;
-  for (int64_t i = 0; i < live->capacity; ++i) {
+  for (int64_t i = 0; i < live->capacity; i++) {
     if (live->slots[i].memory != NULL) grown.slots[slot_of(&grown, live->slots[i].memory)] = live->slots[i];
   }
   if (live->slots != NULL) mo_host_free(pool->context, live->slots, (size_t)live->capacity * sizeof *live->slots);
@@ -53,7 +53,7 @@ static bool make_slot(mo_pool *pool) {
 
 static void put_live(mo_pool_table *live, mo_pool_block block) {
   live->slots[slot_of(live, block.memory)] = block;
-  ++live->count;
+  live->count++;
 }
 
 /* Empties a slot; blocks behind it that belong nearer to where their search begins move up. */
@@ -61,7 +61,7 @@ static mo_pool_block take_live(mo_pool_table *live, int64_t hole) {
   const mo_pool_block taken = live->slots[hole];
   const int64_t mask = live->capacity - 1;
   live->slots[hole].memory = NULL;
-  --live->count;
+  live->count--;
   for (int64_t at = (hole + 1) & mask; live->slots[at].memory != NULL; at = (at + 1) & mask) {
     const mo_pool_block moving = live->slots[at];
     live->slots[at].memory = NULL;
@@ -93,12 +93,12 @@ static bool make_room(mo_pool *pool, mo_pool_list *list) {
 static void insert_at(mo_pool_list *list, int64_t position, mo_pool_block block) {
   memmove(list->blocks + position + 1, list->blocks + position, (size_t)(list->count - position) * sizeof block);
   list->blocks[position] = block;
-  ++list->count;
+  list->count++;
 }
 
 static mo_pool_block remove_at(mo_pool_list *list, int64_t position) {
   const mo_pool_block block = list->blocks[position];
-  --list->count;
+  list->count--;
   memmove(list->blocks + position, list->blocks + position + 1, (size_t)(list->count - position) * sizeof block);
   return block;
 }
@@ -106,7 +106,7 @@ static mo_pool_block remove_at(mo_pool_list *list, int64_t position) {
 static bool keeps_all(const mo_pool *pool) { return pool->keeps_all != NULL && pool->keeps_all(pool->context); }
 
 static void release_kept(mo_pool *pool) {
-  for (int64_t i = 0; i < pool->kept.count; ++i) {
+  for (int64_t i = 0; i < pool->kept.count; i++) {
     pool->release(pool->context, pool->kept.blocks[i].memory, pool->kept.blocks[i].bytes);
   }
   pool->kept.count = 0;
@@ -128,7 +128,7 @@ static mo_status_t take_locked(mo_pool *pool, size_t bytes, void **memory) {
       status = pool->allocate(pool->context, bytes, &block.memory);
     }
     MO_TRY(status);
-    ++pool->allocation_count;
+    pool->allocation_count++;
     pool->held_bytes += bytes;
     if (pool->held_bytes > pool->held_bytes_peak) pool->held_bytes_peak = pool->held_bytes;
   }
@@ -171,7 +171,7 @@ void mo_pool_trim(mo_pool *pool) {
 
 void mo_pool_destroy(mo_pool *pool) {
   release_kept(pool);
-  for (int64_t i = 0; i < pool->live.capacity; ++i) {
+  for (int64_t i = 0; i < pool->live.capacity; i++) {
     const mo_pool_block *block = &pool->live.slots[i];
     if (block->memory != NULL) pool->release(pool->context, block->memory, block->bytes);
   }

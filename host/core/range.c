@@ -49,7 +49,7 @@ static void append_tensor(range_message *message, const mo_tensor *tensor) {
     append(message, " of rank %d", (int)tensor->rank);
   } else {
     append(message, " (");
-    for (int32_t i = 0; i < tensor->rank; ++i) append(message, i > 0 ? ", %" PRId64 : "%" PRId64, tensor->shape[i]);
+    for (int32_t i = 0; i < tensor->rank; i++) append(message, i > 0 ? ", %" PRId64 : "%" PRId64, tensor->shape[i]);
     append(message, ")");
   }
   append(message, " %s", mo_dtype_name(tensor->dtype));
@@ -58,7 +58,7 @@ static void append_tensor(range_message *message, const mo_tensor *tensor) {
 /* Of "params->layers->key" or "given ? params->layers->key : NULL" the name at the end, of "a.b" both. */
 static void append_name(range_message *message, const char *start, const char *end) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
-  for (const char *arrow = start; arrow + 1 < end; ++arrow) {
+  for (const char *arrow = start; arrow + 1 < end; arrow++) {
     if (arrow[0] == '-' && arrow[1] == '>') start = arrow + 2;
   }
   start += strspn(start, " ");
@@ -71,7 +71,7 @@ mo_range mo_range_open(mo_context_t *context, const char *name, const char *tens
   range_message text = {.length = 0};
   append(&text, "%s", name);
   const char *separator = ": ";
-  for (int32_t i = 0; i < tensor_count; ++i) {
+  for (int32_t i = 0; i < tensor_count; i++) {
     const char *end = tensor_names + strcspn(tensor_names, ",");
     if (tensors[i] != NULL) {
       append(&text, "%s", separator);

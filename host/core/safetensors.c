@@ -8,6 +8,7 @@
 #include "modelout/safetensors.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +80,7 @@ struct mo_safetensors {
 /* ---- The header ---- */
 
 static const storage_type *find_storage_type(const char *name) {
-  for (size_t i = 0; i < sizeof storage_types / sizeof storage_types[0]; ++i)
+  for (size_t i = 0; i < sizeof storage_types / sizeof storage_types[0]; i++)
     if (strcmp(storage_types[i].name, name) == 0) return &storage_types[i];
   return NULL;
 }
@@ -90,23 +91,22 @@ static mo_status_t parse_shape(const mo_safetensors_t *file, const json_t *shape
   entry->rank = json_array_size(shape);
   int64_t count = 1; /* elements */
   int64_t bound = 1; /* the same with 1 for 0: strides of an empty tensor must not overflow either */
-  for (size_t i = 0; i < entry->rank; ++i) {
+  for (size_t i = 0; i < entry->rank; i++) {
     const json_t *extent = json_array_get(shape, i);
     if (!json_is_integer(extent)) return BAD_TENSOR(file, entry->name, "shape[%zu] is no integer", i);
-    const json_int_t value = json_integer_value(extent);
-    if (value < 0) return BAD_TENSOR(file, entry->name, "shape[%zu] is %lld, must not be negative", i, (long long)value);
+    const int64_t value = json_integer_value(extent);
+    if (value < 0) return BAD_TENSOR(file, entry->name, "shape[%zu] is %" PRId64 ", must not be negative", i, value);
     if (!mo_checked_mul(bound, value > 0 ? value : 1, &bound))
-      return BAD_TENSOR(file, entry->name, "the product of the shape overflows 64 bits at shape[%zu] = %lld", i,
-                        (long long)value);
+      return BAD_TENSOR(file, entry->name, "the product of the shape overflows 64 bits at shape[%zu] = %" PRId64, i, value);
     count *= value;
     if (i < MO_MAX_DIMS) entry->shape[i] = value;
   }
   int64_t bits;
   if (!mo_checked_mul(bound, entry->type->bits, &bits))
-    return BAD_TENSOR(file, entry->name, "%lld elements of %s overflow 64 bits", (long long)bound, entry->type->name);
+    return BAD_TENSOR(file, entry->name, "%" PRId64 " elements of %s overflow 64 bits", bound, entry->type->name);
   bits = count * entry->type->bits;
   if (bits % 8 != 0)
-    return BAD_TENSOR(file, entry->name, "%lld elements of %s do not fill whole bytes", (long long)count, entry->type->name);
+    return BAD_TENSOR(file, entry->name, "%" PRId64 " elements of %s do not fill whole bytes", count, entry->type->name);
   *bytes = bits / 8;
   return MO_STATUS_OK;
 }
@@ -123,11 +123,11 @@ static mo_status_t parse_offsets(const mo_safetensors_t *file, const json_t *off
   entry->end = json_integer_value(end);
   const int64_t limit = (int64_t)(file->size - file->data_offset);
   if (entry->begin < 0 || entry->end < entry->begin)
-    return BAD_TENSOR(file, entry->name, "data_offsets [%lld, %lld] are no range, need 0 <= begin <= end",
-                      (long long)entry->begin, (long long)entry->end);
+    return BAD_TENSOR(file, entry->name, "data_offsets [%" PRId64 ", %" PRId64 "] are no range, need 0 <= begin <= end",
+                      entry->begin, entry->end);
   if (entry->end > limit)
-    return BAD_TENSOR(file, entry->name, "data_offsets end at %lld, but the file holds %lld bytes of data",
-                      (long long)entry->end, (long long)limit);
+    return BAD_TENSOR(file, entry->name, "data_offsets end at %" PRId64 ", but the file holds %" PRId64 " bytes of data",
+                      entry->end, limit);
   return MO_STATUS_OK;
 }
 
@@ -143,8 +143,8 @@ static mo_status_t parse_tensor(const mo_safetensors_t *file, const char *name, 
   MO_TRY(parse_shape(file, json_object_get(value, "shape"), entry, &bytes));
   MO_TRY(parse_offsets(file, json_object_get(value, "data_offsets"), entry));
   if (bytes != entry->end - entry->begin)
-    return BAD_TENSOR(file, name, "shape and dtype need %lld bytes, data_offsets give %lld", (long long)bytes,
-                      (long long)(entry->end - entry->begin));
+    return BAD_TENSOR(file, name, "shape and dtype need %" PRId64 " bytes, data_offsets give %" PRId64, bytes,
+                      entry->end - entry->begin);
   return MO_STATUS_OK;
 }
 
@@ -176,18 +176,17 @@ static int compare_name(const void *left, const void *right) {
 static mo_status_t check_layout(const mo_safetensors_t *file) {
   const int64_t data_bytes = (int64_t)(file->size - file->data_offset);
   int64_t expected = 0;
-  for (size_t i = 0; i < file->count; ++i) {
+  for (size_t i = 0; i < file->count; i++) {
     const tensor_entry *entry = &file->entries[i];
     if (entry->begin < expected)
-      return BAD_TENSOR(file, entry->name, "begins at %lld inside tensor \"%s\", which ends at %lld", (long long)entry->begin,
-                        mo_name_show(file->entries[i - 1].name).text, (long long)expected);
+      return BAD_TENSOR(file, entry->name, "begins at %" PRId64 " inside tensor \"%s\", which ends at %" PRId64, entry->begin,
+                        mo_name_show(file->entries[i - 1].name).text, expected);
     if (entry->begin > expected)
-      return BAD_TENSOR(file, entry->name, "begins at %lld, leaving a hole after %lld", (long long)entry->begin,
-                        (long long)expected);
+      return BAD_TENSOR(file, entry->name, "begins at %" PRId64 ", leaving a hole after %" PRId64, entry->begin, expected);
     expected = entry->end;
   }
-  MO_CHECK(expected == data_bytes, MO_STATUS_BAD_FILE, "safetensors: %s: %lld bytes follow the last tensor, none may",
-           file->label.text, (long long)(data_bytes - expected));
+  MO_CHECK(expected == data_bytes, MO_STATUS_BAD_FILE, "safetensors: %s: %" PRId64 " bytes follow the last tensor, none may",
+           file->label.text, data_bytes - expected);
   return MO_STATUS_OK;
 }
 
@@ -196,11 +195,12 @@ static mo_status_t find_header(mo_safetensors_t *file, const unsigned char *begi
   MO_CHECK(file->size >= HEADER_LENGTH_BYTES, MO_STATUS_BAD_FILE,
            "safetensors: %s: %zu bytes, the header length alone takes %d", file->label.text, file->size, HEADER_LENGTH_BYTES);
   uint64_t length = 0;
-  for (int i = 0; i < HEADER_LENGTH_BYTES; ++i) length |= (uint64_t)beginning[i] << (8 * i);
-  MO_CHECK(length <= HEADER_BYTES_LIMIT, MO_STATUS_BAD_FILE, "safetensors: %s: header of %llu bytes, at most %d are allowed",
-           file->label.text, (unsigned long long)length, HEADER_BYTES_LIMIT);
+  for (int i = 0; i < HEADER_LENGTH_BYTES; i++) length |= (uint64_t)beginning[i] << (8 * i);
+  MO_CHECK(length <= HEADER_BYTES_LIMIT, MO_STATUS_BAD_FILE,
+           "safetensors: %s: header of %" PRIu64 " bytes, at most %d are allowed", file->label.text, length,
+           HEADER_BYTES_LIMIT);
   MO_CHECK(length <= file->size - HEADER_LENGTH_BYTES, MO_STATUS_BAD_FILE,
-           "safetensors: %s: header of %llu bytes, but only %zu follow", file->label.text, (unsigned long long)length,
+           "safetensors: %s: header of %" PRIu64 " bytes, but only %zu follow", file->label.text, length,
            file->size - HEADER_LENGTH_BYTES);
   file->data_offset = HEADER_LENGTH_BYTES + (size_t)length;
   *header_bytes = (size_t)length;
@@ -226,11 +226,11 @@ static mo_status_t parse_header(mo_safetensors_t *file, const char *text, size_t
     } else {
       file->entries[file->count].position = file->count;
       MO_TRY(parse_tensor(file, key, value, &file->entries[file->count]));
-      ++file->count;
+      file->count++;
     }
   }
   qsort(file->entries, file->count, sizeof *file->entries, compare_position);
-  for (size_t i = 0; i < file->count; ++i) file->by_name[i] = &file->entries[i];
+  for (size_t i = 0; i < file->count; i++) file->by_name[i] = &file->entries[i];
   qsort(file->by_name, file->count, sizeof *file->by_name, compare_name);
   return check_layout(file);
 }
@@ -283,8 +283,8 @@ mo_status_t mo_safetensors_open_memory(const void *data, size_t bytes, mo_safete
   MO_CHECK(file != NULL, MO_STATUS_INVALID_ARGUMENT, "safetensors_open_memory: file must not be NULL");
   MO_CHECK(data != NULL || bytes == 0, MO_STATUS_INVALID_ARGUMENT, "safetensors_open_memory: data is NULL with %zu bytes",
            bytes);
-  MO_CHECK(bytes <= INT64_MAX, MO_STATUS_INVALID_ARGUMENT, "safetensors_open_memory: %zu bytes, at most %lld", bytes,
-           (long long)INT64_MAX);
+  MO_CHECK(bytes <= INT64_MAX, MO_STATUS_INVALID_ARGUMENT, "safetensors_open_memory: %zu bytes, at most %" PRId64, bytes,
+           INT64_MAX);
   mo_safetensors_t *opened = NULL;
   size_t header_bytes;
   mo_status_t status;
@@ -408,7 +408,7 @@ static mo_status_t read_cast(const mo_safetensors_t *file, const tensor_entry *e
   for (int64_t done = 0; done < count; done += chunk) {
     const int64_t now = count - done < chunk ? count - done : chunk;
     MO_TRY(read_bytes(file, entry->begin + (first + done) * size, buffer, (size_t)(now * size)));
-    for (int64_t i = 0; i < now; ++i) {
+    for (int64_t i = 0; i < now; i++) {
       if (entry->type->cast == CAST_DOUBLE) {
         ((float *)memory)[done + i] = (float)buffer[i];
       } else { /* float8_e5m2 is the upper half of a float16 */
@@ -427,8 +427,8 @@ mo_status_t mo_safetensors_read(const mo_safetensors_t *file, const char *name, 
   MO_TRY(describe(file, entry, NULL, &tensor));
   const int64_t total = mo_tensor_count(&tensor);
   MO_CHECK(first >= 0 && count >= 0 && first <= total && count <= total - first, MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_read: %lld elements from element %lld on of tensor \"%s\", which has %lld", (long long)count,
-           (long long)first, mo_name_show(name).text, (long long)total);
+           "safetensors_read: %" PRId64 " elements from element %" PRId64 " on of tensor \"%s\", which has %" PRId64, count,
+           first, mo_name_show(name).text, total);
   MO_CHECK(memory != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "safetensors_read: memory is NULL");
   if (count == 0) return MO_STATUS_OK;
   if (entry->type->cast != CAST_NONE) return read_cast(file, entry, first, count, memory);

@@ -1,6 +1,7 @@
 /* host/core/safetensors_write.c - writes a safetensors file in one go.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,9 +70,9 @@ static mo_status_t add_metadata(json_t *header, const char *const *keys, const c
   if (count == 0) return MO_STATUS_OK;
   json_t *metadata = json_object();
   MO_TRY(add(header, METADATA_KEY, metadata)); /* the header owns it from here on */
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     MO_CHECK(keys[i] != NULL && values[i] != NULL, MO_STATUS_INVALID_ARGUMENT,
-             "safetensors_write: metadata entry %lld has a NULL key or value", (long long)i);
+             "safetensors_write: metadata entry %" PRId64 " has a NULL key or value", i);
     MO_CHECK(json_object_get(metadata, keys[i]) == NULL, MO_STATUS_INVALID_ARGUMENT,
              "safetensors_write: metadata key \"%s\" occurs twice", mo_name_show(keys[i]).text);
     MO_TRY(check_text(keys[i]));
@@ -90,7 +91,7 @@ static mo_status_t add_tensor(json_t *header, const item *entry, int64_t *offset
   MO_CHECK(mo_checked_add(*offset, mo_tensor_bytes(entry->tensor), &end), MO_STATUS_INVALID_ARGUMENT,
            "safetensors_write: tensor \"%s\": the data overflow 64 bits", mo_name_show(entry->name).text);
   json_t *shape = json_array();
-  for (int32_t i = 0; i < entry->tensor->rank; ++i) {
+  for (int32_t i = 0; i < entry->tensor->rank; i++) {
     if (json_array_append_new(shape, json_integer(entry->tensor->shape[i])) != 0) {
       json_decref(shape);
       return out_of_memory();
@@ -112,7 +113,7 @@ static mo_status_t make_header(const item *items, int64_t count, const char *con
   if (header == NULL) return out_of_memory();
   MO_TRY_GOTO(add_metadata(header, metadata_keys, metadata_values, metadata_count), status, done);
   int64_t offset = 0;
-  for (int64_t i = 0; i < count; ++i) MO_TRY_GOTO(add_tensor(header, &items[i], &offset), status, done);
+  for (int64_t i = 0; i < count; i++) MO_TRY_GOTO(add_tensor(header, &items[i], &offset), status, done);
   MO_TRY_GOTO(mo_json_write(header, JSON_COMPACT, &text), status, done);
   const size_t length = strlen(text);
   const size_t padded = mo_align_up(length, DATA_ALIGNMENT); /* the 8 bytes before it keep the multiple */
@@ -126,7 +127,7 @@ static mo_status_t make_header(const item *items, int64_t count, const char *con
     status = out_of_memory();
     goto done;
   }
-  for (int i = 0; i < 8; ++i) (*block)[i] = (char)(unsigned char)((uint64_t)padded >> (8 * i));
+  for (int i = 0; i < 8; i++) (*block)[i] = (char)(unsigned char)((uint64_t)padded >> (8 * i));
   memcpy(*block + 8, text, length);
   memset(*block + 8 + length, ' ', padded - length);
   *bytes = 8 + padded;
@@ -139,7 +140,7 @@ done:
 static mo_status_t write_content(mo_file_writer *writer, const char *header, size_t header_bytes, const item *items,
                                  int64_t count) {
   MO_TRY(mo_file_writer_write(writer, header, header_bytes));
-  for (int64_t i = 0; i < count; ++i)
+  for (int64_t i = 0; i < count; i++)
     MO_TRY(mo_file_writer_write(writer, items[i].tensor->data, (size_t)mo_tensor_bytes(items[i].tensor)));
   return MO_STATUS_OK;
 }
@@ -147,7 +148,7 @@ static mo_status_t write_content(mo_file_writer *writer, const char *header, siz
 static mo_status_t write_file(const char *path, const char *header, size_t header_bytes, const item *items, int64_t count) {
   bool cannot_link = false;
   mo_status_t status = MO_STATUS_OK;
-  for (int attempt = 0; attempt == 0 || (attempt == 1 && cannot_link); ++attempt) {
+  for (int attempt = 0; attempt == 0 || (attempt == 1 && cannot_link); attempt++) {
     mo_file_writer writer;
     MO_TRY(mo_file_writer_open(&writer, "safetensors_write", path, cannot_link));
     status = write_content(&writer, header, header_bytes, items, count);
@@ -162,22 +163,22 @@ mo_status_t mo_safetensors_write(const char *path, const char *const *names, con
   MO_CHECK(path != NULL && path[0] != '\0', MO_STATUS_INVALID_ARGUMENT, "safetensors_write: path is %s",
            path ? "empty" : "NULL");
   MO_CHECK(count >= 0 && metadata_count >= 0, MO_STATUS_INVALID_ARGUMENT,
-           "safetensors_write: %lld tensors and %lld metadata entries, neither may be negative", (long long)count,
-           (long long)metadata_count);
+           "safetensors_write: %" PRId64 " tensors and %" PRId64 " metadata entries, neither may be negative", count,
+           metadata_count);
   MO_CHECK(count == 0 || (names != NULL && tensors != NULL), MO_STATUS_INVALID_ARGUMENT,
            "safetensors_write: names or tensors is NULL");
   MO_CHECK(metadata_count == 0 || (metadata_keys != NULL && metadata_values != NULL), MO_STATUS_INVALID_ARGUMENT,
            "safetensors_write: metadata_keys or metadata_values is NULL");
   MO_CHECK(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, MO_STATUS_UNSUPPORTED,
            "safetensors_write: the format is little-endian, this machine is not");
-  for (int64_t i = 0; i < count; ++i) MO_TRY(check_tensor(names[i], &tensors[i]));
+  for (int64_t i = 0; i < count; i++) MO_TRY(check_tensor(names[i], &tensors[i]));
 
   mo_status_t status = MO_STATUS_OK;
   char *header = NULL;
   size_t header_bytes = 0;
   item *items = calloc((size_t)count + 1, sizeof *items);
   if (items == NULL) return out_of_memory();
-  for (int64_t i = 0; i < count; ++i) items[i] = (item){names[i], &tensors[i]};
+  for (int64_t i = 0; i < count; i++) items[i] = (item){names[i], &tensors[i]};
   qsort(items, (size_t)count, sizeof *items, compare_items);
   MO_TRY_GOTO(make_header(items, count, metadata_keys, metadata_values, metadata_count, &header, &header_bytes), status, done);
   status = write_file(path, header, header_bytes, items, count);

@@ -56,7 +56,7 @@ mo_shown mo_path_show(const char *path) {
   const size_t length = strlen(path);
   if (length <= limit) return show(path, limit);
   path += length - (limit - 3);
-  while (((unsigned char)*path & 0xC0) == 0x80) ++path; /* do not begin within a character */
+  while (((unsigned char)*path & 0xC0) == 0x80) path++; /* do not begin within a character */
   const mo_shown end = show(path, limit - 3);
   mo_shown result = {"..."};
   memcpy(result.text + 3, end.text, strlen(end.text) + 1);

@@ -14,7 +14,7 @@ mo_status_t mo_struct_take_bytes(const char *op, const char *init, const void *g
                                  size_t known_size, void *taken) {
   MO_CHECK(given_size >= first_size && given_size <= STRUCT_SIZE_LIMIT, MO_STATUS_INVALID_ARGUMENT,
            "%s: struct_size %zu, no version of the struct has that; set it with %s", op, given_size, init);
-  for (size_t i = known_size; i < given_size; ++i) {
+  for (size_t i = known_size; i < given_size; i++) {
     MO_CHECK(((const unsigned char *)given)[i] == 0, MO_STATUS_INVALID_ARGUMENT,
              "%s: struct_size %zu, and something is set behind the %zu bytes this version of the library knows (%s)", op,
              given_size, known_size, init);

@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "modelout/tensor.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,21 +39,21 @@ mo_status_t mo_tensor_init_strided(mo_tensor *tensor, void *data, mo_dtype_t dty
   mo_tensor result = {.data = data, .dtype = dtype, .device = device, .rank = rank};
   int64_t bytes = (int64_t)mo_dtype_bytes(dtype);
   bool empty = false;
-  for (int32_t i = 0; i < rank; ++i) {
-    MO_CHECK(shape[i] >= 0, MO_STATUS_INVALID_ARGUMENT, "tensor: extent %lld of dimension %d is negative", (long long)shape[i],
+  for (int32_t i = 0; i < rank; i++) {
+    MO_CHECK(shape[i] >= 0, MO_STATUS_INVALID_ARGUMENT, "tensor: extent %" PRId64 " of dimension %d is negative", shape[i],
              (int)i);
     empty = empty || shape[i] == 0;
     result.shape[i] = shape[i];
   }
-  for (int32_t i = rank - 1; i >= 0; --i) {
+  for (int32_t i = rank - 1; i >= 0; i--) {
     MO_CHECK(empty || mo_checked_mul(bytes, shape[i], &bytes), MO_STATUS_INVALID_ARGUMENT, "tensor: more than 2^63 bytes");
   }
   int64_t stride = 1;
   int64_t reach = 0; /* the last element's offset */
-  for (int32_t i = rank - 1; i >= 0; --i) {
+  for (int32_t i = rank - 1; i >= 0; i--) {
     result.strides[i] = strides != NULL ? strides[i] : stride;
-    MO_CHECK(result.strides[i] >= 0, MO_STATUS_INVALID_ARGUMENT, "tensor: stride %lld of dimension %d is negative",
-             (long long)result.strides[i], (int)i);
+    MO_CHECK(result.strides[i] >= 0, MO_STATUS_INVALID_ARGUMENT, "tensor: stride %" PRId64 " of dimension %d is negative",
+             result.strides[i], (int)i);
     int64_t step;
     MO_CHECK(empty || (mo_checked_mul(shape[i] - 1, result.strides[i], &step) && mo_checked_add(reach, step, &reach)),
              MO_STATUS_INVALID_ARGUMENT, "tensor: strides reach past 2^63 elements");
@@ -81,10 +82,10 @@ int64_t mo_tensor_count(const mo_tensor *tensor) {
   int64_t count = 1;
   if (tensor == NULL) return 0;
   /* Beside an extent of 0 the others may be of any size, so their product is not formed. */
-  for (int32_t i = 0; i < tensor->rank; ++i) {
+  for (int32_t i = 0; i < tensor->rank; i++) {
     if (tensor->shape[i] == 0) return 0;
   }
-  for (int32_t i = 0; i < tensor->rank; ++i) count *= tensor->shape[i];
+  for (int32_t i = 0; i < tensor->rank; i++) count *= tensor->shape[i];
   return count;
 }
 
@@ -97,7 +98,7 @@ bool mo_tensor_is_contiguous(const mo_tensor *tensor) {
   bool contiguous = true;
   if (tensor == NULL) return false;
   if (mo_tensor_count(tensor) == 0) return true;
-  for (int32_t i = tensor->rank - 1; i >= 0; --i) {
+  for (int32_t i = tensor->rank - 1; i >= 0; i--) {
     if (tensor->shape[i] != 1 && tensor->strides[i] != stride) contiguous = false;
     stride *= tensor->shape[i];
   }
@@ -107,13 +108,13 @@ bool mo_tensor_is_contiguous(const mo_tensor *tensor) {
 mo_status_t mo_slice_resolve(mo_slice slice, int64_t length, int64_t *first, int64_t *step, int64_t *count) {
   MO_CHECK(first != NULL && step != NULL && count != NULL, MO_STATUS_INVALID_ARGUMENT, "slice: a destination is NULL");
   MO_CHECK(slice.step != 0, MO_STATUS_VALUE_ERROR, "slice: step is 0");
-  MO_CHECK(length >= 0, MO_STATUS_INVALID_ARGUMENT, "slice: length %lld is negative", (long long)length);
+  MO_CHECK(length >= 0, MO_STATUS_INVALID_ARGUMENT, "slice: length %" PRId64 " is negative", length);
   const bool forward = slice.step > 0;
   /* Bounds as Python clamps them: 0..length going up, -1..length-1 going down. */
   const int64_t low = forward ? 0 : -1;
   const int64_t high = forward ? length : length - 1;
   int64_t bounds[2] = {slice.start, slice.stop};
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 2; i++) {
     if (bounds[i] == MO_SLICE_UNSET) {
       bounds[i] = (i == 0) == forward ? low : high;
       continue;
@@ -138,9 +139,9 @@ mo_status_t mo_tensor_slice(const mo_tensor *tensor, const mo_slice *slices, int
   MO_CHECK(slice_count == 0 || slices != NULL, MO_STATUS_INVALID_ARGUMENT, "tensor slice: slices is NULL");
   mo_tensor result = *tensor;
   int64_t offset = 0;
-  for (int32_t i = 0; i < slice_count; ++i) {
-    MO_CHECK(slices[i].step >= 1, MO_STATUS_INVALID_ARGUMENT, "tensor slice: step %lld of dimension %d is below 1",
-             (long long)slices[i].step, (int)i);
+  for (int32_t i = 0; i < slice_count; i++) {
+    MO_CHECK(slices[i].step >= 1, MO_STATUS_INVALID_ARGUMENT, "tensor slice: step %" PRId64 " of dimension %d is below 1",
+             slices[i].step, (int)i);
     int64_t first, step, count;
     MO_TRY(mo_slice_resolve(slices[i], tensor->shape[i], &first, &step, &count));
     result.shape[i] = count;

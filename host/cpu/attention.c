@@ -10,13 +10,13 @@
 #include <string.h>
 
 #include "host/core/arena.h"
-#include "host/core/attention_shape.h"
 #include "host/core/checked_math.h"
 #include "host/core/parallel.h"
 #include "host/cpu/attention_kernels.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/kv_place.h"
 #include "host/cpu/strided.h"
+#include "host/rules/attention_shape.h"
 
 /* Multiply-adds that make a thread worth waking (about 5 microseconds of one core). */
 #define MO_ATTENTION_WORK_PER_THREAD (400.0 * 1024.0)

@@ -1,11 +1,11 @@
 /* host/cpu/cast.c - the cast on the CPU: elements shared out among the threads in the order of the output's memory.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/core/cast_limit.h"
 #include "host/core/parallel.h"
-#include "host/core/strided_shape.h"
 #include "host/cpu/cast_kernels.h"
 #include "host/cpu/cpu_ops.h"
+#include "host/rules/cast_limit.h"
+#include "host/rules/strided_shape.h"
 
 #define PARALLEL_ELEMENTS 32768 /* below it a second thread costs more than it gives */
 #define GRAIN 256               /* threads share no cache line of a contiguous output */

@@ -13,12 +13,12 @@
 
 #include "host/core/arena.h"
 #include "host/core/checked_math.h"
-#include "host/core/decode_call.h"
 #include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/decode_attention_kernels.h"
 #include "host/cpu/kv_head.h"
 #include "host/cpu/rotary.h"
+#include "host/rules/decode_call.h"
 
 /* Parts of a call that a machine can share out well, and keys that make a part worth its bookkeeping. */
 #define MO_DECODE_PARTS 32

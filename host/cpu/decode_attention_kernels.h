@@ -5,9 +5,9 @@
 #ifndef MO_CPU_DECODE_ATTENTION_KERNELS_H
 #define MO_CPU_DECODE_ATTENTION_KERNELS_H
 
-#include "host/core/decode_keys.h"
 #include "host/cpu/isa.h"
 #include "host/cpu/score_view.h"
+#include "host/rules/decode_keys.h"
 #include "modelout/decode_attention.h"
 
 /* Buffers are padded for the widest vector, so that the plan does not depend on the instruction set. */

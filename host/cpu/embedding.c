@@ -3,10 +3,10 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/core/arena.h"
-#include "host/core/broadcast.h"
 #include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/norm_kernels.h"
+#include "host/rules/broadcast.h"
 
 /* Elements below which a second thread costs more than it gives. */
 #define PARALLEL_ELEMENTS 32768

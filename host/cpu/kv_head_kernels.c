@@ -1,6 +1,6 @@
 /* host/cpu/kv_head_kernels.c - one head of one token into a cache and out of it. Compiled once per instruction set.
  *
- * The quantised bits are those of host/core/kv_quantise.h on every instruction set: the same maximum, the same division, the
+ * The quantised bits are those of host/rules/kv_quantise.h on every instruction set: the same maximum, the same division, the
  * same rounding.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */

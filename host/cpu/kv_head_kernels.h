@@ -16,7 +16,7 @@ typedef struct mo_kv_head_job {
   mo_dtype_t source_dtype, stored_dtype; /* source: what goes in or comes out, a floating one */
 } mo_kv_head_job;
 
-/* Turned by the angles whose `pairs` cosines and sines these are, quantised by the rule of host/core/kv_quantise.h, stored.
+/* Turned by the angles whose `pairs` cosines and sines these are, quantised by the rule of host/rules/kv_quantise.h, stored.
  * `wide`: room for `size` floats. */
 MO_CPU_DECLARE(void, mo_kv_store_head,
                (const mo_kv_head_job *job, const void *source, const float *cosine, const float *sine, void *stored,

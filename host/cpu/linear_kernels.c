@@ -264,6 +264,7 @@ static void epilogue(const mo_linear_epilogue *e, const float *product, int64_t 
     EPILOGUE_CASE(MO_ACTIVATION_RELU);
     EPILOGUE_CASE(MO_ACTIVATION_SILU);
     EPILOGUE_CASE(MO_ACTIVATION_TANH);
+    EPILOGUE_CASE(MO_ACTIVATION_QUICK_GELU);
   }
 }
 

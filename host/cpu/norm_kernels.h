@@ -5,18 +5,8 @@
 #define MO_CPU_NORM_KERNELS_H
 
 #include "host/cpu/isa.h"
+#include "host/cpu/norm_affine.h"
 #include "host/cpu/rows.h"
-
-/* The second half, the same for all three: what is done with a row of unrounded sums. */
-typedef struct mo_norm_affine {
-  int64_t count;      /* C */
-  const void *weight; /* or NULL: 1 */
-  const void *bias;   /* or NULL: 0 */
-  mo_dtype_t weight_dtype;
-  float epsilon;
-  float weight_offset;
-  bool rms;
-} mo_norm_affine;
 
 typedef struct mo_norm_job {
   mo_norm_affine affine;

@@ -7,7 +7,7 @@
 #ifndef MO_CPU_NORM_ROW_H
 #define MO_CPU_NORM_ROW_H
 
-#include "host/cpu/norm_kernels.h"
+#include "host/cpu/norm_affine.h"
 #include "host/cpu/simd.h"
 
 #define MO_ROW_INLINE static inline __attribute__((always_inline))

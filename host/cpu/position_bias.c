@@ -8,8 +8,8 @@
 
 #include "host/core/checked_math.h"
 #include "host/core/parallel.h"
-#include "host/core/relative_buckets.h"
 #include "host/cpu/cpu_ops.h"
+#include "host/rules/relative_buckets.h"
 
 #define PARALLEL_ELEMENTS 16384 /* below it a second thread costs more than it gives */
 

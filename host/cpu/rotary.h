@@ -4,9 +4,9 @@
 #ifndef MO_CPU_ROTARY_H
 #define MO_CPU_ROTARY_H
 
-#include "host/core/broadcast.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/strided.h"
+#include "host/rules/broadcast.h"
 
 /* What position_ids, (B|1, T), say of token `token` of row `row`. */
 static inline int64_t mo_position_id(const mo_tensor *ids, int64_t row, int64_t token) {

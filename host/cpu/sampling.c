@@ -14,12 +14,12 @@
 
 #include "host/core/arena.h"
 #include "host/core/parallel.h"
-#include "host/core/philox.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/sampling_kernels.h"
 #include "host/cpu/strided.h"
 #include "host/cpu/topk_kernels.h"
 #include "host/cpu/topk_key.h"
+#include "host/rules/philox.h"
 
 /* Below this many elements starting the threads costs more than it gains. */
 #define PARALLEL_ELEMENTS ((int64_t)32768)

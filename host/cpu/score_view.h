@@ -4,7 +4,7 @@
 #ifndef MO_CPU_SCORE_VIEW_H
 #define MO_CPU_SCORE_VIEW_H
 
-#include "host/core/broadcast.h"
+#include "host/rules/broadcast.h"
 
 /* Base and strides in elements. data NULL: not given. */
 typedef struct mo_score_view {

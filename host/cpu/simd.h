@@ -167,7 +167,7 @@ static inline void mo_vf_store_bf16(uint16_t *p, mo_vf v) {
 
 #else /* any processor: GNU vector extensions */
 
-#include "host/core/float16.h"
+#include "host/rules/float16.h"
 #define MO_SIMD(name) MO_SIMD_PASTE(name, _generic)
 #define MO_VL 4
 typedef float mo_vf __attribute__((vector_size(16)));

@@ -1,4 +1,4 @@
-/* host/cpu/simd_codes.h - vectors of one-byte numbers: int8, and float8 e4m3 (host/core/kv_quantise.h has the rules).
+/* host/cpu/simd_codes.h - vectors of one-byte numbers: int8, and float8 e4m3 (host/rules/kv_quantise.h has the rules).
  *
  * n lanes (MO_VL for all); of a load the others are 0. Included by kernel files only.
  *
@@ -6,8 +6,8 @@
 #ifndef MO_CPU_SIMD_CODES_H
 #define MO_CPU_SIMD_CODES_H
 
-#include "host/core/kv_quantise.h"
 #include "host/cpu/simd.h"
+#include "host/rules/kv_quantise.h"
 
 #if defined(MO_SIMD_AVX512) || defined(MO_SIMD_AVX2)
 

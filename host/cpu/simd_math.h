@@ -108,6 +108,8 @@ static inline mo_vf mo_vf_gelu_tanh(mo_vf x) {
 
 static inline mo_vf mo_vf_silu(mo_vf x) { return mo_vf_times_sigmoid_(x, x); }
 
+static inline mo_vf mo_vf_quick_gelu(mo_vf x) { return mo_vf_times_sigmoid_(x, mo_vf_mul(x, mo_vf_set1(1.702f))); }
+
 static inline mo_vf mo_vf_relu(mo_vf x) { return mo_vf_max(mo_vf_zero(), x); } /* NaN stays NaN */
 
 static inline mo_vf mo_vf_activate(mo_vf x, mo_activation_t activation) {
@@ -124,6 +126,8 @@ static inline mo_vf mo_vf_activate(mo_vf x, mo_activation_t activation) {
       return mo_vf_silu(x);
     case MO_ACTIVATION_TANH:
       return mo_vf_tanh(x);
+    case MO_ACTIVATION_QUICK_GELU:
+      return mo_vf_quick_gelu(x);
   }
   return x;
 }

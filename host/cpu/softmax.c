@@ -2,11 +2,11 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/core/arena.h"
-#include "host/core/broadcast.h"
 #include "host/core/checked_math.h"
 #include "host/core/parallel.h"
 #include "host/cpu/cpu_ops.h"
 #include "host/cpu/softmax_kernels.h"
+#include "host/rules/broadcast.h"
 
 /* Elements that make a thread worth waking (about 5 microseconds of one core). */
 #define MO_SOFTMAX_ELEMENTS_PER_THREAD 8192

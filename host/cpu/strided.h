@@ -4,7 +4,7 @@
 #ifndef MO_CPU_STRIDED_H
 #define MO_CPU_STRIDED_H
 
-#include "host/core/float16.h"
+#include "host/rules/float16.h"
 #include "modelout/tensor.h"
 
 /* Element `offset` (in elements) of a float dtype. */

@@ -6,11 +6,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "host/core/attention_shape.h"
-#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
 #include "host/cuda/kv_view.h"
 #include "host/cuda/selected_heads.h"
+#include "host/rules/attention_shape.h"
+#include "host/rules/broadcast.h"
 
 #define MAX_HEAD_DIM 256
 #define MAX_GRID_YZ 65535

@@ -3,8 +3,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/attention_merge.h"
 
-#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
+#include "host/rules/broadcast.h"
 
 /* Every dimension of a tensor of rank 3 is one of rows. */
 static mo_row_strides sum_strides(const mo_tensor *tensor) {

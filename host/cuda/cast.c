@@ -3,8 +3,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cast.h"
 
-#include "host/core/cast_limit.h"
 #include "host/cuda/cuda_ops.h"
+#include "host/rules/cast_limit.h"
 #include "kernels/gather.h"
 
 mo_status_t mo_cuda_cast(mo_context_t *context, const mo_cast_params *params) {

@@ -6,11 +6,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "host/core/broadcast.h"
-#include "host/core/decode_call.h"
 #include "host/cuda/cuda_ops.h"
 #include "host/cuda/kv_view.h"
 #include "host/cuda/selected_heads.h"
+#include "host/rules/broadcast.h"
+#include "host/rules/decode_call.h"
 
 #define OP "decode attention"
 

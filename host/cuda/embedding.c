@@ -3,8 +3,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/embedding.h"
 
-#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
+#include "host/rules/broadcast.h"
 
 static mo_embedding_lookup lookup_of(const mo_tensor *table, const mo_tensor *ids) {
   mo_embedding_lookup lookup = {

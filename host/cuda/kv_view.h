@@ -4,8 +4,8 @@
 #ifndef MO_CUDA_KV_VIEW_H
 #define MO_CUDA_KV_VIEW_H
 
-#include "host/core/broadcast.h"
-#include "kernels/kv_view.h"
+#include "host/rules/broadcast.h"
+#include "kernels/kv/view.h"
 
 /* Strides of 0 where the extent is 1. */
 static inline mo_kv_heads mo_cuda_kv_heads(const mo_tensor *tensor) {

@@ -3,8 +3,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/rotary.h"
 
-#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
+#include "host/rules/broadcast.h"
 
 static mo_rotary_side side_of(const mo_tensor *output, const mo_tensor *input) {
   mo_rotary_side side = {.input = input->data, .output = output->data, .heads = (int32_t)input->shape[1]};

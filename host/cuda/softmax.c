@@ -3,8 +3,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/softmax.h"
 
-#include "host/core/broadcast.h"
 #include "host/cuda/cuda_ops.h"
+#include "host/rules/broadcast.h"
 
 static int64_t column_stride(const mo_tensor *tensor) { return mo_broadcast_stride(tensor, tensor->rank - 1); }
 

@@ -6,24 +6,24 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
-static const mo_transformer_names names = {.base_prefix = "albert",
-                                           .word = "embeddings.word_embeddings",
-                                           .position = "embeddings.position_embeddings",
-                                           .type = "embeddings.token_type_embeddings",
-                                           .embedding_norm = "embeddings.LayerNorm",
-                                           .projection = "encoder.embedding_hidden_mapping_in",
+static const mo_transformer_names names = {.embedding.word = "embeddings.word_embeddings",
+                                           .embedding.position = "embeddings.position_embeddings",
+                                           .embedding.type = "embeddings.token_type_embeddings",
+                                           .embedding.norm = "embeddings.LayerNorm",
+                                           .embedding.projection = "encoder.embedding_hidden_mapping_in",
                                            .layer_prefix = "encoder.albert_layer_groups.",
                                            .layer_infix = ".albert_layers.0.",
-                                           .query = "attention.query",
-                                           .key = "attention.key",
-                                           .value = "attention.value",
-                                           .attention_output = "attention.dense",
+                                           .attention.query = "attention.query",
+                                           .attention.key = "attention.key",
+                                           .attention.value = "attention.value",
+                                           .attention.output = "attention.dense",
                                            .attention_norm = "attention.LayerNorm",
-                                           .intermediate = "ffn",
-                                           .output = "ffn_output",
-                                           .output_norm = "full_layer_layer_norm"};
+                                           .feed_forward.intermediate = "ffn",
+                                           .feed_forward.output = "ffn_output",
+                                           .feed_forward_norm = "full_layer_layer_norm"};
 
 static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
   const mo_transformer_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu_new", .epsilon = "layer_norm_eps",
@@ -35,16 +35,19 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .feed_forward.size = 16384,
                                                  .embedding.position_count = 512,
                                                  .embedding.type_count = 2,
-                                                 .epsilon = 1e-12f}};
-  int64_t inner;
+                                                 .norm.epsilon = 1e-12f}};
+  int64_t inner, groups;
   MO_TRY(mo_transformer_read_config(config, &keys, stack));
   MO_TRY(mo_config_integer(config, "inner_group_num", 1, INT32_MAX, 1, &inner));
   MO_CHECK(inner == 1, MO_STATUS_UNSUPPORTED, "albert: inner_group_num %" PRId64 ", only 1 layer per group is supported",
            inner);
-  MO_TRY(mo_config_integer(config, "num_hidden_groups", 1, INT32_MAX, 1, &stack->layer_group_count));
-  MO_CHECK(stack->layer_group_count <= stack->layer_count, MO_STATUS_BAD_FILE,
-           "albert: config.json has %" PRId64 " groups for %" PRId64 " layers", stack->layer_group_count, stack->layer_count);
-  stack->embedding.projected = true;
+  MO_TRY(mo_config_integer(config, "num_hidden_groups", 1, INT32_MAX, 1, &groups));
+  MO_CHECK(groups <= stack->layer_count, MO_STATUS_BAD_FILE,
+           "albert: config.json has %" PRId64 " groups for %" PRId64 " layers", groups, stack->layer_count);
+  /* Which group a layer belongs to: the division Transformers makes, in floating point. */
+  for (int64_t i = 0; i < stack->layer_count; i++)
+    stack->layers[i].parameters = (int64_t)((double)i / ((double)stack->layer_count / (double)groups));
+  stack->embedding.projection = MO_EMBEDDING_PROJECTED;
   return MO_STATUS_OK;
 }
 
@@ -58,41 +61,44 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
 
 static const mo_architecture architectures[] = {
     {.name = "AlbertModel",
-     .head = MO_HEAD_NONE,
+     .head = &mo_base_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPooling"),
      .summary = {.dense = "pooler", .activation = MO_ACTIVATION_TANH, .may_be_absent = true}},
     {.name = "AlbertForPreTraining",
-     .head = MO_HEAD_PRETRAINING,
+     .head = &mo_pretraining_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("AlbertForPreTrainingOutput"),
      .summary = POOLER,
      .decoder = DECODER,
      .classifier = "sop_classifier.classifier"},
     {.name = "AlbertForMaskedLM",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MaskedLMOutput"),
      .decoder = DECODER},
     {.name = "AlbertForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("SequenceClassifierOutput"),
      .summary = POOLER,
      .classifier = "classifier"},
     {.name = "AlbertForMultipleChoice",
-     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .head = &mo_multiple_choice_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MultipleChoiceModelOutput"),
      .summary = POOLER,
      .classifier = "classifier"},
     {.name = "AlbertForTokenClassification",
-     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .head = &mo_token_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
      .classifier = "classifier"},
     {.name = "AlbertForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_albert_family = {.name = "albert",
-                                    .names = &names,
-                                    .configure = configure,
+                                    .base_prefix = "albert",
+                                    .base = &mo_token_base,
+                                    .rules = &rules,
                                     .architectures = architectures,
                                     .architecture_count = sizeof architectures / sizeof architectures[0]};

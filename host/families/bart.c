@@ -4,32 +4,33 @@
  * have position tables of their own, whose first two rows nobody takes. Norms stand behind, as in BERT.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
 
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 #define POSITION_OFFSET 2
 
 static const char *const word_aliases[] = {"decoder.embed_tokens", "encoder.embed_tokens", NULL};
 
 #define LAYER_NAMES                                                                                                            \
-  .base_prefix = "model", .word = "shared", .word_aliases = word_aliases, .layer_infix = ".", .query = "self_attn.q_proj",     \
-  .key = "self_attn.k_proj", .value = "self_attn.v_proj", .attention_output = "self_attn.out_proj",                            \
-  .attention_norm = "self_attn_layer_norm", .intermediate = "fc1", .output = "fc2", .output_norm = "final_layer_norm"
+  .embedding.word = "shared", .embedding.word_aliases = word_aliases, .layer_infix = ".",                                      \
+  .attention.query = "self_attn.q_proj", .attention.key = "self_attn.k_proj", .attention.value = "self_attn.v_proj",           \
+  .attention.output = "self_attn.out_proj", .attention_norm = "self_attn_layer_norm", .feed_forward.intermediate = "fc1",      \
+  .feed_forward.output = "fc2", .feed_forward_norm = "final_layer_norm"
 
 static const mo_transformer_names encoder_names = {
-    LAYER_NAMES, .own_word = "encoder.embed_tokens", .position = "encoder.embed_positions",
-    .embedding_norm = "encoder.layernorm_embedding", .layer_prefix = "encoder.layers."};
+    LAYER_NAMES, .embedding.own_word = "encoder.embed_tokens", .embedding.position = "encoder.embed_positions",
+    .embedding.norm = "encoder.layernorm_embedding", .layer_prefix = "encoder.layers."};
 
 static const mo_transformer_names decoder_names = {LAYER_NAMES,
-                                                   .own_word = "decoder.embed_tokens",
-                                                   .position = "decoder.embed_positions",
-                                                   .embedding_norm = "decoder.layernorm_embedding",
+                                                   .embedding.own_word = "decoder.embed_tokens",
+                                                   .embedding.position = "decoder.embed_positions",
+                                                   .embedding.norm = "decoder.layernorm_embedding",
                                                    .layer_prefix = "decoder.layers.",
-                                                   .cross_query = "encoder_attn.q_proj",
-                                                   .cross_key = "encoder_attn.k_proj",
-                                                   .cross_value = "encoder_attn.v_proj",
-                                                   .cross_output = "encoder_attn.out_proj",
+                                                   .cross.query = "encoder_attn.q_proj",
+                                                   .cross.key = "encoder_attn.k_proj",
+                                                   .cross.value = "encoder_attn.v_proj",
+                                                   .cross.output = "encoder_attn.out_proj",
                                                    .cross_norm = "encoder_attn_layer_norm"};
 
 static const mo_config_alias aliases[] = {
@@ -55,7 +56,7 @@ static mo_status_t configure(const mo_config_t *config, bool decoder, mo_transfo
                                                  .embedding.position_count = 1024,
                                                  .embedding.position_offset = POSITION_OFFSET,
                                                  .embedding.padding_id = 1,
-                                                 .epsilon = 1e-5f,
+                                                 .norm.epsilon = 1e-5f,
                                                  .decoder = decoder,
                                                  .caches_cross_attention = decoder}};
   bool scaled;
@@ -63,7 +64,7 @@ static mo_status_t configure(const mo_config_t *config, bool decoder, mo_transfo
   stack->start_id = mo_transformer_read_token(config, "decoder_start_token_id", 2);
   stack->end_id = mo_transformer_read_token(config, "eos_token_id", 2);
   MO_TRY(mo_config_flag(config, "scale_embedding", false, &scaled));
-  if (scaled) stack->embedding.word_scale = sqrtf((float)stack->hidden_size);
+  if (scaled) stack->embedding.words_scale = MO_WORDS_BY_SQRT_SIZE;
   stack->decoder = stack->cross_attention = decoder; /* whatever is_decoder says: it is about BartForCausalLM */
   return MO_STATUS_OK;
 }
@@ -77,37 +78,41 @@ static mo_status_t configure_encoder(const mo_config_t *config, mo_transformer_c
 }
 
 static const mo_architecture architectures[] = {
-    {.name = "BartModel", .head = MO_HEAD_NONE, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqModelOutput")},
+    {.name = "BartModel", .head = &mo_base_head, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqModelOutput")},
     {.name = "BartForConditionalGeneration",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqLMOutput"),
      .decoder = {.decoder = "lm_head", .bias = "final_logits_bias", .bias_is_row = true}},
     {.name = "BartForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqSequenceClassifierOutput"),
      .summary = {.dense = "classification_head.dense", .activation = MO_ACTIVATION_TANH},
      .summarises_end = true,
      .classifier = "classification_head.out_proj"},
     {.name = "BartForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("Seq2SeqQuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
     {.name = "BartForCausalLM",
      .part = MO_PART_DECODER,
-     .head = MO_HEAD_MASKED_LM, /* its labels are not shifted */
+     .head = &mo_masked_lm_head, /* its labels are not shifted */
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("CausalLMOutputWithCrossAttentions"),
      .decoder = {.decoder = "lm_head"}},
 };
 
+static const mo_token_rules rules = {.names = &decoder_names,
+                                     .configure = configure_decoder,
+                                     .encoder_names = &encoder_names,
+                                     .configure_encoder = configure_encoder,
+                                     .decodes_inputs = true};
+
 const mo_family mo_bart_family = {.name = "bart",
+                                  .base_prefix = "model",
+                                  .base = &mo_token_base,
+                                  .rules = &rules,
                                   .aliases = aliases,
-                                  .names = &decoder_names,
-                                  .configure = configure_decoder,
-                                  .encoder_names = &encoder_names,
-                                  .configure_encoder = configure_encoder,
                                   .encoder_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutput"),
                                   .decoder_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPastAndCrossAttentions"),
-                                  .decodes_inputs = true,
                                   .answers_with_two = true,
                                   .default_label_count = 3,
                                   .architectures = architectures,

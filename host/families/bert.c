@@ -3,13 +3,13 @@
  * Names and defaults: transformers/models/bert/{modeling,configuration}_bert.py.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
-static const mo_transformer_names names = {.base_prefix = "bert",
-                                           .cross_query = "crossattention.self.query",
-                                           .cross_key = "crossattention.self.key",
-                                           .cross_value = "crossattention.self.value",
-                                           .cross_output = "crossattention.output.dense",
+static const mo_transformer_names names = {.cross.query = "crossattention.self.query",
+                                           .cross.key = "crossattention.self.key",
+                                           .cross.value = "crossattention.self.value",
+                                           .cross.output = "crossattention.output.dense",
                                            .cross_norm = "crossattention.output.LayerNorm",
                                            MO_BERT_PARAMETER_NAMES};
 
@@ -24,7 +24,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .embedding.position_count = 512,
                                                  .embedding.type_count = 2,
                                                  .caches_cross_attention = true,
-                                                 .epsilon = 1e-12f}};
+                                                 .norm.epsilon = 1e-12f}};
   return mo_transformer_read_config(config, &keys, stack);
 }
 
@@ -40,51 +40,54 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
  * keys are those of FlaxBaseModelOutputWithPooling. */
 static const mo_architecture architectures[] = {
     {.name = "BertModel",
-     .head = MO_HEAD_NONE,
+     .head = &mo_base_head,
      .output_class = {"BaseModelOutputWithPoolingAndCrossAttentions", "TFBaseModelOutputWithPoolingAndCrossAttentions",
                       "FlaxBaseModelOutputWithPooling"},
      .summary = {.dense = "pooler.dense", .activation = MO_ACTIVATION_TANH, .may_be_absent = true}},
     {.name = "BertForPreTraining",
-     .head = MO_HEAD_PRETRAINING,
+     .head = &mo_pretraining_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BertForPreTrainingOutput"),
      .summary = POOLER,
      .decoder = DECODER,
      .classifier = "cls.seq_relationship"},
     {.name = "BertForMaskedLM",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MaskedLMOutput"),
      .decoder = DECODER},
     {.name = "BertLMHeadModel",
-     .head = MO_HEAD_CAUSAL_LM,
+     .head = &mo_causal_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("CausalLMOutputWithCrossAttentions"),
      .decoder = DECODER},
     {.name = "BertForNextSentencePrediction",
-     .head = MO_HEAD_NEXT_SENTENCE,
+     .head = &mo_next_sentence_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("NextSentencePredictorOutput"),
      .summary = POOLER,
      .classifier = "cls.seq_relationship"},
     {.name = "BertForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("SequenceClassifierOutput"),
      .summary = POOLER,
      .classifier = "classifier"},
     {.name = "BertForMultipleChoice",
-     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .head = &mo_multiple_choice_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MultipleChoiceModelOutput"),
      .summary = POOLER,
      .classifier = "classifier"},
     {.name = "BertForTokenClassification",
-     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .head = &mo_token_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
      .classifier = "classifier"},
     {.name = "BertForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_bert_family = {.name = "bert",
-                                  .names = &names,
-                                  .configure = configure,
+                                  .base_prefix = "bert",
+                                  .base = &mo_token_base,
+                                  .rules = &rules,
                                   .architectures = architectures,
                                   .architecture_count = sizeof architectures / sizeof architectures[0]};

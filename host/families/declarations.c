@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/text/text_file.h"
+#include "host/core/text_file.h"
 
 typedef enum refused_t {
   REFUSED_IF_THERE, /* anything but null */
@@ -125,20 +125,19 @@ mo_status_t mo_declarations_check(const char *directory, const mo_config_t *conf
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_declarations_check_stack(const mo_config_t *config, const mo_family *family,
-                                        const mo_transformer_config *stack) {
+mo_status_t mo_declarations_check_decoder(const mo_config_t *config, const mo_family *family, const mo_base_facts *facts) {
   /* A cache drops what lies before these, whether the layers are made for that or not. */
   static const char *const windows[] = {"sliding_window", "attention_chunk_size"};
   bool causal;
-  if (!stack->decoder) return MO_STATUS_OK;
+  if (!facts->decoder) return MO_STATUS_OK;
   MO_TRY(mo_config_flag(config, "is_causal", true, &causal));
   MO_CHECK(causal, MO_STATUS_UNSUPPORTED, "model load: config.json's is_causal is false: decoders are causal here");
   for (size_t i = 0; !is_among("mistral qwen2", family->name) && i < sizeof windows / sizeof windows[0]; i++) {
     int64_t window;
     MO_TRY(mo_config_integer(config, windows[i], 1, INT64_MAX, INT64_MAX, &window));
-    MO_CHECK(window >= stack->embedding.position_count, MO_STATUS_UNSUPPORTED,
+    MO_CHECK(window >= facts->position_count, MO_STATUS_UNSUPPORTED,
              "model load: config.json's %s is %" PRId64 ": models of this family attend to all %" PRId64 " positions",
-             windows[i], window, stack->embedding.position_count);
+             windows[i], window, facts->position_count);
   }
   return MO_STATUS_OK;
 }

@@ -6,14 +6,14 @@
 #ifndef MO_FAMILIES_DECLARATIONS_H
 #define MO_FAMILIES_DECLARATIONS_H
 
+#include "host/call/model.h"
 #include "host/checkpoint/checkpoint.h"
-#include "host/families/family.h"
 
 /* Files beside config.json, and keys that concern a family as a whole. UNSUPPORTED names file, or key and value. */
 mo_status_t mo_declarations_check(const char *directory, const mo_config_t *config, const mo_family *family);
 
-/* Keys that depend on what the stack's configuration has become. */
-mo_status_t mo_declarations_check_stack(const mo_config_t *config, const mo_family *family, const mo_transformer_config *stack);
+/* Keys that depend on what the base model's configuration has become. */
+mo_status_t mo_declarations_check_decoder(const mo_config_t *config, const mo_family *family, const mo_base_facts *facts);
 
 /* Tensors that belong to quantised weights, after the walk that looks: UNSUPPORTED names the first. */
 mo_status_t mo_declarations_check_tensors(mo_checkpoint_t *checkpoint);

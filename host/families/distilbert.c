@@ -4,22 +4,22 @@
  * names for the sizes, and norms with a fixed epsilon.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
-static const mo_transformer_names names = {.base_prefix = "distilbert",
-                                           .word = "embeddings.word_embeddings",
-                                           .position = "embeddings.position_embeddings",
-                                           .embedding_norm = "embeddings.LayerNorm",
+static const mo_transformer_names names = {.embedding.word = "embeddings.word_embeddings",
+                                           .embedding.position = "embeddings.position_embeddings",
+                                           .embedding.norm = "embeddings.LayerNorm",
                                            .layer_prefix = "transformer.layer.",
                                            .layer_infix = ".",
-                                           .query = "attention.q_lin",
-                                           .key = "attention.k_lin",
-                                           .value = "attention.v_lin",
-                                           .attention_output = "attention.out_lin",
+                                           .attention.query = "attention.q_lin",
+                                           .attention.key = "attention.k_lin",
+                                           .attention.value = "attention.v_lin",
+                                           .attention.output = "attention.out_lin",
                                            .attention_norm = "sa_layer_norm",
-                                           .intermediate = "ffn.lin1",
-                                           .output = "ffn.lin2",
-                                           .output_norm = "output_layer_norm"};
+                                           .feed_forward.intermediate = "ffn.lin1",
+                                           .feed_forward.output = "ffn.lin2",
+                                           .feed_forward_norm = "output_layer_norm"};
 
 static const mo_config_alias aliases[] = {
     {"hidden_size", "dim"}, {"num_hidden_layers", "n_layers"}, {"num_attention_heads", "n_heads"}, {NULL, NULL}};
@@ -37,7 +37,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .attention.head_count = 12,
                                                  .feed_forward.size = 3072,
                                                  .embedding.position_count = 512,
-                                                 .epsilon = 1e-12f}};
+                                                 .norm.epsilon = 1e-12f}};
   return mo_transformer_read_config(config, &keys, stack);
 }
 
@@ -45,37 +45,40 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
   { .dense = "pre_classifier", .activation = MO_ACTIVATION_RELU }
 
 static const mo_architecture architectures[] = {
-    {.name = "DistilBertModel", .head = MO_HEAD_NONE, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutput")},
+    {.name = "DistilBertModel", .head = &mo_base_head, .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutput")},
     {.name = "DistilBertForMaskedLM",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MaskedLMOutput"),
      .decoder = {.transform = "vocab_transform",
                  .norm = "vocab_layer_norm",
                  .decoder = "vocab_projector",
                  .bias = "vocab_projector.bias"}},
     {.name = "DistilBertForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("SequenceClassifierOutput"),
      .summary = SUMMARY,
      .classifier = "classifier"},
     {.name = "DistilBertForMultipleChoice",
-     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .head = &mo_multiple_choice_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MultipleChoiceModelOutput"),
      .summary = SUMMARY,
      .classifier = "classifier"},
     {.name = "DistilBertForTokenClassification",
-     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .head = &mo_token_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
      .classifier = "classifier"},
     {.name = "DistilBertForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_distilbert_family = {.name = "distilbert",
+                                        .base_prefix = "distilbert",
+                                        .base = &mo_token_base,
+                                        .rules = &rules,
                                         .aliases = aliases,
-                                        .names = &names,
-                                        .configure = configure,
                                         .architectures = architectures,
                                         .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -6,10 +6,10 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
-static const mo_transformer_names names = {
-    .base_prefix = "electra", .projection = "embeddings_project", MO_BERT_PARAMETER_NAMES};
+static const mo_transformer_names names = {.embedding.projection = "embeddings_project", MO_BERT_PARAMETER_NAMES};
 
 static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {
   const mo_transformer_keys keys = {MO_BERT_CONFIGURATION_KEYS, .default_activation = "gelu", .epsilon = "layer_norm_eps",
@@ -21,9 +21,9 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .feed_forward.size = 1024,
                                                  .embedding.position_count = 512,
                                                  .embedding.type_count = 2,
-                                                 .epsilon = 1e-12f}};
+                                                 .norm.epsilon = 1e-12f}};
   MO_TRY(mo_transformer_read_config(config, &keys, stack));
-  stack->embedding.projected = stack->embedding.size != stack->hidden_size;
+  if (stack->embedding.size != stack->hidden_size) stack->embedding.projection = MO_EMBEDDING_PROJECTED;
   return MO_STATUS_OK;
 }
 
@@ -31,7 +31,7 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
 static mo_status_t adapt(const mo_config_t *config, mo_architecture *architecture) {
   const char *type, *activation;
   bool projection, to_labels;
-  if (architecture->head != MO_HEAD_MULTIPLE_CHOICE) return MO_STATUS_OK;
+  if (architecture->head != &mo_multiple_choice_head) return MO_STATUS_OK;
   MO_TRY(mo_config_string(config, "summary_type", "first", &type));
   MO_TRY(mo_config_flag(config, "summary_use_proj", true, &projection));
   MO_TRY(mo_config_flag(config, "summary_proj_to_labels", false, &to_labels));
@@ -45,15 +45,15 @@ static mo_status_t adapt(const mo_config_t *config, mo_architecture *architectur
 
 static const mo_architecture architectures[] = {
     {.name = "ElectraModel",
-     .head = MO_HEAD_NONE,
+     .head = &mo_base_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("BaseModelOutputWithPastAndCrossAttentions")},
     {.name = "ElectraForPreTraining",
-     .head = MO_HEAD_REPLACED_TOKEN,
+     .head = &mo_replaced_token_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("ElectraForPreTrainingOutput"),
      .classifier = "discriminator_predictions.dense_prediction",
      .token_dense = "discriminator_predictions.dense"},
     {.name = "ElectraForMaskedLM",
-     .head = MO_HEAD_MASKED_LM,
+     .head = &mo_masked_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MaskedLMOutput"),
      .decoder = {.transform = "generator_predictions.dense",
                  .norm = "generator_predictions.LayerNorm",
@@ -61,28 +61,31 @@ static const mo_architecture architectures[] = {
                  .bias = "generator_lm_head.bias",
                  .always_gelu = true}},
     {.name = "ElectraForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("SequenceClassifierOutput"),
      .summary = {.dense = "classifier.dense", .activation = MO_ACTIVATION_GELU},
      .classifier = "classifier.out_proj"},
     {.name = "ElectraForMultipleChoice",
-     .head = MO_HEAD_MULTIPLE_CHOICE,
+     .head = &mo_multiple_choice_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("MultipleChoiceModelOutput"),
      .summary = {.dense = "sequence_summary.summary", .activation = MO_ACTIVATION_GELU},
      .classifier = "classifier"},
     {.name = "ElectraForTokenClassification",
-     .head = MO_HEAD_TOKEN_CLASSIFICATION,
+     .head = &mo_token_classification_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("TokenClassifierOutput"),
      .classifier = "classifier"},
     {.name = "ElectraForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_electra_family = {.name = "electra",
-                                     .names = &names,
-                                     .configure = configure,
+                                     .base_prefix = "electra",
+                                     .base = &mo_token_base,
+                                     .rules = &rules,
                                      .adapt = adapt,
                                      .architectures = architectures,
                                      .architecture_count = sizeof architectures / sizeof architectures[0]};

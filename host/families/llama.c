@@ -3,7 +3,8 @@
  * Names and defaults: transformers/models/llama/{modeling,configuration}_llama.py.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
 static const mo_transformer_names names = {MO_LLAMA_PARAMETER_NAMES};
 
@@ -24,9 +25,12 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
 
 static const mo_architecture architectures[] = {MO_LLAMA_ARCHITECTURES("Llama", "transformer")};
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_llama_family = {.name = "llama",
-                                   .names = &names,
-                                   .configure = configure,
+                                   .base_prefix = "model",
+                                   .base = &mo_token_base,
+                                   .rules = &rules,
                                    .answers_with_two = true,
                                    .architectures = architectures,
                                    .architecture_count = sizeof architectures / sizeof architectures[0]};

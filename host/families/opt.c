@@ -1,25 +1,25 @@
 /* host/families/opt.c - OPT: parameter names, configuration keys, architectures.
  *
  * Names and defaults: transformers/models/opt/{modeling,configuration}_opt.py. Positions count the visible tokens and begin at
- * row 2 of their table; the smallest but one has narrower embeddings and norms behind its layers.
+ * row 2 of their table; the smallest but one has narrower embeddings and post-norm layers.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/families/family.h"
+#include "host/families/conventions.h"
+#include "host/families/registry.h"
 
-static const mo_transformer_names names = {.base_prefix = "model",
-                                           .word = "decoder.embed_tokens",
-                                           .position = "decoder.embed_positions",
-                                           .projection = "decoder.project_in",
+static const mo_transformer_names names = {.embedding.word = "decoder.embed_tokens",
+                                           .embedding.position = "decoder.embed_positions",
+                                           .embedding.projection = "decoder.project_in",
                                            .layer_prefix = "decoder.layers.",
                                            .layer_infix = ".",
-                                           .query = "self_attn.q_proj",
-                                           .key = "self_attn.k_proj",
-                                           .value = "self_attn.v_proj",
-                                           .attention_output = "self_attn.out_proj",
+                                           .attention.query = "self_attn.q_proj",
+                                           .attention.key = "self_attn.k_proj",
+                                           .attention.value = "self_attn.v_proj",
+                                           .attention.output = "self_attn.out_proj",
                                            .attention_norm = "self_attn_layer_norm",
-                                           .intermediate = "fc1",
-                                           .output = "fc2",
-                                           .output_norm = "final_layer_norm",
+                                           .feed_forward.intermediate = "fc1",
+                                           .feed_forward.output = "fc2",
+                                           .feed_forward_norm = "final_layer_norm",
                                            .final_norm = "decoder.final_layer_norm",
                                            .output_projection = "decoder.project_out"};
 
@@ -37,49 +37,50 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
                                                  .feed_forward.size = 3072,
                                                  .embedding.position_count = 2048,
                                                  .embedding.padding_id = 1,
-                                                 .epsilon = 1e-5f,
+                                                 .norm.epsilon = 1e-5f,
                                                  .embedding.positions = MO_POSITIONS_FROM_MASK,
                                                  .embedding.position_offset = 2,
-                                                 .embedding.positions_after_projection = true,
-                                                 .embedding.projection_lacks_bias = true,
                                                  .decoder = true}};
   bool before, without_final, biased, affine;
   MO_TRY(mo_transformer_read_config(config, &keys, stack));
   MO_TRY(mo_config_integer(config, "word_embed_proj_dim", 1, INT32_MAX, stack->hidden_size, &stack->embedding.size));
   stack->output_size = stack->embedding.size;
-  stack->embedding.projected = stack->project_output = stack->embedding.size != stack->hidden_size;
+  if (stack->embedding.size != stack->hidden_size) stack->embedding.projection = MO_EMBEDDING_WORDS_PROJECTED;
   MO_TRY(mo_config_flag(config, "do_layer_norm_before", true, &before));
   MO_TRY(mo_config_flag(config, "_remove_final_layer_norm", false, &without_final));
   MO_TRY(mo_config_flag(config, "enable_bias", true, &biased));
   MO_TRY(mo_config_flag(config, "layer_norm_elementwise_affine", true, &affine));
   MO_CHECK(affine, MO_STATUS_UNSUPPORTED, "opt: layer_norm_elementwise_affine is false, only norms with weights are supported");
-  stack->norm_placement = before ? MO_NORM_BEFORE : MO_NORM_AFTER;
-  stack->final_norm = before && !without_final;
+  stack->norm_placement = before ? MO_NORM_PRE : MO_NORM_POST;
+  stack->final_norm = before && !without_final ? MO_FINAL_NORM_IN_STATES : MO_FINAL_NORM_NONE;
   stack->attention.lacks_bias = stack->attention.output_lacks_bias = stack->feed_forward.lacks_bias = !biased;
   return MO_STATUS_OK;
 }
 
 static const mo_architecture architectures[] = {
-    {.name = "OPTModel", .head = MO_HEAD_NONE, .output_class = MO_DECODER_MODEL_CLASSES},
+    {.name = "OPTModel", .head = &mo_base_head, .output_class = MO_DECODER_MODEL_CLASSES},
     {.name = "OPTForCausalLM",
-     .head = MO_HEAD_CAUSAL_LM,
+     .head = &mo_causal_lm_head,
      .output_class = MO_DECODER_LM_CLASSES,
      .decoder = {.decoder = "lm_head"}},
     {.name = "OPTForSequenceClassification",
-     .head = MO_HEAD_SEQUENCE_CLASSIFICATION,
+     .head = &mo_sequence_classification_head,
      .output_class = MO_DECODER_CLASSIFIER_CLASSES,
      .classifier = "score",
      .classifier_lacks_bias = true,
      .classifies_last_token = true},
     {.name = "OPTForQuestionAnswering",
-     .head = MO_HEAD_QUESTION_ANSWERING,
+     .head = &mo_question_answering_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("QuestionAnsweringModelOutput"),
      .classifier = "qa_outputs"},
 };
 
+static const mo_token_rules rules = {.names = &names, .configure = configure};
+
 const mo_family mo_opt_family = {.name = "opt",
-                                 .names = &names,
-                                 .configure = configure,
+                                 .base_prefix = "model",
+                                 .base = &mo_token_base,
+                                 .rules = &rules,
                                  .answers_with_two = true,
                                  .architectures = architectures,
                                  .architecture_count = sizeof architectures / sizeof architectures[0]};

@@ -7,13 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/text/text_file.h"
+#include "host/core/text_file.h"
+#include "host/heads/heads.h"
 #include "modelout/model.h"
 
-static const mo_family *const families[] = {&mo_bert_family,    &mo_distilbert_family, &mo_roberta_family,  &mo_electra_family,
-                                            &mo_albert_family,  &mo_gpt2_family,       &mo_gpt_neox_family, &mo_llama_family,
-                                            &mo_mistral_family, &mo_opt_family,        &mo_qwen2_family,    &mo_bart_family,
-                                            &mo_t5_family};
+static const mo_family *const families[] = {
+    &mo_bert_family,        &mo_distilbert_family, &mo_roberta_family, &mo_electra_family, &mo_albert_family,
+    &mo_gpt2_family,        &mo_gpt_neox_family,   &mo_llama_family,   &mo_mistral_family, &mo_opt_family,
+    &mo_qwen2_family,       &mo_bart_family,       &mo_t5_family,      &mo_qwen3_family,   &mo_phi3_family,
+    &mo_xlm_roberta_family, &mo_clip_text_family};
 enum { FAMILY_COUNT = sizeof families / sizeof families[0] };
 
 const char *mo_model_known_architecture(int32_t index) {
@@ -124,9 +126,9 @@ const mo_architecture *mo_architecture_by_ending(const mo_family *family, const 
 const mo_architecture *mo_architecture_language_model(const mo_family *family, bool causal) {
   const mo_architecture *found = NULL;
   for (int32_t k = 0; k < family->architecture_count; k++) {
-    const mo_head_kind_t head = family->architectures[k].head;
-    if (head != MO_HEAD_MASKED_LM && head != MO_HEAD_CAUSAL_LM) continue;
-    if (found == NULL || (causal && head == MO_HEAD_CAUSAL_LM)) found = &family->architectures[k];
+    const mo_head_kind *head = family->architectures[k].head;
+    if (head != &mo_masked_lm_head && head != &mo_causal_lm_head) continue;
+    if (found == NULL || (causal && head == &mo_causal_lm_head)) found = &family->architectures[k];
   }
   return found;
 }
@@ -135,23 +137,13 @@ mo_status_t mo_architecture_part(const mo_family *family, const char *sub_module
   const bool encoder = strcmp(sub_module, "encoder") == 0;
   MO_CHECK(encoder || strcmp(sub_module, "decoder") == 0, MO_STATUS_INVALID_ARGUMENT,
            "model load: sub_module %.64s, the parts of a model are encoder and decoder", sub_module);
-  MO_CHECK(family->encoder_names != NULL && architecture->part == MO_PART_ALL, MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(family->encoder_class[0] != NULL && architecture->part == MO_PART_ALL, MO_STATUS_INVALID_ARGUMENT,
            "model load: sub_module %s, but %s has one part only", sub_module, architecture->name);
   const char *const *classes = encoder ? family->encoder_class : family->decoder_class;
   *architecture = (mo_architecture){.name = architecture->name,
                                     .part = encoder ? MO_PART_ENCODER : MO_PART_DECODER,
-                                    .head = MO_HEAD_NONE,
+                                    .head = &mo_base_head,
                                     .output_class = {classes[0], classes[1], classes[2]},
                                     .base_prefix = architecture->base_prefix};
-  return MO_STATUS_OK;
-}
-
-mo_status_t mo_architecture_class(const mo_architecture *architecture, mo_framework_t framework,
-                                  const mo_class **output_class) {
-  const char *name = architecture->output_class[framework - MO_FRAMEWORK_PT];
-  *output_class = mo_class_find(name);
-  if (*output_class == NULL) *output_class = mo_model_class_find(name);
-  MO_CHECK(*output_class != NULL, MO_STATUS_INTERNAL, "model load: %s names the output class %s, which does not exist",
-           architecture->name, name);
   return MO_STATUS_OK;
 }

@@ -4,7 +4,26 @@
 #ifndef MO_FAMILIES_REGISTRY_H
 #define MO_FAMILIES_REGISTRY_H
 
-#include "host/families/family.h"
+#include "host/call/family.h"
+
+/* Every family, one file each. */
+extern const mo_family mo_bert_family;
+extern const mo_family mo_distilbert_family;
+extern const mo_family mo_roberta_family;
+extern const mo_family mo_electra_family;
+extern const mo_family mo_albert_family;
+extern const mo_family mo_gpt2_family;
+extern const mo_family mo_bart_family;
+extern const mo_family mo_t5_family;
+extern const mo_family mo_gpt_neox_family;
+extern const mo_family mo_llama_family;
+extern const mo_family mo_mistral_family;
+extern const mo_family mo_opt_family;
+extern const mo_family mo_qwen2_family;
+extern const mo_family mo_qwen3_family;
+extern const mo_family mo_phi3_family;
+extern const mo_family mo_xlm_roberta_family;
+extern const mo_family mo_clip_text_family;
 
 /* By the name, which may be that of a TensorFlow or Flax class ("TFBertModel"). NULL if there is none. */
 const mo_architecture *mo_architecture_look_up(const char *name, const mo_family **family);
@@ -21,5 +40,8 @@ const mo_architecture *mo_architecture_by_ending(const mo_family *family, const 
 
 /* The one with logits of the vocabulary; where there are two, that of the next token if `causal`. */
 const mo_architecture *mo_architecture_language_model(const mo_family *family, bool causal);
+
+/* Makes an architecture's rules those of a part of it ("encoder", "decoder"). INVALID_ARGUMENT names what there is. */
+mo_status_t mo_architecture_part(const mo_family *family, const char *sub_module, mo_architecture *architecture);
 
 #endif

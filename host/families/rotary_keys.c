@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "host/families/family.h"
+#include "host/families/transformer_keys.h"
 
 #define FACTOR_LIMIT 1e9
 
@@ -97,6 +97,7 @@ static mo_status_t read_rotary(const mo_config_t *config, const mo_config_t *sec
            "model load: the rotary embedding turns %" PRId64 " elements of a head, an even number is needed",
            rotary.rotary_dim);
   stack->attention.rotary = rotary;
+  for (int64_t i = 0; i < stack->layer_count; i++) stack->layers[i].rotary = rotary.rotary_dim > 0;
   /* The rule's own checks, before any weight is read. */
   return mo_rotary_fill_tables(&stack->attention.rotary, 0, 0, NULL, NULL);
 }

@@ -2,9 +2,11 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "host/families/family.h"
+#include "host/families/transformer_keys.h"
 
 /* ---- Sizes --------------------------------------------------------------------------------------------------------------- */
 
@@ -43,8 +45,9 @@ static mo_status_t read_heads(const mo_config_t *config, const mo_transformer_ke
   MO_CHECK(stack->attention.head_count % stack->attention.key_value_head_count == 0, MO_STATUS_BAD_FILE,
            "model load: %" PRId64 " attention heads are not a multiple of %" PRId64 " key/value heads",
            stack->attention.head_count, stack->attention.key_value_head_count);
-  if (keys->head_size != NULL && mo_config_has(config, keys->head_size))
-    return mo_config_integer(config, keys->head_size, 1, 1 << 16, 0, &stack->attention.head_size);
+  const int64_t head_size = defaults->attention.head_size;
+  if (keys->head_size != NULL && (head_size > 0 || mo_config_has(config, keys->head_size)))
+    return mo_config_integer(config, keys->head_size, 1, 1 << 16, head_size, &stack->attention.head_size);
   MO_CHECK(stack->hidden_size % stack->attention.head_count == 0, MO_STATUS_BAD_FILE,
            "model load: hidden size %" PRId64 " is not a multiple of %" PRId64 " attention heads", stack->hidden_size,
            stack->attention.head_count);
@@ -68,6 +71,20 @@ static mo_status_t read_role(const mo_config_t *config, const mo_transformer_key
   return MO_STATUS_OK;
 }
 
+/* Every layer as the family says, with its own parameters. */
+static mo_status_t make_layers(const mo_layer_spec *layer, mo_transformer_config *stack) {
+  if (stack->layer_count == 0) return MO_STATUS_OK;
+  stack->layers = calloc((size_t)stack->layer_count, sizeof *stack->layers);
+  if (stack->layers == NULL) return MO_STATUS_OUT_OF_MEMORY;
+  const float scale = layer->attention_scale != 0.0f ? layer->attention_scale : 1.0f / sqrtf((float)stack->attention.head_size);
+  for (int64_t i = 0; i < stack->layer_count; i++) {
+    stack->layers[i] = *layer;
+    stack->layers[i].parameters = i;
+    stack->layers[i].attention_scale = scale;
+  }
+  return MO_STATUS_OK;
+}
+
 mo_status_t mo_transformer_read_config(const mo_config_t *config, const mo_transformer_keys *keys,
                                        mo_transformer_config *stack) {
   const mo_transformer_config *defaults = &keys->defaults;
@@ -75,17 +92,17 @@ mo_status_t mo_transformer_read_config(const mo_config_t *config, const mo_trans
   *stack = *defaults;
   MO_TRY(read_size(config, keys->hidden_size, 1, defaults->hidden_size, &stack->hidden_size));
   MO_TRY(mo_config_integer(config, keys->layer_count, 0, 1 << 16, defaults->layer_count, &stack->layer_count));
-  stack->layer_group_count = stack->layer_count;
   const int64_t intermediate_size = defaults->feed_forward.size > 0 ? defaults->feed_forward.size : 4 * stack->hidden_size;
   MO_TRY(read_size(config, keys->intermediate_size, 1, intermediate_size, &stack->feed_forward.size));
   MO_TRY(read_embeddings(config, keys, stack));
   MO_TRY(read_heads(config, keys, stack));
   MO_TRY(read_role(config, keys, stack));
+  MO_TRY(make_layers(&keys->layer, stack));
   stack->attention.encoder_size = stack->hidden_size;
   if (keys->epsilon != NULL) {
     double epsilon;
-    MO_TRY(mo_config_float(config, keys->epsilon, 0.0, 1.0, (double)defaults->epsilon, &epsilon));
-    stack->epsilon = (float)epsilon;
+    MO_TRY(mo_config_float(config, keys->epsilon, 0.0, 1.0, (double)defaults->norm.epsilon, &epsilon));
+    stack->norm.epsilon = (float)epsilon;
   }
   if (keys->activation == NULL) return MO_STATUS_OK; /* the family reads it */
   MO_TRY(mo_config_string(config, keys->activation, keys->default_activation, &activation));
@@ -100,44 +117,42 @@ int64_t mo_transformer_read_token(const mo_config_t *config, const char *key, in
 
 /* ---- Windows ------------------------------------------------------------------------------------------------------------- */
 
-/* Which layers are listed as full; UNSUPPORTED names any other kind. */
-static mo_status_t read_layer_types(const mo_config_t *config, int64_t layer_count, uint64_t *full_layers) {
-  MO_CHECK(layer_count <= MO_LISTED_LAYERS, MO_STATUS_UNSUPPORTED, "model load: layer_types of %" PRId64 " layers, %d at most",
-           layer_count, MO_LISTED_LAYERS);
-  for (int64_t i = 0; i < layer_count; i++) {
-    const char *type;
-    MO_TRY(mo_config_string_at(config, "layer_types", i, &type));
-    const bool full = type != NULL && strcmp(type, "full_attention") == 0;
-    MO_CHECK(full || (type != NULL && strcmp(type, "sliding_attention") == 0), MO_STATUS_UNSUPPORTED,
-             "model load: layer %" PRId64 " is %.40s in layer_types, known are full_attention and sliding_attention", i,
-             type != NULL ? type : "missing");
-    if (full) full_layers[i / 64] |= (uint64_t)1 << (i % 64);
-  }
+void mo_transformer_slide(mo_transformer_config *stack, int64_t window, int64_t first) {
+  stack->attention.window = window;
+  for (int64_t i = 0; i < stack->layer_count; i++) stack->layers[i].window = i >= first ? window : 0;
+}
+
+/* Whether layer_types has a layer as one that attends to everything; UNSUPPORTED names what is no kind of layer. */
+static mo_status_t read_layer_type(const mo_config_t *config, int64_t layer, bool *full) {
+  const char *type;
+  MO_TRY(mo_config_string_at(config, "layer_types", layer, &type));
+  *full = type != NULL && strcmp(type, "full_attention") == 0;
+  MO_CHECK(*full || (type != NULL && strcmp(type, "sliding_attention") == 0), MO_STATUS_UNSUPPORTED,
+           "model load: layer %" PRId64 " is %.40s in layer_types, known are full_attention and sliding_attention", layer,
+           type != NULL ? type : "missing");
   return MO_STATUS_OK;
 }
 
 mo_status_t mo_transformer_read_layer_types(const mo_config_t *config, mo_transformer_config *stack) {
   if (!mo_config_has(config, "layer_types")) return MO_STATUS_OK;
-  stack->attention.first_window_layer = 0;
-  return read_layer_types(config, stack->layer_count, stack->attention.full_layers);
-}
-
-mo_status_t mo_transformer_read_check_layer_types(const mo_config_t *config, const mo_transformer_config *stack) {
-  uint64_t full_layers[MO_LISTED_LAYERS / 64] = {0};
-  if (!mo_config_has(config, "layer_types")) return MO_STATUS_OK;
-  MO_TRY(read_layer_types(config, stack->layer_count, full_layers));
   for (int64_t i = 0; i < stack->layer_count; i++) {
-    const bool listed_full = (full_layers[i / 64] >> (i % 64) & 1) != 0;
-    const int64_t window = mo_transformer_window(stack, i);
-    /* A window that holds every position hides nothing. */
-    MO_CHECK(listed_full ? window == 0 || window >= stack->embedding.position_count : window > 0, MO_STATUS_UNSUPPORTED,
-             "model load: layer %" PRId64 " is %s in layer_types, but models of this family and configuration run it as %s", i,
-             listed_full ? "full_attention" : "sliding_attention", listed_full ? "sliding_attention" : "full_attention");
+    bool full;
+    MO_TRY(read_layer_type(config, i, &full));
+    stack->layers[i].window = full ? 0 : stack->attention.window;
   }
   return MO_STATUS_OK;
 }
 
-int64_t mo_transformer_window(const mo_transformer_config *stack, int64_t layer) {
-  const bool listed = layer < MO_LISTED_LAYERS && (stack->attention.full_layers[layer / 64] >> (layer % 64) & 1) != 0;
-  return layer >= stack->attention.first_window_layer && !listed ? stack->attention.window : 0;
+mo_status_t mo_transformer_read_check_layer_types(const mo_config_t *config, const mo_transformer_config *stack) {
+  if (!mo_config_has(config, "layer_types")) return MO_STATUS_OK;
+  for (int64_t i = 0; i < stack->layer_count; i++) {
+    bool full;
+    const int64_t window = stack->layers[i].window;
+    MO_TRY(read_layer_type(config, i, &full));
+    /* A window that holds every position hides nothing. */
+    MO_CHECK(full ? window == 0 || window >= stack->embedding.position_count : window > 0, MO_STATUS_UNSUPPORTED,
+             "model load: layer %" PRId64 " is %s in layer_types, but models of this family and configuration run it as %s", i,
+             full ? "full_attention" : "sliding_attention", full ? "sliding_attention" : "full_attention");
+  }
+  return MO_STATUS_OK;
 }

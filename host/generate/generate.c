@@ -72,9 +72,9 @@ static mo_status_t take_chosen(mo_generation *g, int64_t step, bool *open) {
     *open |= !g->ended[row];
   }
   const bool pads = any_ended && *open && step + 1 < g->settings.max_new_tokens;
-  MO_CHECK(!pads || (pad >= 0 && pad < g->model->stack.config.embedding.vocab_size), MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(!pads || (pad >= 0 && pad < mo_token_config(g->model)->embedding.vocab_size), MO_STATUS_INVALID_ARGUMENT,
            "%s: a row has ended before the others, and pad_token_id %" PRId64 " is outside the vocabulary of %" PRId64,
-           g->model->architecture.name, pad, g->model->stack.config.embedding.vocab_size);
+           g->model->architecture.name, pad, mo_token_config(g->model)->embedding.vocab_size);
   return MO_STATUS_OK;
 }
 

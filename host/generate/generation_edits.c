@@ -37,8 +37,8 @@ typedef struct row_edits {
 
 static void plan_stages(const mo_generation *g, mo_generation_edits *edits) {
   const mo_score_rules *rules = &g->settings.rules;
-  const int64_t vocabulary = g->model->stack.config.embedding.vocab_size;
-  const int64_t encoder = g->model->has_encoder ? g->encoder_length : g->prompt_length;
+  const int64_t vocabulary = mo_token_config(g->model)->embedding.vocab_size;
+  const int64_t encoder = g->model->facts.has_encoder ? g->encoder_length : g->prompt_length;
   const int64_t last = json_is_array(rules->forced_last) ? (int64_t)json_array_size(rules->forced_last) : 1;
   int64_t counts[MO_EDIT_STAGES] = {0};
   counts[STAGE_BIAS] = (int64_t)json_array_size(rules->biases);
@@ -60,7 +60,7 @@ static void carve(mo_generation *g, mo_arena *arena) {
   const size_t places = (size_t)(g->rows * edits->columns);
   edits->tokens = mo_arena_carve(arena, places * (sizeof *edits->tokens + sizeof *edits->values));
   edits->values = edits->tokens != NULL ? (float *)(edits->tokens + places) : NULL;
-  edits->seen = mo_arena_carve(arena, (size_t)g->model->stack.config.embedding.vocab_size * sizeof *edits->seen);
+  edits->seen = mo_arena_carve(arena, (size_t)mo_token_config(g->model)->embedding.vocab_size * sizeof *edits->seen);
 }
 
 void mo_generation_edits_end(mo_generation *g) {
@@ -82,7 +82,7 @@ static mo_status_t allocate(mo_generation *g) {
   if (edits->host_block == NULL) return MO_STATUS_OUT_OF_MEMORY;
   mo_arena arena = {.base = edits->host_block, .capacity = edits->host_bytes};
   carve(g, &arena);
-  memset(edits->seen, 0, (size_t)g->model->stack.config.embedding.vocab_size * sizeof *edits->seen);
+  memset(edits->seen, 0, (size_t)mo_token_config(g->model)->embedding.vocab_size * sizeof *edits->seen);
   const int64_t shape[2] = {g->rows, edits->columns};
   const size_t token_bytes = (size_t)(g->rows * edits->columns) * sizeof *edits->tokens;
   MO_TRY(mo_context_allocate(g->context, 2 * token_bytes, &edits->device_block));
@@ -97,7 +97,7 @@ static mo_status_t allocate(mo_generation *g) {
 /* Ids outside the vocabulary have no score. */
 static void put(row_edits *row, int stage, int64_t token, float value) {
   const mo_score_stage *place = &row->g->edits.stages[stage];
-  if (token < 0 || token >= row->g->model->stack.config.embedding.vocab_size || row->counts[stage] >= place->count) return;
+  if (token < 0 || token >= mo_token_config(row->g->model)->embedding.vocab_size || row->counts[stage] >= place->count) return;
   const int64_t at = place->first + row->counts[stage]++;
   row->tokens[at] = (int32_t)token;
   row->values[at] = value;
@@ -141,7 +141,8 @@ static void penalise_repetition(row_edits *row) {
   edits->stamp++;
   for (int64_t i = 0; i < row->length; i++) {
     const int64_t token = row->sequence[i];
-    if (token < 0 || token >= row->g->model->stack.config.embedding.vocab_size || edits->seen[token] == edits->stamp) continue;
+    if (token < 0 || token >= mo_token_config(row->g->model)->embedding.vocab_size || edits->seen[token] == edits->stamp)
+      continue;
     edits->seen[token] = edits->stamp;
     put(row, STAGE_PENALTY, token, penalty);
   }
@@ -168,9 +169,9 @@ static void ban_words(row_edits *row) {
 
 static mo_status_t force(row_edits *row, const char *key, int64_t token) {
   const mo_model_t *model = row->g->model;
-  MO_CHECK(token >= 0 && token < model->stack.config.embedding.vocab_size, MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(token >= 0 && token < mo_token_config(model)->embedding.vocab_size, MO_STATUS_INVALID_ARGUMENT,
            "%s: %s %" PRId64 " is outside the vocabulary of %" PRId64, model->architecture.name, key, token,
-           model->stack.config.embedding.vocab_size);
+           mo_token_config(model)->embedding.vocab_size);
   put(row, STAGE_FORCE, token, 0.0f);
   return MO_STATUS_OK;
 }
@@ -205,7 +206,7 @@ static void suppress(row_edits *row, int64_t step) {
 static mo_status_t fill_row(row_edits *row, int64_t index, int64_t step) {
   const mo_generation *g = row->g;
   const mo_score_rules *rules = &g->settings.rules;
-  const bool encodes = g->model->has_encoder;
+  const bool encodes = g->model->facts.has_encoder;
   add_biases(row);
   penalise_repetition(row);
   ban_ngrams(row, row->sequence, row->length, rules->no_repeat_ngram_size);

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "host/text/text_file.h"
+#include "host/core/text_file.h"
 
 #define MAX_BEAMS 1024
 #define LARGEST_LENGTH INT64_MAX
@@ -173,7 +173,7 @@ static bool is_word(const mo_model_t *model, const json_t *word) {
   int64_t id;
   if (!is_id_list(word) || json_array_size(word) == 0) return false;
   for (size_t i = 0; i < json_array_size(word); i++)
-    if (!mo_json_as_integer(json_array_get(word, i), &id) || id < 0 || id >= model->stack.config.embedding.vocab_size)
+    if (!mo_json_as_integer(json_array_get(word, i), &id) || id < 0 || id >= mo_token_config(model)->embedding.vocab_size)
       return false;
   return true;
 }

@@ -7,12 +7,10 @@
 #ifndef MO_GENERATE_GENERATION_FILES_H
 #define MO_GENERATE_GENERATION_FILES_H
 
-#include "host/run/model_internal.h"
+#include "host/tokens/token_model.h"
 #include "modelout/generate.h"
 
 #define MO_MAX_END_TOKENS 64
-#define MO_NO_TOKEN INT64_MIN /* none, or null */
-
 typedef struct mo_generation_ids {
   int64_t end_tokens[MO_MAX_END_TOKENS];
   int64_t end_token_count;

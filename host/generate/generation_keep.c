@@ -86,7 +86,7 @@ static mo_status_t make_copy(mo_generation *g, const mo_tensor *source, mo_field
 static void append(mo_step_fields *fields, mo_field *field) { fields->items[fields->count++] = field; }
 
 mo_status_t mo_generation_scores(mo_generation *g, int64_t step, mo_tensor *scores) {
-  const int64_t shape[2] = {g->rows, g->model->stack.config.embedding.vocab_size};
+  const int64_t shape[2] = {g->rows, mo_token_config(g->model)->embedding.vocab_size};
   mo_field *field = NULL;
   *scores = g->score_buffer;
   if (!g->settings.keeps_scores || mo_generation_reuses_memory(g, step)) return MO_STATUS_OK;
@@ -141,14 +141,14 @@ static mo_status_t keep_scores(mo_generation *g) {
 }
 
 mo_status_t mo_generation_keep(mo_generation *g, int64_t step) {
-  const mo_state_names *names = mo_state_names_of(g->model);
+  const mo_state_names names = mo_token_state_names(g->model);
   const mo_generation_settings *settings = &g->settings;
   const bool copies = mo_generation_reuses_memory(g, step);
   if (copies && settings->keeps_scores) MO_TRY(keep_scores(g));
-  if (settings->keeps_attentions) MO_TRY(keep_tuple(g, names->attentions, copies, &g->attentions));
-  if (settings->keeps_attentions && g->model->has_encoder)
+  if (settings->keeps_attentions) MO_TRY(keep_tuple(g, names.attentions, copies, &g->attentions));
+  if (settings->keeps_attentions && g->model->facts.has_encoder)
     MO_TRY(keep_tuple(g, "cross_attentions", copies, &g->cross_attentions));
-  if (settings->keeps_hidden_states) MO_TRY(keep_tuple(g, names->hidden_states, copies, &g->hidden_states));
+  if (settings->keeps_hidden_states) MO_TRY(keep_tuple(g, names.hidden_states, copies, &g->hidden_states));
   return settings->keeps_logits ? keep_logits(g, copies) : MO_STATUS_OK;
 }
 
@@ -174,13 +174,13 @@ static mo_status_t add_steps(mo_generation *g, item_list *list, const char *name
 
 static mo_status_t fill_items(mo_generation *g, item_list *list) {
   const mo_generation_settings *settings = &g->settings;
-  const mo_state_names *names = mo_state_names_of(g->model);
+  const mo_state_names names = mo_token_state_names(g->model);
   mo_field *cache = NULL;
   MO_TRY(add_steps(g, list, "scores", settings->keeps_scores, &g->scores));
   MO_TRY(add_steps(g, list, "logits", settings->keeps_logits, &g->logits));
-  MO_TRY(add_steps(g, list, names->attentions, settings->keeps_attentions, &g->attentions));
-  MO_TRY(add_steps(g, list, names->hidden_states, settings->keeps_hidden_states, &g->hidden_states));
-  if (g->model->has_encoder) {
+  MO_TRY(add_steps(g, list, names.attentions, settings->keeps_attentions, &g->attentions));
+  MO_TRY(add_steps(g, list, names.hidden_states, settings->keeps_hidden_states, &g->hidden_states));
+  if (g->model->facts.has_encoder) {
     MO_TRY(add_steps(g, list, "cross_attentions", settings->keeps_attentions, &g->cross_attentions));
     add(list, "encoder_attentions", mo_field_retain(g->encoder_attentions));
     add(list, "encoder_hidden_states", mo_field_retain(g->encoder_hidden_states));

@@ -27,7 +27,7 @@ static mo_status_t choose_end_tokens(const mo_model_t *model, const mo_generatio
 
 /* An id of the files outside the vocabulary is refused only once it is needed: padding where rows end at different lengths. */
 static mo_status_t choose_ids(const mo_model_t *model, const mo_generation_options *options, mo_generation_ids *ids) {
-  const int64_t vocabulary = model->stack.config.embedding.vocab_size;
+  const int64_t vocabulary = mo_token_config(model)->embedding.vocab_size;
   MO_TRY(choose_end_tokens(model, options, ids));
   ids->pad_token = options->pad_token_id;
   MO_CHECK(!options->has_pad_token || (ids->pad_token >= 0 && ids->pad_token < vocabulary), MO_STATUS_INVALID_ARGUMENT,
@@ -35,7 +35,7 @@ static mo_status_t choose_ids(const mo_model_t *model, const mo_generation_optio
            vocabulary);
   if (!options->has_pad_token) MO_TRY(mo_generation_files_pad_token(model, ids));
   if (ids->pad_token == MO_NO_TOKEN) ids->pad_token = ids->end_token_count > 0 ? ids->end_tokens[0] : 0;
-  return model->has_encoder ? mo_generation_files_start_token(model, ids) : MO_STATUS_OK;
+  return model->facts.has_encoder ? mo_generation_files_start_token(model, ids) : MO_STATUS_OK;
 }
 
 /* ---- Lengths ------------------------------------------------------------------------------------------------------------- */
@@ -44,7 +44,7 @@ static mo_status_t choose_ids(const mo_model_t *model, const mo_generation_optio
  * may stand, which is no input. Rotary and relative positions have none: there it is what the configuration declares, but at
  * least LEAST_HORIZON. */
 static int64_t longest_of_files(const mo_model_t *model, int64_t prompt_length) {
-  const mo_transformer_config *config = &model->stack.config;
+  const mo_transformer_config *config = mo_token_config(model);
   const bool table = config->embedding.positions != MO_POSITIONS_NONE;
   const int64_t most =
       table || config->embedding.position_count > LEAST_HORIZON ? config->embedding.position_count : LEAST_HORIZON;
@@ -55,7 +55,7 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static mo_status_t choose_lengths(const mo_model_t *model, const mo_generation_options *options, const mo_file_settings *files,
                                   int64_t prompt_length, mo_generation_settings *settings) {
-  const mo_transformer_config *config = &model->stack.config;
+  const mo_transformer_config *config = mo_token_config(model);
   const int64_t longest = longest_of_files(model, prompt_length);
   if (options->max_new_tokens > 0) {
     settings->max_new_tokens = options->max_new_tokens;
@@ -113,9 +113,9 @@ static mo_status_t choose_rows(const mo_model_t *model, const mo_generation_opti
            settings->returned, options->num_return_sequences > 0 ? "the options" : files->file, settings->beams);
   settings->copies = beams ? settings->beams : settings->returned;
   settings->candidates = (settings->ids.end_token_count > 1 ? 1 + settings->ids.end_token_count : 2) * settings->beams;
-  MO_CHECK(!beams || settings->candidates <= model->stack.config.embedding.vocab_size, MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(!beams || settings->candidates <= mo_token_config(model)->embedding.vocab_size, MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " beams look at %" PRId64 " continuations, the vocabulary has %" PRId64 " tokens", op,
-           settings->beams, settings->candidates, model->stack.config.embedding.vocab_size);
+           settings->beams, settings->candidates, mo_token_config(model)->embedding.vocab_size);
   settings->length_penalty = options->has_length_penalty ? options->length_penalty : files->length_penalty;
   const bool early = options->has_early_stopping || options->early_stopping != MO_EARLY_STOPPING_FALSE;
   settings->early_stopping = early ? options->early_stopping : files->early_stopping;
@@ -177,13 +177,13 @@ static mo_status_t choose_fields(const mo_model_t *model, const mo_generation_op
                                     : settings->temperature > 0.0f ? MO_GENERATION_SAMPLE
                                                                    : MO_GENERATION_GREEDY;
   const mo_framework_t framework = model->framework;
-  const mo_state_names *names = mo_state_names_of(model);
-  settings->output_class = mo_generation_class(framework, mode, model->has_encoder);
+  const mo_state_names names = mo_token_state_names(model);
+  settings->output_class = mo_generation_class(framework, mode, model->facts.has_encoder);
   MO_CHECK(settings->output_class != NULL, MO_STATUS_INTERNAL, "%s: no class of generation in this model's framework",
            model->architecture.name);
   const bool flax = framework == MO_FRAMEWORK_FLAX;
-  settings->keeps_attentions = settings->request.output_attentions && class_has(settings, names->attentions);
-  settings->keeps_hidden_states = settings->request.output_hidden_states && class_has(settings, names->hidden_states);
+  settings->keeps_attentions = settings->request.output_attentions && class_has(settings, names.attentions);
+  settings->keeps_hidden_states = settings->request.output_hidden_states && class_has(settings, names.hidden_states);
   settings->request.output_attentions = settings->keeps_attentions;
   settings->request.output_hidden_states = settings->keeps_hidden_states;
   settings->keeps_scores = scores && !flax;

@@ -9,7 +9,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "host/call/input_check.h"
 #include "host/generate/generation.h"
+#include "host/heads/heads.h"
 #include "host/ops/check.h"
 
 #define FIRST_TOKENS 256      /* new tokens that there is room for at once */
@@ -20,7 +22,7 @@
 static mo_status_t check_host_matrix(const mo_model_t *model, const char *name, const mo_tensor *tensor, uint32_t dtypes,
                                      int64_t rows, int64_t columns) {
   MO_TRY(mo_check_input(model, name, tensor, dtypes, 2, (int64_t[]){rows, columns}));
-  MO_CHECK(mo_input_is_readable(model, tensor), MO_STATUS_UNSUPPORTED, "%s: generation reads %s on the host",
+  MO_CHECK(mo_model_can_read(model, tensor), MO_STATUS_UNSUPPORTED, "%s: generation reads %s on the host",
            model->architecture.name, name);
   return MO_STATUS_OK;
 }
@@ -157,7 +159,7 @@ static void carve_device(mo_generation *g, int64_t slots, mo_arena *arena) {
 static void carve_results(mo_generation *g, mo_arena *arena) {
   const int64_t count = g->settings.candidates, id_bytes = (int64_t)sizeof(int64_t);
   if (g->settings.beams > 1 || g->settings.edits_scores || (g->by_lengths && g->settings.keeps_scores))
-    g->score_buffer = matrix(g, arena, MO_DTYPE_FLOAT32, g->model->stack.config.embedding.vocab_size);
+    g->score_buffer = matrix(g, arena, MO_DTYPE_FLOAT32, mo_token_config(g->model)->embedding.vocab_size);
   if (g->settings.beams == 1) return;
   g->best = matrix(g, arena, MO_DTYPE_UINT8, count * (id_bytes + (int64_t)sizeof(float)));
   const int64_t shape[2] = {g->rows, count};
@@ -216,7 +218,7 @@ static mo_status_t make_cache(mo_generation *g, int64_t *slots) {
 
 /* The last new token is never an input. */
 static mo_status_t check_room(const mo_generation *g) {
-  const mo_transformer_config *config = &g->model->stack.config;
+  const mo_transformer_config *config = mo_token_config(g->model);
   const char *op = g->model->architecture.name;
   MO_CHECK(g->rows <= INT32_MAX / 2 / g->total_length, MO_STATUS_INVALID_ARGUMENT,
            "%s: %" PRId64 " rows of %" PRId64 " tokens are too many", op, g->rows, g->total_length);
@@ -242,14 +244,14 @@ static mo_status_t look_at_inputs(mo_generation *g, const mo_model_inputs *input
                                  .input_ids = main,
                                  .attention_mask = inputs->attention_mask,
                                  .decoder_input_ids = inputs->decoder_input_ids};
-  MO_CHECK(memcmp(&taken, inputs, sizeof taken) == 0 && (model->has_encoder || inputs->decoder_input_ids == NULL),
+  MO_CHECK(memcmp(&taken, inputs, sizeof taken) == 0 && (model->facts.has_encoder || inputs->decoder_input_ids == NULL),
            MO_STATUS_INVALID_ARGUMENT, "%s: generation takes input_ids, attention_mask%s, and no other input", op,
-           model->has_encoder ? " and decoder_input_ids" : "");
+           model->facts.has_encoder ? " and decoder_input_ids" : "");
   g->batch_size = main->shape[0];
   g->prompt_length = main->shape[1];
   *ids = main;
   *mask = inputs->attention_mask;
-  if (!model->has_encoder) return MO_STATUS_OK;
+  if (!model->facts.has_encoder) return MO_STATUS_OK;
   const mo_tensor *decoder = inputs->decoder_input_ids;
   g->encoder_length = main->shape[1];
   g->prompt_length = decoder != NULL && decoder->rank == 2 ? decoder->shape[1] : 1;
@@ -264,11 +266,11 @@ static mo_status_t look_at_inputs(mo_generation *g, const mo_model_inputs *input
 
 mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs) {
   mo_model_t *model = g->model;
-  const mo_transformer_config *config = &model->stack.config;
+  const mo_transformer_config *config = mo_token_config(model);
   const mo_tensor *ids = NULL, *mask = NULL;
   const char *op = model->architecture.name;
-  MO_CHECK(config->decoder && (model->architecture.head == MO_HEAD_CAUSAL_LM ||
-                               (model->has_encoder && model->architecture.head == MO_HEAD_MASKED_LM)),
+  MO_CHECK(config->decoder && (model->architecture.head == &mo_causal_lm_head ||
+                               (model->facts.has_encoder && model->architecture.head == &mo_masked_lm_head)),
            MO_STATUS_UNSUPPORTED, "%s: generation needs a language modelling head over a decoder", op);
   MO_TRY(look_at_inputs(g, inputs, &ids, &mask));
   MO_TRY(mo_generation_settings_make(model, g->options, g->prompt_length, &g->settings));
@@ -296,7 +298,7 @@ mo_status_t mo_generation_begin(mo_generation *g, const mo_model_inputs *inputs)
   mo_arena host = {.base = g->host_block, .capacity = g->host_bytes};
   carve_host(g, &host);
   MO_TRY(fill_prompts(g, ids, mask));
-  if (model->has_encoder) fill_encoder(g, inputs->input_ids, inputs->attention_mask);
+  if (model->facts.has_encoder) fill_encoder(g, inputs->input_ids, inputs->attention_mask);
 
   int64_t slots;
   MO_TRY(make_cache(g, &slots));
@@ -349,13 +351,13 @@ static void set_ids(const mo_generation *g, int64_t step, step_inputs *s) {
     s->ids = mo_tensor_cpu(g->prompts, MO_DTYPE_INT64, 2, (int64_t[]){g->rows, g->prompt_length});
     ids = &s->ids;
   }
-  if (g->model->has_encoder) s->inputs.decoder_input_ids = ids;
+  if (g->model->facts.has_encoder) s->inputs.decoder_input_ids = ids;
   else s->inputs.input_ids = ids;
 }
 
 static void set_encoder(const mo_generation *g, int64_t step, step_inputs *s) {
   const int64_t extents[2] = {g->rows, g->encoder_length};
-  if (!g->model->has_encoder) return;
+  if (!g->model->facts.has_encoder) return;
   s->encoder_ids = mo_tensor_cpu(g->encoder_ids, MO_DTYPE_INT64, 2, extents);
   if (step == 0) s->inputs.input_ids = &s->encoder_ids;
   else s->inputs.encoder_outputs = g->encoder_outputs;
@@ -406,7 +408,7 @@ static mo_status_t first_beams(mo_generation *g, mo_field *tuple, mo_field **mad
 
 /* The encoder has run once; what it left serves all steps. */
 static mo_status_t take_encoder(mo_generation *g) {
-  if (!g->model->has_encoder) return MO_STATUS_OK;
+  if (!g->model->facts.has_encoder) return MO_STATUS_OK;
   mo_field *field = mo_output_get(g->step, "encoder_last_hidden_state");
   MO_CHECK(field != NULL, MO_STATUS_INTERNAL, "%s: the first step left no encoder state", g->model->architecture.name);
   g->encoder_outputs = mo_field_retain(field);

@@ -6,11 +6,11 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-#include "host/core/attention_shape.h"
 #include "host/core/context_internal.h"
 #include "host/core/range.h"
 #include "host/ops/attention_check.h"
 #include "host/ops/kv_view.h"
+#include "host/rules/attention_shape.h"
 
 #define OP "attention"
 

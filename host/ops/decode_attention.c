@@ -7,10 +7,10 @@
 #include <inttypes.h>
 
 #include "host/core/context_internal.h"
-#include "host/core/decode_call.h"
 #include "host/core/range.h"
 #include "host/ops/attention_check.h"
 #include "host/ops/kv_view.h"
+#include "host/rules/decode_call.h"
 
 #define OP "decode attention"
 

@@ -24,7 +24,7 @@ static mo_status_t check_gate(const mo_context_t *context, const mo_gate_params 
   MO_TRY(mo_check_destination(op, "output", p->output));
   MO_TRY(check_source(context, "gate", p->gate, p->output));
   MO_TRY(check_source(context, "input", p->input, p->output));
-  MO_CHECK(activation >= MO_ACTIVATION_NONE && activation <= MO_ACTIVATION_TANH, MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(activation >= MO_ACTIVATION_NONE && activation <= MO_ACTIVATION_QUICK_GELU, MO_STATUS_INVALID_ARGUMENT,
            "%s: activation %d is not one of mo_activation_t", op, activation);
   return MO_STATUS_OK;
 }

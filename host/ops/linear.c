@@ -25,6 +25,7 @@ static const struct {
     {"silu", MO_ACTIVATION_SILU},
     {"swish", MO_ACTIVATION_SILU},
     {"tanh", MO_ACTIVATION_TANH},
+    {"quick_gelu", MO_ACTIVATION_QUICK_GELU},
 };
 #define ACTIVATION_NAME_COUNT (sizeof activation_names / sizeof activation_names[0])
 
@@ -39,7 +40,7 @@ mo_status_t mo_activation_from_name(const char *name, mo_activation_t *activatio
   return mo_fail(
       MO_STATUS_UNSUPPORTED,
       "activation: \"%.64s\" is none of linear, gelu, gelu_python, gelu_new, gelu_pytorch_tanh, gelu_python_tanh, gelu_fast, "
-      "gelu_accurate, relu, silu, swish, tanh",
+      "gelu_accurate, relu, silu, swish, tanh, quick_gelu",
       name);
 }
 
@@ -162,7 +163,7 @@ static mo_status_t check_linear(const mo_context_t *context, const mo_linear_par
     MO_TRY(mo_check_no_overlap(op, "output", p->output, "residual", p->residual, true));
   }
   const int activation = (int)p->activation;
-  MO_CHECK(activation >= MO_ACTIVATION_NONE && activation <= MO_ACTIVATION_TANH, MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(activation >= MO_ACTIVATION_NONE && activation <= MO_ACTIVATION_QUICK_GELU, MO_STATUS_INVALID_ARGUMENT,
            "%s: activation %d is not one of mo_activation_t", op, activation);
   return MO_STATUS_OK;
 }

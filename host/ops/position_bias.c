@@ -8,8 +8,8 @@
 
 #include "host/core/context_internal.h"
 #include "host/core/range.h"
-#include "host/core/relative_buckets.h"
 #include "host/ops/check.h"
+#include "host/rules/relative_buckets.h"
 
 #define OP "position bias"
 

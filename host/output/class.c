@@ -121,7 +121,7 @@ static const char *const mo_framework_prefixes[] = {"", "", "TF", "Flax"};
 
 const mo_class *mo_class_find(const char *name) {
   if (name == NULL) return NULL;
-  for (int32_t i = 0; i < MO_CLASS_TOTAL; ++i) {
+  for (int32_t i = 0; i < MO_CLASS_TOTAL; i++) {
     if (strcmp(mo_classes[i].name, name) == 0) return &mo_classes[i];
   }
   return NULL;
@@ -131,7 +131,7 @@ const mo_class *mo_class_find_in_framework(const char *pt_name, mo_framework_t f
   if (pt_name == NULL || framework < MO_FRAMEWORK_BASE || framework > MO_FRAMEWORK_FLAX) return NULL;
   const char *prefix = mo_framework_prefixes[framework];
   const size_t prefix_length = strlen(prefix);
-  for (int32_t i = 0; i < MO_CLASS_TOTAL; ++i) {
+  for (int32_t i = 0; i < MO_CLASS_TOTAL; i++) {
     const mo_class *candidate = &mo_classes[i];
     if (candidate->framework == framework && strncmp(candidate->name, prefix, prefix_length) == 0 &&
         strcmp(candidate->name + prefix_length, pt_name) == 0) {
@@ -147,23 +147,23 @@ const mo_class *mo_class_at(int32_t index) { return index >= 0 && index < MO_CLA
 
 int32_t mo_class_field_index(const mo_class *output_class, const char *name) {
   if (output_class == NULL || name == NULL) return -1;
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     if (output_class->fields[i].name == name) return i;
   }
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     if (strcmp(output_class->fields[i].name, name) == 0) return i;
   }
   return -1;
 }
 
 /* Position in the table; -1 for a class of somebody else's. */
-static int32_t mo_class_position(const mo_class *output_class) {
+static int32_t position_of(const mo_class *output_class) {
   const uintptr_t offset = (uintptr_t)output_class - (uintptr_t)mo_classes;
   return offset < sizeof mo_classes && offset % sizeof(mo_class) == 0 ? (int32_t)(offset / sizeof(mo_class)) : -1;
 }
 
 mo_symbols mo_class_alternative_shape(const mo_class *output_class, int32_t index) {
-  const int32_t position = mo_class_position(output_class);
+  const int32_t position = position_of(output_class);
   if (position < 0) return NULL;
   const mo_alternative_shape *alternative = mo_details[position].fields[index].alt_shapes;
   return alternative == NULL ? NULL : alternative->shape;
@@ -171,14 +171,14 @@ mo_symbols mo_class_alternative_shape(const mo_class *output_class, int32_t inde
 
 /* ---- Classes of somebody else's ------------------------------------------------------------------------------------ */
 
-static bool mo_has_symbols(mo_symbols symbols, int32_t count) {
-  for (int32_t i = 0; i < count; ++i) {
+static bool has_symbols(mo_symbols symbols, int32_t count) {
+  for (int32_t i = 0; i < count; i++) {
     if (symbols == NULL || symbols[i] == NULL) return false;
   }
   return true;
 }
 
-static mo_status_t mo_class_check_field(const mo_class *output_class, int32_t index) {
+static mo_status_t check_field(const mo_class *output_class, int32_t index) {
   const mo_class_field *field = &output_class->fields[index];
   const char *class_name = output_class->name, *name = field->name;
   MO_CHECK(field->when != NULL, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has no condition (when)", class_name, name);
@@ -186,8 +186,8 @@ static mo_status_t mo_class_check_field(const mo_class *output_class, int32_t in
            name, (int)field->kind);
   MO_CHECK(field->rank >= -1 && field->rank <= MO_MAX_DIMS, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has rank %d", class_name,
            name, (int)field->rank);
-  MO_CHECK(mo_has_symbols(field->shape, field->rank) &&
-               (field->observed_shape == NULL || mo_has_symbols(field->observed_shape, field->rank)),
+  MO_CHECK(has_symbols(field->shape, field->rank) &&
+               (field->observed_shape == NULL || has_symbols(field->observed_shape, field->rank)),
            MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has fewer symbols in its shape than its rank, %d", class_name, name,
            (int)field->rank);
   MO_CHECK(field->struct_offset >= sizeof(mo_output) && field->struct_offset % _Alignof(mo_field *) == 0 &&
@@ -202,7 +202,7 @@ static mo_status_t mo_class_check_field(const mo_class *output_class, int32_t in
 
 mo_status_t mo_class_check(const mo_class *output_class) {
   MO_CHECK(output_class != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the class is NULL");
-  if (mo_class_position(output_class) >= 0) return MO_STATUS_OK;
+  if (position_of(output_class) >= 0) return MO_STATUS_OK;
   MO_CHECK(output_class->name != NULL, MO_STATUS_INVALID_ARGUMENT, "output: the class has no name");
   MO_CHECK(mo_framework_name(output_class->framework) != NULL, MO_STATUS_INVALID_ARGUMENT, "output: %s is of framework %d",
            output_class->name, (int)output_class->framework);
@@ -215,11 +215,11 @@ mo_status_t mo_class_check(const mo_class *output_class) {
   MO_CHECK(output_class->struct_bytes >= sizeof(mo_output), MO_STATUS_INVALID_ARGUMENT,
            "output: the struct of %s has %zu bytes, it begins with an mo_output", output_class->name,
            output_class->struct_bytes);
-  for (int32_t i = 0; i < count; ++i) {
+  for (int32_t i = 0; i < count; i++) {
     MO_CHECK(output_class->fields[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "output: field %d of %s has no name", (int)i,
              output_class->name);
   }
-  for (int32_t i = 0; i < count; ++i) MO_TRY(mo_class_check_field(output_class, i));
+  for (int32_t i = 0; i < count; i++) MO_TRY(check_field(output_class, i));
   return MO_STATUS_OK;
 }
 
@@ -253,17 +253,17 @@ const char *mo_class_field_kind_name(mo_class_field_kind_t kind) {
 /* ---- JSON ----------------------------------------------------------------------------------------------------------
  * Out of memory shows as a NULL value, which json_object_set_new refuses: every helper returns whether it worked. */
 
-static bool mo_json_put(json_t *object, const char *key, json_t *value) { return json_object_set_new(object, key, value) == 0; }
+static bool put(json_t *object, const char *key, json_t *value) { return json_object_set_new(object, key, value) == 0; }
 
-static json_t *mo_json_text(const char *text) { return text == NULL ? json_null() : json_string(text); }
+static json_t *text_or_null(const char *text) { return text == NULL ? json_null() : json_string(text); }
 
-static bool mo_json_put_text(json_t *object, const char *key, const char *text) {
-  return text == NULL || mo_json_put(object, key, json_string(text));
+static bool put_text(json_t *object, const char *key, const char *text) {
+  return text == NULL || put(object, key, json_string(text));
 }
 
-static json_t *mo_json_symbols(mo_symbols symbols) {
+static json_t *list_of_symbols(mo_symbols symbols) {
   json_t *array = json_array();
-  for (; array != NULL && *symbols != NULL; ++symbols) {
+  for (; array != NULL && *symbols != NULL; symbols++) {
     if (json_array_append_new(array, json_string(*symbols)) != 0) {
       json_decref(array);
       return NULL;
@@ -272,16 +272,16 @@ static json_t *mo_json_symbols(mo_symbols symbols) {
   return array;
 }
 
-static bool mo_json_put_symbols(json_t *object, const char *key, mo_symbols symbols) {
-  return symbols == NULL || mo_json_put(object, key, mo_json_symbols(symbols));
+static bool put_symbols(json_t *object, const char *key, mo_symbols symbols) {
+  return symbols == NULL || put(object, key, list_of_symbols(symbols));
 }
 
 /* A list with one alternative. */
-static bool mo_json_put_alternative(json_t *object, const mo_alternative_shape *alternative) {
+static bool put_alternative(json_t *object, const mo_alternative_shape *alternative) {
   if (alternative == NULL) return true;
   json_t *entry = json_object();
-  const bool built = entry != NULL && mo_json_put_symbols(entry, "shape", alternative->shape) &&
-                     mo_json_put_text(entry, "when", alternative->when);
+  const bool built =
+      entry != NULL && put_symbols(entry, "shape", alternative->shape) && put_text(entry, "when", alternative->when);
   json_t *list = json_array();
   if (!built || list == NULL || json_array_append(list, entry) != 0) {
     json_decref(entry);
@@ -289,15 +289,14 @@ static bool mo_json_put_alternative(json_t *object, const mo_alternative_shape *
     return false;
   }
   json_decref(entry);
-  return mo_json_put(object, "alt_shapes", list);
+  return put(object, "alt_shapes", list);
 }
 
-static bool mo_json_append_inner(json_t *list, const mo_inner_group *group) {
+static bool append_inner(json_t *list, const mo_inner_group *group) {
   json_t *entry = json_object();
-  const bool built = entry != NULL && mo_json_put(entry, "count", json_integer(group->count)) &&
-                     mo_json_put_symbols(entry, "shape", group->shape) && mo_json_put_text(entry, "holds", group->holds) &&
-                     mo_json_put(entry, "required", json_boolean(group->required)) &&
-                     mo_json_put_text(entry, "when", group->when);
+  const bool built = entry != NULL && put(entry, "count", json_integer(group->count)) &&
+                     put_symbols(entry, "shape", group->shape) && put_text(entry, "holds", group->holds) &&
+                     put(entry, "required", json_boolean(group->required)) && put_text(entry, "when", group->when);
   if (!built) {
     json_decref(entry);
     return false;
@@ -306,47 +305,45 @@ static bool mo_json_append_inner(json_t *list, const mo_inner_group *group) {
 }
 
 /* The key stands for every tuple of tuples, null where the source says nothing of the members. */
-static bool mo_json_put_inner(json_t *object, const mo_inner_group *groups) {
-  if (groups == NULL) return mo_json_put(object, "inner", json_null());
+static bool put_inner(json_t *object, const mo_inner_group *groups) {
+  if (groups == NULL) return put(object, "inner", json_null());
   json_t *list = json_array();
-  for (; list != NULL && groups->count != 0; ++groups) {
-    if (!mo_json_append_inner(list, groups)) {
+  for (; list != NULL && groups->count != 0; groups++) {
+    if (!append_inner(list, groups)) {
       json_decref(list);
       return false;
     }
   }
-  return mo_json_put(object, "inner", list);
+  return put(object, "inner", list);
 }
 
-static json_t *mo_json_field(const mo_class_field *field, const mo_class_field_details *details) {
+static json_t *describe_field(const mo_class_field *field, const mo_class_field_details *details) {
   json_t *object = json_object();
   if (object == NULL) return NULL;
   const bool is_tensor = field->kind == MO_CLASS_FIELD_TENSOR;
-  const bool built =
-      mo_json_put_text(object, "name", field->name) &&
-      mo_json_put_text(object, "kind", mo_class_field_kind_name(field->kind)) &&
-      mo_json_put(object, "optional", json_boolean(field->optional)) && mo_json_put(object, "default", json_null()) &&
-      mo_json_put_text(object, "annotation", field->annotation) &&
-      mo_json_put(object, "element", mo_json_text(field->element)) && mo_json_put_text(object, "meaning", field->meaning) &&
-      mo_json_put(object, "shape", field->rank < 0 ? json_null() : mo_json_symbols(field->shape)) &&
-      mo_json_put_symbols(object, "observed_shape", field->observed_shape) &&
-      mo_json_put_symbols(object, "per_layer_shape", details->per_layer_shape) &&
-      mo_json_put_text(object, "holds", details->holds) && mo_json_put_alternative(object, details->alt_shapes) &&
-      mo_json_put_text(object, "shape_source", details->shape_source) &&
-      (is_tensor || mo_json_put(object, "tuple_length", mo_json_text(field->tuple_length))) &&
-      mo_json_put_text(object, "stack", field->stack) &&
-      (field->kind != MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES || mo_json_put_inner(object, details->inner)) &&
-      mo_json_put_text(object, "when", field->when) && mo_json_put_text(object, "when_text", field->when_text) &&
-      mo_json_put_text(object, "note", details->note);
+  const bool built = put_text(object, "name", field->name) && put_text(object, "kind", mo_class_field_kind_name(field->kind)) &&
+                     put(object, "optional", json_boolean(field->optional)) && put(object, "default", json_null()) &&
+                     put_text(object, "annotation", field->annotation) &&
+                     put(object, "element", text_or_null(field->element)) && put_text(object, "meaning", field->meaning) &&
+                     put(object, "shape", field->rank < 0 ? json_null() : list_of_symbols(field->shape)) &&
+                     put_symbols(object, "observed_shape", field->observed_shape) &&
+                     put_symbols(object, "per_layer_shape", details->per_layer_shape) &&
+                     put_text(object, "holds", details->holds) && put_alternative(object, details->alt_shapes) &&
+                     put_text(object, "shape_source", details->shape_source) &&
+                     (is_tensor || put(object, "tuple_length", text_or_null(field->tuple_length))) &&
+                     put_text(object, "stack", field->stack) &&
+                     (field->kind != MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES || put_inner(object, details->inner)) &&
+                     put_text(object, "when", field->when) && put_text(object, "when_text", field->when_text) &&
+                     put_text(object, "note", details->note);
   if (built) return object;
   json_decref(object);
   return NULL;
 }
 
-static json_t *mo_json_fields(int32_t index) {
+static json_t *describe_fields(int32_t index) {
   json_t *list = json_array();
-  for (int32_t i = 0; list != NULL && i < mo_classes[index].field_count; ++i) {
-    if (json_array_append_new(list, mo_json_field(&mo_classes[index].fields[i], &mo_details[index].fields[i])) != 0) {
+  for (int32_t i = 0; list != NULL && i < mo_classes[index].field_count; i++) {
+    if (json_array_append_new(list, describe_field(&mo_classes[index].fields[i], &mo_details[index].fields[i])) != 0) {
       json_decref(list);
       return NULL;
     }
@@ -354,36 +351,35 @@ static json_t *mo_json_fields(int32_t index) {
   return list;
 }
 
-static json_t *mo_json_class(int32_t index) {
+static json_t *describe_class(int32_t index) {
   const mo_class *output_class = &mo_classes[index];
   const mo_class_details *details = &mo_details[index];
   json_t *object = json_object();
   if (object == NULL) return NULL;
-  const bool built =
-      mo_json_put_text(object, "name", output_class->name) &&
-      mo_json_put_text(object, "framework", mo_framework_name(output_class->framework)) &&
-      mo_json_put_text(object, "module", output_class->module) &&
-      mo_json_put(object, "abstract", json_boolean(details->is_abstract)) &&
-      mo_json_put_text(object, "purpose", output_class->purpose) && mo_json_put(object, "fields", mo_json_fields(index)) &&
-      mo_json_put_symbols(object, "methods", details->methods) &&
-      mo_json_put_symbols(object, "doc_order", details->doc_order) && mo_json_put_text(object, "note", details->note);
+  const bool built = put_text(object, "name", output_class->name) &&
+                     put_text(object, "framework", mo_framework_name(output_class->framework)) &&
+                     put_text(object, "module", output_class->module) &&
+                     put(object, "abstract", json_boolean(details->is_abstract)) &&
+                     put_text(object, "purpose", output_class->purpose) && put(object, "fields", describe_fields(index)) &&
+                     put_symbols(object, "methods", details->methods) && put_symbols(object, "doc_order", details->doc_order) &&
+                     put_text(object, "note", details->note);
   if (built) return object;
   json_decref(object);
   return NULL;
 }
 
 /* {"classes": [...]} of the chosen classes; index -1: all of the framework, framework negative: of every one. */
-static json_t *mo_json_classes(int32_t index, int framework) {
+static json_t *describe_classes(int32_t index, int framework) {
   json_t *list = json_array();
-  for (int32_t i = 0; list != NULL && i < MO_CLASS_TOTAL; ++i) {
+  for (int32_t i = 0; list != NULL && i < MO_CLASS_TOTAL; i++) {
     const bool chosen = index >= 0 ? i == index : framework < 0 || (int)mo_classes[i].framework == framework;
-    if (chosen && json_array_append_new(list, mo_json_class(i)) != 0) {
+    if (chosen && json_array_append_new(list, describe_class(i)) != 0) {
       json_decref(list);
       return NULL;
     }
   }
   json_t *root = json_object();
-  if (root != NULL && mo_json_put(root, "classes", list)) return root;
+  if (root != NULL && put(root, "classes", list)) return root;
   if (root == NULL) json_decref(list);
   json_decref(root);
   return NULL;
@@ -391,12 +387,12 @@ static json_t *mo_json_classes(int32_t index, int framework) {
 
 mo_status_t mo_class_to_json(const mo_class *output_class, int framework, char **json) {
   MO_CHECK(json != NULL, MO_STATUS_INVALID_ARGUMENT, "class_to_json: json is NULL, it receives the text");
-  const int32_t index = output_class == NULL ? -1 : mo_class_position(output_class);
+  const int32_t index = output_class == NULL ? -1 : position_of(output_class);
   MO_CHECK(output_class == NULL || index >= 0, MO_STATUS_INVALID_ARGUMENT,
            "class_to_json: the class is not one of the library's table");
   MO_CHECK(index >= 0 || framework < 0 || mo_framework_name((mo_framework_t)framework) != NULL, MO_STATUS_INVALID_ARGUMENT,
            "class_to_json: framework %d is not one of 0 to 3", framework);
-  json_t *root = mo_json_classes(index, framework);
+  json_t *root = describe_classes(index, framework);
   const mo_status_t status = mo_json_write(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER, json);
   json_decref(root);
   return status;

@@ -30,7 +30,7 @@ static bool make_room(mo_equality *known) {
   mo_equality grown = {.slot_count = before.slots == NULL ? FIRST_SLOTS : 2 * before.slot_count, .count = before.count};
   grown.slots = calloc(grown.slot_count, sizeof *grown.slots);
   if (grown.slots == NULL) return false;
-  for (size_t i = 0; before.slots != NULL && i < before.slot_count; ++i) {
+  for (size_t i = 0; before.slots != NULL && i < before.slot_count; i++) {
     if (before.slots[i].field != NULL) *slot_of(&grown, before.slots[i].field) = before.slots[i];
   }
   free(before.slots);
@@ -43,7 +43,7 @@ static const mo_field *set_of(mo_equality *known, const mo_field *field) {
   mo_equal_slot *slot = slot_of(known, field);
   if (slot->field == NULL) {
     *slot = (mo_equal_slot){.field = field, .parent = field};
-    ++known->count;
+    known->count++;
   }
   while (slot->parent != slot->field) {
     mo_equal_slot *next = slot_of(known, slot->parent);
@@ -69,7 +69,7 @@ void mo_equality_release(mo_equality *known) { free(known->slots); }
 static bool same_tensor(const mo_tensor *a, const mo_tensor *b) {
   if (a->data != b->data || a->dtype != b->dtype || a->rank != b->rank) return false;
   if (a->device.kind != b->device.kind || a->device.index != b->device.index) return false;
-  for (int32_t i = 0; i < a->rank; ++i) {
+  for (int32_t i = 0; i < a->rank; i++) {
     if (a->shape[i] != b->shape[i] || a->strides[i] != b->strides[i]) return false;
   }
   return true;
@@ -78,7 +78,7 @@ static bool same_tensor(const mo_tensor *a, const mo_tensor *b) {
 static bool same_items(mo_equality *known, const mo_field *a, const mo_field *b) {
   if (a->as.items.count != b->as.items.count) return false;
   if (join(known, a, b)) return true;
-  for (int64_t i = 0; i < a->as.items.count; ++i) {
+  for (int64_t i = 0; i < a->as.items.count; i++) {
     if (a->kind == MO_FIELD_DICT && strcmp(a->as.items.keys[i], b->as.items.keys[i]) != 0) return false;
     if (!mo_field_equal_known(known, a->as.items.items[i], b->as.items.items[i])) return false;
   }

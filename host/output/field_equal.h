@@ -14,10 +14,10 @@ extern "C" {
 #endif
 
 /* Fields with items that were found equal, or are being compared, in sets (union-find over a hash table): each comparison joins
- * two sets, so there are fewer of them than fields, however often a field stands somewhere. A difference ends the whole
- * comparison, which makes taking the unfinished ones for equal right. All zeros: nothing is known. */
+ * two sets, so there are fewer comparisons than fields, however many tuples hold a field. Pairs that are still being compared
+ * count as equal: a difference ends the whole comparison anyway. All zeros: nothing is known. */
 typedef struct mo_equality {
-  struct mo_equal_slot *slots; /* NULL: none, or no memory: then fields are compared as often as they stand */
+  struct mo_equal_slot *slots; /* NULL: none, or no memory: then a field is compared once per tuple that holds it */
   size_t slot_count, count;
 } mo_equality;
 

@@ -27,7 +27,7 @@ mo_status_t mo_gather(const mo_tensor *source, void *destination, mo_dtype_t dty
   char *to = destination;
   for (int64_t done = 0; done < count; done += run, to += run * to_bytes) {
     MO_TRY(move_run(to, dtype, from, source->dtype, run));
-    for (int32_t i = outer - 1; i >= 0; --i) {
+    for (int32_t i = outer - 1; i >= 0; i--) {
       from += source->strides[i] * from_bytes;
       if (++position[i] < source->shape[i]) break;
       from -= source->shape[i] * source->strides[i] * from_bytes;

@@ -15,7 +15,7 @@ bool mo_field_is_on_host(const mo_field *field) {
 
 bool mo_tensor_is_same_view(const mo_tensor *a, const mo_tensor *b) {
   if (a->data != b->data || a->rank != b->rank) return false;
-  for (int32_t i = 0; i < a->rank; ++i) {
+  for (int32_t i = 0; i < a->rank; i++) {
     if (a->shape[i] != b->shape[i] || (a->strides[i] != b->strides[i] && a->shape[i] > 1)) return false;
   }
   return true;
@@ -59,7 +59,7 @@ mo_status_t mo_field_order_after_writes(const mo_field *field, mo_stream stream)
   return status;
 }
 
-/* Waits for everything on a stream, whatever comes of it: before memory that a copy may still write is given away. */
+/* Waits for everything on a stream and ignores failures: before memory that a copy may still write is released. */
 static void drain(mo_context_t *context, mo_stream stream) {
   const mo_backend *backend = mo_context_backend(context);
   if (backend->stream_synchronize != NULL) (void)backend->stream_synchronize(mo_context_backend_state(context), stream);
@@ -127,7 +127,7 @@ static mo_status_t obtain_mirror(mo_field *field, const mo_tensor *view, int64_t
   return MO_STATUS_OK;
 }
 
-/* After the copy was put on `stream`: the event behind it, or, where there are none, waiting at once. */
+/* After the copy was put on `stream`: records the event after it, or waits at once where there are no events. */
 static mo_status_t finish_enqueue(mo_field *field, mo_mirror *mirror, mo_stream stream, uint64_t bytes, uint64_t generation) {
   mo_context_t *context = field->context;
   const mo_backend *backend = mo_context_backend(context);
@@ -239,10 +239,10 @@ void mo_field_free_mirrors(mo_field *field) {
 
 static pthread_mutex_t top_k_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-/* Indices first: behind them the values are aligned to their element, and one copy takes both without a gap. */
+/* Indices first: the values after them are aligned to their element, and one copy takes both without a gap. */
 size_t mo_top_k_bytes(const mo_tensor *tensor, int64_t k, size_t *index_bytes) {
   size_t rows = 1;
-  for (int32_t i = 0; i + 1 < tensor->rank; ++i) rows *= (size_t)tensor->shape[i];
+  for (int32_t i = 0; i + 1 < tensor->rank; i++) rows *= (size_t)tensor->shape[i];
   *index_bytes = rows * (size_t)k * sizeof(int64_t);
   return *index_bytes + rows * (size_t)k * mo_dtype_bytes(tensor->dtype);
 }

@@ -1,9 +1,23 @@
 /* host/output/mirror.h - host copies of tensor fields: finding, enqueueing, waiting, freeing.
  *
- * A mirror is one host copy of a whole tensor, of a slice of it, or of its top k. Its host memory and event are its own from
- * the first use on; after the output was written again the next read fills the same memory anew. Two numbers say where it
- * stands, each a generation of the source (0: none): `enqueued` once the copy is on a stream, `complete` once it was waited
- * for. Both change under the source's mutex or, for `complete`, after waiting; readers compare them without a lock.
+ * A mirror is one host copy of a whole tensor, of a slice of it, or of its top k. It keeps its host memory and its event; after
+ * the output was written again the next read fills the same memory. Two numbers, compared with the generation G of the source
+ * (output_internal.h), give its state:
+ *
+ *   out of date   enqueued != G: holds nothing, or the content of an older generation
+ *     read        -> under way. Under the source's mutex the copy is put on a stream, after `ready`, and `event` is recorded
+ *                 after it. A failure leaves it out of date
+ *   under way     enqueued == G, complete != G: the stream may still write the host memory
+ *     wait        -> complete. The reader waits for `event` without the mutex. A failure leaves it under way, and the next
+ *                 reader waits again
+ *   complete      enqueued == complete == G: a read is a pointer
+ *
+ *   mark_written  advances G: every mirror is out of date at once, without being touched
+ *   reuse         an out of date mirror of a part may be given to another part of about its size: both numbers become 0
+ *   free          with the field; a mirror under way is waited for first
+ *
+ * A backend without events waits as part of the enqueueing, so `under way` does not occur. `enqueued` changes under the mutex
+ * alone, `complete` also after waiting; readers compare both without a lock.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_OUTPUT_MIRROR_H
@@ -22,7 +36,7 @@ struct mo_mirror {
   void *host;      /* pinned; of a top k: the indices, then the values */
   size_t capacity; /* bytes of `host` */
   void *device;    /* of a top k under way: the device block it is taken in */
-  mo_event event;  /* behind the copy; NULL where the backend has none */
+  mo_event event;  /* recorded after the copy; NULL where the backend has none */
   _Atomic uint64_t enqueued;
   _Atomic uint64_t complete;
 };
@@ -35,7 +49,7 @@ bool mo_field_is_on_host(const mo_field *field);
 mo_status_t mo_field_order_after_writes(const mo_field *field, mo_stream stream);
 
 /* The mirror of `view` (all of the tensor or a part) or of the top k, with its copy on a stream for the current generation. A
- * part of a tensor whose whole is here or on its way gives the mirror of the whole. The source's mutex is taken. */
+ * part of a tensor whose whole has a mirror under way or complete gives that mirror. The source's mutex is taken. */
 mo_status_t mo_mirror_of_view(mo_field *field, const mo_tensor *view, mo_mirror **mirror);
 mo_status_t mo_mirror_of_top_k(mo_field *field, int64_t k, mo_mirror **mirror);
 

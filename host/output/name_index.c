@@ -8,7 +8,7 @@
 /* FNV-1a, its bits spread. The loader puts the library, and so this function's address, somewhere else each time. */
 static uint32_t hash_name(const char *name) {
   uint64_t hash = mo_spread_bits((uintptr_t)&mo_name_index_find) ^ UINT64_C(0xcbf29ce484222325);
-  for (; *name != '\0'; ++name) hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+  for (; *name != '\0'; name++) hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
   return (uint32_t)(mo_spread_bits(hash) >> 16);
 }
 
@@ -21,7 +21,7 @@ int64_t mo_name_index_slots(int64_t count) {
 
 void mo_name_index_build(mo_name_index *index, mo_name_slot *slots, int64_t slot_count, mo_name_list list, int64_t count) {
   *index = (mo_name_index){.slots = slots, .slot_count = slot_count};
-  for (int64_t i = 0; i < count; ++i) mo_name_index_add(index, mo_name_at(list, i), i);
+  for (int64_t i = 0; i < count; i++) mo_name_index_add(index, mo_name_at(list, i), i);
 }
 
 int64_t mo_name_index_find(const mo_name_index *index, mo_name_list list, const char *name) {
@@ -60,17 +60,17 @@ void mo_name_index_remove(mo_name_index *index, const char *name, int64_t positi
   while (index->slots[at].position != position + 1) at = (at + 1) & mask;
   empty_slot(index, at);
   if (position == count - 1) return;
-  for (int64_t i = 0; i <= mask; ++i) {
-    if (index->slots[i].position > position + 1) --index->slots[i].position;
+  for (int64_t i = 0; i <= mask; i++) {
+    if (index->slots[i].position > position + 1) index->slots[i].position--;
   }
 }
 
 void mo_name_index_move(mo_name_index *index, int64_t from, int64_t to) {
-  for (int64_t i = 0; i < index->slot_count && from != to; ++i) {
+  for (int64_t i = 0; i < index->slot_count && from != to; i++) {
     const int64_t position = index->slots[i].position - 1;
     if (position < 0) continue;
     if (position == from) index->slots[i].position = (int32_t)to + 1;
-    else if (from < to && position > from && position <= to) --index->slots[i].position;
-    else if (to < from && position >= to && position < from) ++index->slots[i].position;
+    else if (from < to && position > from && position <= to) index->slots[i].position--;
+    else if (to < from && position >= to && position < from) index->slots[i].position++;
   }
 }

@@ -51,7 +51,7 @@ int64_t mo_name_index_find(const mo_name_index *index, mo_name_list list, const 
 /* A name that is not there yet stands at `position` now. With slots for it. */
 void mo_name_index_add(mo_name_index *index, const char *name, int64_t position);
 
-/* The name at `position` goes; those behind it move up. */
+/* The name at `position` is removed; the positions of those after it go down by one. */
 void mo_name_index_remove(mo_name_index *index, const char *name, int64_t position, int64_t count);
 
 /* The name at `from` moves to `to`; those between make room. */

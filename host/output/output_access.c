@@ -1,14 +1,13 @@
 /* host/output/output_access.c - reading and changing outputs as mapping, sequence and struct (rules 21 to 39, 46).
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/output/field_equal.h"
 #include "host/output/output_state.h"
 
-static mo_status_t mo_output_note(const mo_output *output, mo_status_t status) {
-  return mo_context_note(output->state->context, status);
-}
+static mo_status_t note(const mo_output *output, mo_status_t status) { return mo_context_note(output->state->context, status); }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
@@ -18,7 +17,7 @@ mo_status_t mo_output_item(const mo_output *output, const char *key, mo_field **
   MO_CHECK(output != NULL && key != NULL && field != NULL, MO_STATUS_INVALID_ARGUMENT, "output_item: an argument is NULL");
   const mo_output_entry *entry = mo_output_find_entry(output, key);
   if (entry == NULL) {
-    return mo_output_note(output, mo_fail(MO_STATUS_KEY_ERROR, "%s: no key '%s'", output->output_class->name, key));
+    return note(output, mo_fail(MO_STATUS_KEY_ERROR, "%s: no key '%s'", output->output_class->name, key));
   }
   *field = entry->field;
   return MO_STATUS_OK;
@@ -38,8 +37,8 @@ mo_status_t mo_output_item_at(const mo_output *output, int64_t index, mo_field *
   MO_CHECK(output != NULL && field != NULL, MO_STATUS_INVALID_ARGUMENT, "output_item_at: an argument is NULL");
   const int64_t count = output->state->entry_count;
   if (index < -count || index >= count) {
-    return mo_output_note(output, mo_fail(MO_STATUS_INDEX_ERROR, "%s: position %lld of %lld present values",
-                                          output->output_class->name, (long long)index, (long long)count));
+    return note(output, mo_fail(MO_STATUS_INDEX_ERROR, "%s: position %" PRId64 " of %" PRId64 " present values",
+                                output->output_class->name, index, count));
   }
   *field = output->state->entries[index < 0 ? index + count : index].field;
   return MO_STATUS_OK;
@@ -54,11 +53,11 @@ mo_field *mo_output_at(const mo_output *output, int64_t index) {
 mo_status_t mo_output_slice(const mo_output *output, mo_slice slice, mo_field **fields, int64_t capacity, int64_t *count) {
   MO_CHECK(output != NULL && count != NULL, MO_STATUS_INVALID_ARGUMENT, "output_slice: an argument is NULL");
   MO_CHECK(capacity >= 0 && (fields != NULL || capacity == 0), MO_STATUS_INVALID_ARGUMENT,
-           "output_slice: room for %lld fields at NULL or negative", (long long)capacity);
+           "output_slice: room for %" PRId64 " fields at NULL or negative", capacity);
   int64_t first = 0, step = 1, total = 0;
   const mo_status_t status = mo_slice_resolve(slice, output->state->entry_count, &first, &step, &total);
-  if (status != MO_STATUS_OK) return mo_output_note(output, status);
-  for (int64_t i = 0; i < total && i < capacity; ++i) fields[i] = output->state->entries[first + i * step].field;
+  if (status != MO_STATUS_OK) return note(output, status);
+  for (int64_t i = 0; i < total && i < capacity; i++) fields[i] = output->state->entries[first + i * step].field;
   *count = total;
   return MO_STATUS_OK;
 }
@@ -71,9 +70,9 @@ mo_status_t mo_output_to_tuple(const mo_output *output, mo_field **tuple) {
   const size_t bytes = (size_t)state->entry_count * sizeof *values;
   if (bytes > sizeof few) {
     values = mo_host_allocate(state->context, bytes);
-    if (values == NULL) return mo_output_note(output, MO_STATUS_OUT_OF_MEMORY);
+    if (values == NULL) return note(output, MO_STATUS_OUT_OF_MEMORY);
   }
-  for (int32_t i = 0; i < state->entry_count; ++i) values[i] = state->entries[i].field;
+  for (int32_t i = 0; i < state->entry_count; i++) values[i] = state->entries[i].field;
   const mo_status_t status = mo_field_create_tuple(state->context, values, state->entry_count, tuple);
   if (values != few) mo_host_free(state->context, values, bytes);
   return status;
@@ -87,16 +86,15 @@ mo_status_t mo_output_attribute(const mo_output *output, const char *name, mo_fi
   MO_CHECK(output != NULL && name != NULL && field != NULL, MO_STATUS_INVALID_ARGUMENT,
            "output_attribute: an argument is NULL");
   if (!mo_output_find_attribute(output, name, field)) {
-    return mo_output_note(output,
-                          mo_fail(MO_STATUS_ATTRIBUTE_ERROR, "%s: no attribute '%s'", output->output_class->name, name));
+    return note(output, mo_fail(MO_STATUS_ATTRIBUTE_ERROR, "%s: no attribute '%s'", output->output_class->name, name));
   }
   return MO_STATUS_OK;
 }
 
 /* An ordered dict's equality: same keys in the same order with equal values. */
-static bool mo_output_entries_equal(mo_equality *known, const mo_output *a, const mo_output *b) {
+static bool entries_equal(mo_equality *known, const mo_output *a, const mo_output *b) {
   if (a->state->entry_count != b->state->entry_count) return false;
-  for (int32_t i = 0; i < a->state->entry_count; ++i) {
+  for (int32_t i = 0; i < a->state->entry_count; i++) {
     if (strcmp(a->state->entries[i].key, b->state->entries[i].key) != 0) return false;
     if (!mo_field_equal_known(known, a->state->entries[i].field, b->state->entries[i].field)) return false;
   }
@@ -104,8 +102,8 @@ static bool mo_output_entries_equal(mo_equality *known, const mo_output *a, cons
 }
 
 /* Of outputs of one class. */
-static bool mo_output_members_equal(mo_equality *known, const mo_output *a, const mo_output *b) {
-  for (int32_t i = 0; i < a->output_class->field_count; ++i) {
+static bool members_equal(mo_equality *known, const mo_output *a, const mo_output *b) {
+  for (int32_t i = 0; i < a->output_class->field_count; i++) {
     if (!mo_field_equal_known(known, *mo_output_member(a, i), *mo_output_member(b, i))) return false;
   }
   return true;
@@ -116,15 +114,14 @@ bool mo_output_equal(const mo_output *a, const mo_output *b) {
   if (a == NULL || b == NULL) return false;
   mo_equality known = {.slots = NULL};
   const bool as_dicts = mo_output_is_base(a) || mo_output_is_base(b);
-  const bool equal = as_dicts ? mo_output_entries_equal(&known, a, b)
-                              : a->output_class == b->output_class && mo_output_members_equal(&known, a, b);
+  const bool equal = as_dicts ? entries_equal(&known, a, b) : a->output_class == b->output_class && members_equal(&known, a, b);
   mo_equality_release(&known);
   return equal;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------- */
 
-static mo_status_t mo_output_assign_attribute(mo_output *output, const char *name, mo_field *field) {
+static mo_status_t assign_attribute(mo_output *output, const char *name, mo_field *field) {
   const mo_class *output_class = output->output_class;
   const char *interned = NULL;
   MO_CHECK(!mo_output_is_base(output), MO_STATUS_TYPE_ERROR,
@@ -142,48 +139,47 @@ static mo_status_t mo_output_assign_attribute(mo_output *output, const char *nam
 
 mo_status_t mo_output_set_attribute(mo_output *output, const char *name, mo_field *field) {
   MO_CHECK(output != NULL && name != NULL, MO_STATUS_INVALID_ARGUMENT, "output_set_attribute: an argument is NULL");
-  return mo_output_note(output, mo_output_assign_attribute(output, name, field));
+  return note(output, assign_attribute(output, name, field));
 }
 
 mo_status_t mo_output_set_item(mo_output *output, const char *key, mo_field *field) {
   MO_CHECK(output != NULL && key != NULL, MO_STATUS_INVALID_ARGUMENT, "output_set_item: an argument is NULL");
-  return mo_output_note(output, mo_output_assign_item(output, key, field));
+  return note(output, mo_output_assign_item(output, key, field));
 }
 
-static mo_status_t mo_output_blocked(const mo_output *output, const char *operation) {
+static mo_status_t refuse(const mo_output *output, const char *operation) {
   if (output == NULL) return mo_fail(MO_STATUS_BLOCKED, "output: %s is not allowed on an output", operation);
-  return mo_output_note(
-      output, mo_fail(MO_STATUS_BLOCKED, "%s: %s is not allowed on an output", output->output_class->name, operation));
+  return note(output, mo_fail(MO_STATUS_BLOCKED, "%s: %s is not allowed on an output", output->output_class->name, operation));
 }
 
 mo_status_t mo_output_delete_item(mo_output *output, const char *key) {
   (void)key;
-  return mo_output_blocked(output, "deleting a key");
+  return refuse(output, "deleting a key");
 }
 
 mo_status_t mo_output_pop(mo_output *output, const char *key, mo_field **field) {
   (void)key;
   (void)field;
-  return mo_output_blocked(output, "pop");
+  return refuse(output, "pop");
 }
 
 mo_status_t mo_output_set_default(mo_output *output, const char *key, mo_field *field) {
   (void)key;
   (void)field;
-  return mo_output_blocked(output, "setdefault");
+  return refuse(output, "setdefault");
 }
 
 mo_status_t mo_output_update(mo_output *output, const mo_item *items, int64_t count) {
   (void)items;
   (void)count;
-  return mo_output_blocked(output, "update");
+  return refuse(output, "update");
 }
 
 mo_status_t mo_output_pop_last(mo_output *output, const char **key, mo_field **field) {
   MO_CHECK(output != NULL && key != NULL && field != NULL, MO_STATUS_INVALID_ARGUMENT, "output_pop_last: an argument is NULL");
   const int32_t count = output->state->entry_count;
   if (count == 0) {
-    return mo_output_note(output, mo_fail(MO_STATUS_KEY_ERROR, "%s: no keys are left", output->output_class->name));
+    return note(output, mo_fail(MO_STATUS_KEY_ERROR, "%s: no keys are left", output->output_class->name));
   }
   *key = output->state->entries[count - 1].key;
   *field = mo_output_take_entry(output, count - 1);
@@ -200,7 +196,7 @@ mo_status_t mo_output_move_to_end(mo_output *output, const char *key, bool last)
   MO_CHECK(output != NULL && key != NULL, MO_STATUS_INVALID_ARGUMENT, "output_move_to_end: an argument is NULL");
   mo_output_entry *entry = mo_output_find_entry(output, key);
   if (entry == NULL) {
-    return mo_output_note(output, mo_fail(MO_STATUS_KEY_ERROR, "%s: no key '%s'", output->output_class->name, key));
+    return note(output, mo_fail(MO_STATUS_KEY_ERROR, "%s: no key '%s'", output->output_class->name, key));
   }
   mo_output_entry *entries = output->state->entries;
   const mo_output_entry moved = *entry;
@@ -220,22 +216,22 @@ mo_status_t mo_output_move_to_end(mo_output *output, const char *key, bool last)
 }
 
 /* Everything that can fail comes first, so that either all items are merged or none. */
-static mo_status_t mo_output_merge_items(mo_output *output, const mo_item *items, int64_t count) {
+static mo_status_t merge_items(mo_output *output, const mo_item *items, int64_t count) {
   const char *name = NULL;
   MO_CHECK(count >= 0 && (items != NULL || count == 0), MO_STATUS_INVALID_ARGUMENT,
-           "output_merge: %lld items at NULL or a negative count", (long long)count);
-  for (int64_t i = 0; i < count; ++i) {
-    MO_CHECK(items[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "output_merge: the name of item %lld is NULL", (long long)i);
+           "output_merge: %" PRId64 " items at NULL or a negative count", count);
+  for (int64_t i = 0; i < count; i++) {
+    MO_CHECK(items[i].name != NULL, MO_STATUS_INVALID_ARGUMENT, "output_merge: the name of item %" PRId64 " is NULL", i);
   }
-  for (int64_t i = 0; i < count; ++i) MO_TRY(mo_output_intern(output, items[i].name, &name));
+  for (int64_t i = 0; i < count; i++) MO_TRY(mo_output_intern(output, items[i].name, &name));
   MO_TRY(mo_output_reserve_entries(output, count));
-  for (int64_t i = 0; i < count; ++i) MO_TRY(mo_output_assign_item(output, items[i].name, items[i].field));
+  for (int64_t i = 0; i < count; i++) MO_TRY(mo_output_assign_item(output, items[i].name, items[i].field));
   return MO_STATUS_OK;
 }
 
 mo_status_t mo_output_merge(mo_output *output, const mo_item *items, int64_t count) {
   MO_CHECK(output != NULL, MO_STATUS_INVALID_ARGUMENT, "output_merge: output is NULL");
-  return mo_output_note(output, mo_output_merge_items(output, items, count));
+  return note(output, merge_items(output, items, count));
 }
 
 mo_status_t mo_output_delete_attribute(mo_output *output, const char *name) {
@@ -247,5 +243,5 @@ mo_status_t mo_output_delete_attribute(mo_output *output, const char *name) {
   } else if (!mo_output_drop_attribute(output, name)) {
     status = mo_fail(MO_STATUS_ATTRIBUTE_ERROR, "%s: no attribute '%s'", output->output_class->name, name);
   }
-  return mo_output_note(output, status);
+  return note(output, status);
 }

@@ -51,29 +51,29 @@ const void *mo_output_memory(const mo_output *output, size_t *bytes) {
 
 /* ---- Costs: every tensor field below the present values, each once ------------------------------------------------- */
 
-/* Counts the tensors below a field that were not met yet and, with room, lists them. */
-static size_t mo_collect_tensors(const mo_field *field, mo_visited *visited, const mo_field **list, size_t used,
-                                 size_t capacity) {
+/* Counts the tensors below a field that were not visited yet and, with room, lists them. */
+static size_t collect_tensors(const mo_field *field, mo_visited *visited, const mo_field **list, size_t used, size_t capacity) {
   if (field == NULL || !mo_visited_add(visited, field)) return used;
   if (field->kind == MO_FIELD_TENSOR) {
     if (used < capacity) list[used] = field;
     return used + 1;
   }
-  for (int64_t i = 0; i < mo_field_length(field); ++i) {
-    used = mo_collect_tensors(field->as.items.items[i], visited, list, used, capacity);
+  for (int64_t i = 0; i < mo_field_length(field); i++) {
+    used = collect_tensors(field->as.items.items[i], visited, list, used, capacity);
   }
   return used;
 }
 
-/* Attributes count as present too: a key and an attribute may hold different fields (rule 33). Without memory what was met. */
-static size_t mo_collect_output(const mo_output *output, const mo_field **list, size_t capacity) {
+/* Attributes count as present too: a key and an attribute may hold different fields (rule 33). Without memory: those visited so
+ * far. */
+static size_t collect_output(const mo_output *output, const mo_field **list, size_t capacity) {
   mo_visited visited = {.count = 0};
   size_t used = 0;
-  for (int32_t i = 0; i < output->state->entry_count; ++i) {
-    used = mo_collect_tensors(output->state->entries[i].field, &visited, list, used, capacity);
+  for (int32_t i = 0; i < output->state->entry_count; i++) {
+    used = collect_tensors(output->state->entries[i].field, &visited, list, used, capacity);
   }
-  for (int32_t i = 0; i < output->output_class->field_count; ++i) {
-    used = mo_collect_tensors(*mo_output_member(output, i), &visited, list, used, capacity);
+  for (int32_t i = 0; i < output->output_class->field_count; i++) {
+    used = collect_tensors(*mo_output_member(output, i), &visited, list, used, capacity);
   }
   mo_visited_release(&visited);
   return used;
@@ -81,12 +81,12 @@ static size_t mo_collect_output(const mo_output *output, const mo_field **list, 
 
 /* Each once; to be freed with mo_host_free, of *allocated. NULL when there are no tensors or no memory (then nothing can be
  * told). */
-static const mo_field **mo_list_tensors(const mo_output *output, size_t *count, size_t *allocated) {
-  *count = *allocated = output == NULL ? 0 : mo_collect_output(output, NULL, 0);
+static const mo_field **list_tensors(const mo_output *output, size_t *count, size_t *allocated) {
+  *count = *allocated = output == NULL ? 0 : collect_output(output, NULL, 0);
   if (*count == 0) return NULL;
   const mo_field **list = mo_host_allocate(output->state->context, *allocated * sizeof *list);
   if (list == NULL) return NULL;
-  const size_t listed = mo_collect_output(output, list, *allocated);
+  const size_t listed = collect_output(output, list, *allocated);
   if (listed < *count) *count = listed;
   return list;
 }
@@ -94,9 +94,9 @@ static const mo_field **mo_list_tensors(const mo_output *output, size_t *count, 
 mo_field_counters mo_output_get_counters(const mo_output *output) {
   mo_field_counters sum = {0, 0};
   size_t count, allocated;
-  const mo_field **list = mo_list_tensors(output, &count, &allocated);
+  const mo_field **list = list_tensors(output, &count, &allocated);
   if (list == NULL) return sum;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; i++) {
     const mo_field_counters one = mo_field_get_counters(list[i]);
     sum.host_copies += one.host_copies;
     sum.host_copy_bytes += one.host_copy_bytes;
@@ -106,7 +106,7 @@ mo_field_counters mo_output_get_counters(const mo_output *output) {
 }
 
 /* By address; at one address the largest first. */
-static int mo_compare_memory(const void *a, const void *b) {
+static int compare_memory(const void *a, const void *b) {
   const mo_tensor *left = mo_field_tensor(*(const mo_field *const *)a);
   const mo_tensor *right = mo_field_tensor(*(const mo_field *const *)b);
   if (left->data != right->data) return (uintptr_t)left->data < (uintptr_t)right->data ? -1 : 1;
@@ -119,13 +119,13 @@ static int mo_compare_memory(const void *a, const void *b) {
 uint64_t mo_output_device_bytes(const mo_output *output) {
   uint64_t sum = 0;
   size_t count, allocated;
-  const mo_field **list = mo_list_tensors(output, &count, &allocated);
+  const mo_field **list = list_tensors(output, &count, &allocated);
   if (list == NULL) return 0;
   const mo_device device = mo_context_device(output->state->context);
-  qsort(list, count, sizeof *list, mo_compare_memory);
+  qsort(list, count, sizeof *list, compare_memory);
   uintptr_t end = 0;
   const void *previous = NULL;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < count; i++) {
     const mo_tensor *tensor = mo_field_tensor(list[i]);
     const bool here = tensor->device.kind == device.kind && tensor->device.index == device.index;
     const uint64_t bytes = (uint64_t)mo_tensor_bytes(tensor);

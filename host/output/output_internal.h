@@ -10,6 +10,24 @@
  *   |  entries[] key -> field |
  *   +-------------------------+
  *
+ * THE LIFE OF AN OUTPUT of mo_output_create. The generation of its source tells the states apart:
+ *
+ *   planned     inside mo_output_create alone: extents and sizes are known, nothing is allocated. A failure leaves nothing
+ *   made        generation 0. Every present field has its address; the content is undefined. Kernels write. Reads fail with
+ *               WRONG_STATE
+ *     mark_written -> written
+ *   written     generation n, after the n-th mark_written. `ready` is the event recorded by it: what kernels wrote before is
+ *               complete once the event has passed. Reads wait for it; the first read of a field makes a host copy (mirror.h)
+ *     mark_written -> written, generation n + 1. Host copies of generation n are out of date from here on, and host views of
+ *               it are stale (mo_field_check_view). No memory is touched: the next read copies again
+ *   destroyed   by mo_output_destroy: struct, state and entries are gone. The block lives on while somebody holds a field
+ *   released    after the last reference to the block: copies under way are waited for, then host copies, device memory and
+ *               the event go back to the context
+ *
+ * Writing again without mark_written is the caller's mistake: a read may then give the old content, the new, or some of both.
+ * An output made by hand has no block. Each of its tensors has a source of its own, written from the start (generation 1), and
+ * a state of its own; mark_written advances all of them.
+ *
  * An output made by mo_output_create is two host blocks at most (the output with its state, the block with its fields) and one
  * device block. Fields of a block are not counted one by one: a reference to any of them is a reference to the block. Fields
  * made by hand have their own count and no block.
@@ -26,23 +44,23 @@
 #include "modelout/output.h"
 
 typedef struct mo_output_block mo_output_block;
-typedef struct mo_mirror mo_mirror; /* host/output/read.c: one host copy of a field or of a part of it */
+typedef struct mo_mirror mo_mirror; /* host/output/mirror.h: one host copy of a field or of a part of it */
 
-/* Whatever is written together: the generation and the event behind which copies wait. One per block, and one per tensor field
- * made by hand. */
+/* What is written together: its generation, and the event that copies wait for. One per block, and one per tensor field made by
+ * hand. */
 typedef struct mo_source {
   _Atomic uint64_t generation; /* 0: nothing written yet */
   pthread_mutex_t mutex;       /* guards ready, and the mirrors of every field of this source */
   mo_event ready;              /* NULL until the first mark_written; then of the latest */
 } mo_source;
 
-/* Tuples, caches and dicts may stand in one another this deep: walks over fields call themselves. */
+/* Tuples, caches and dicts may be nested this deep: walks over fields are recursive. */
 #define MO_FIELD_DEPTH_LIMIT 256
 
 struct mo_field {
   mo_field_kind_t kind;
   int32_t depth;               /* 0: no items; else one more than the deepest item */
-  int64_t value_count;         /* this field and all below it, a field in two places counted twice; INT64_MAX: more */
+  int64_t value_count;         /* this field and all below it, a field that is in two tuples counted twice; INT64_MAX: more */
   int32_t tensors_per_layer;   /* caches */
   mo_output_block *block;      /* NULL: made by hand */
   mo_context_t *context;
@@ -108,8 +126,8 @@ struct mo_output_state {
   size_t host_bytes;         /* of the allocation that holds struct, state and first entries */
 };
 
-/* Allocates the typed struct and its state with room for every class field as an entry (and for the base class 8). Members NULL,
- * no entries, every absence NOT_SET (state->absences lies in the same allocation). The output holds the context. */
+/* Allocates the typed struct and its state with room for every class field as an entry (and for the base class 8). Members
+ * NULL, no entries, every absence NOT_SET (state->absences lies in the same allocation). The output holds the context. */
 mo_status_t mo_output_allocate(mo_context_t *context, const mo_class *output_class, mo_output **output);
 
 /* The struct member of class field `index`. A member holds a reference (mo_output_hold in output_state.h), except to fields of
@@ -118,10 +136,10 @@ static inline mo_field **mo_output_member(const mo_output *output, int32_t index
   return (mo_field **)((char *)output + output->output_class->fields[index].struct_offset);
 }
 
-/* Appends a key without looking whether it exists; retains the field; `key` must be static. Used while building. */
+/* Appends a key without checking whether it exists; retains the field; `key` must be static. Used while building. */
 mo_status_t mo_output_append_entry(mo_output *output, const char *key, mo_field *field);
 
-/* Depth and number of values of a field whose items are in place. */
+/* Sets depth and number of values of a field whose items are set. */
 void mo_field_measure(mo_field *field);
 
 /* A source without a generation; destroy gives the event back. */
@@ -132,7 +150,7 @@ void mo_source_destroy(mo_source *source, mo_context_t *context);
 void mo_output_block_retain(mo_output_block *block);
 void mo_output_block_release(mo_output_block *block);
 
-/* Frees the mirrors of a tensor field (host/output/read.c); no other thread may be reading. */
+/* Frees the mirrors of a tensor field (host/output/mirror.c); no other thread may be reading. */
 void mo_field_free_mirrors(mo_field *field);
 
 /* Records the ready event of a source on `stream` and advances its generation (host/output/read.c). */

@@ -3,6 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/output/output_state.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/core/checked_math.h"
@@ -42,26 +43,26 @@ mo_status_t mo_output_allocate(mo_context_t *context, const mo_class *output_cla
 }
 
 /* The first entries lie in the output's own allocation. */
-static bool mo_output_entries_are_separate(const mo_output *output) {
+static bool entries_are_separate(const mo_output *output) {
   const char *entries = (const char *)output->state->entries;
   const char *start = (const char *)output;
   return entries < start || entries >= start + output->state->host_bytes;
 }
 
-static void mo_output_free_entries(mo_output *output) {
+static void free_entries(mo_output *output) {
   struct mo_output_state *state = output->state;
-  if (mo_output_entries_are_separate(output)) {
+  if (entries_are_separate(output)) {
     mo_host_free(state->context, state->entries, (size_t)state->entry_capacity * sizeof(mo_output_entry));
   }
 }
 
-static void mo_output_free_index(mo_context_t *context, mo_name_index *index) {
+static void free_index(mo_context_t *context, mo_name_index *index) {
   if (index->slots != NULL) mo_host_free(context, index->slots, (size_t)index->slot_count * sizeof *index->slots);
   *index = (mo_name_index){.slots = NULL};
 }
 
-static void mo_output_free_extras(struct mo_output_state *state) {
-  for (int32_t i = 0; i < state->extra_attribute_count; ++i) {
+static void free_extras(struct mo_output_state *state) {
+  for (int32_t i = 0; i < state->extra_attribute_count; i++) {
     mo_output_entry *extra = &state->extra_attributes[i];
     if (extra->field != &mo_no_attribute) mo_field_release(extra->field);
     mo_host_free(state->context, (char *)extra->key, strlen(extra->key) + 1);
@@ -76,12 +77,12 @@ void mo_output_destroy(mo_output *output) {
   struct mo_output_state *state = output->state;
   mo_context_t *context = state->context;
   mo_output_block *block = state->block;
-  for (int32_t i = 0; i < state->entry_count; ++i) mo_field_release(state->entries[i].field);
-  for (int32_t i = 0; i < output->output_class->field_count; ++i) mo_output_let_go(output, *mo_output_member(output, i));
-  mo_output_free_entries(output);
-  mo_output_free_extras(state);
-  mo_output_free_index(context, &state->entry_index);
-  mo_output_free_index(context, &state->extra_attribute_index);
+  for (int32_t i = 0; i < state->entry_count; i++) mo_field_release(state->entries[i].field);
+  for (int32_t i = 0; i < output->output_class->field_count; i++) mo_output_let_go(output, *mo_output_member(output, i));
+  free_entries(output);
+  free_extras(state);
+  free_index(context, &state->entry_index);
+  free_index(context, &state->extra_attribute_index);
   mo_host_free(context, output, state->host_bytes);
   if (block != NULL) mo_output_block_release(block);
   mo_context_release_reference(context);
@@ -90,13 +91,13 @@ void mo_output_destroy(mo_output *output) {
 /* ---- Names --------------------------------------------------------------------------------------------------------- */
 
 /* A list of entries that has room for `count` more, or a larger copy of it in *grown (NULL if there is room already). */
-static mo_status_t mo_output_grow(mo_output *output, const mo_output_entry *list, int32_t used, int32_t *capacity,
-                                  int64_t count, mo_output_entry **grown) {
+static mo_status_t grow(mo_output *output, const mo_output_entry *list, int32_t used, int32_t *capacity, int64_t count,
+                        mo_output_entry **grown) {
   *grown = NULL;
   if (count <= *capacity - used) return MO_STATUS_OK;
   int64_t wanted = (int64_t)used + count;
-  MO_CHECK(count <= INT32_MAX / 4 && wanted <= INT32_MAX / 4, MO_STATUS_OUT_OF_MEMORY, "output: %lld keys are too many",
-           (long long)count);
+  MO_CHECK(count <= INT32_MAX / 4 && wanted <= INT32_MAX / 4, MO_STATUS_OUT_OF_MEMORY, "output: %" PRId64 " keys are too many",
+           count);
   if (wanted < 2 * (int64_t)*capacity) wanted = 2 * (int64_t)*capacity;
   mo_output_entry *larger = mo_host_allocate(output->state->context, (size_t)wanted * sizeof *larger);
   if (larger == NULL) return MO_STATUS_OUT_OF_MEMORY;
@@ -106,29 +107,29 @@ static mo_status_t mo_output_grow(mo_output *output, const mo_output_entry *list
   return MO_STATUS_OK;
 }
 
-static mo_name_list mo_output_names(const mo_output_entry *list) {
+static mo_name_list names_of(const mo_output_entry *list) {
   return (mo_name_list){list == NULL ? NULL : &list->key, sizeof *list};
 }
 
 /* Makes sure that names can be added to the index of a list of `used` until there are `total`. */
-static mo_status_t mo_output_reserve_index(mo_output *output, mo_name_index *index, const mo_output_entry *list, int32_t used,
-                                           int64_t total) {
+static mo_status_t reserve_index(mo_output *output, mo_name_index *index, const mo_output_entry *list, int32_t used,
+                                 int64_t total) {
   const int64_t needed = mo_name_index_slots(total);
   if (needed <= index->slot_count) return MO_STATUS_OK;
   mo_name_slot *slots = mo_host_allocate(output->state->context, (size_t)needed * sizeof *slots);
   if (slots == NULL) return MO_STATUS_OUT_OF_MEMORY;
-  mo_output_free_index(output->state->context, index);
-  mo_name_index_build(index, slots, needed, mo_output_names(list), used);
+  free_index(output->state->context, index);
+  mo_name_index_build(index, slots, needed, names_of(list), used);
   return MO_STATUS_OK;
 }
 
-static mo_output_entry *mo_output_find_extra(const mo_output *output, const char *name) {
+static mo_output_entry *find_extra(const mo_output *output, const char *name) {
   const struct mo_output_state *state = output->state;
   if (state->extra_attribute_index.slots != NULL) {
-    const int64_t position = mo_name_index_find(&state->extra_attribute_index, mo_output_names(state->extra_attributes), name);
+    const int64_t position = mo_name_index_find(&state->extra_attribute_index, names_of(state->extra_attributes), name);
     return position < 0 ? NULL : &state->extra_attributes[position];
   }
-  for (int32_t i = 0; i < state->extra_attribute_count; ++i) {
+  for (int32_t i = 0; i < state->extra_attribute_count; i++) {
     if (state->extra_attributes[i].key == name || strcmp(state->extra_attributes[i].key, name) == 0) {
       return &state->extra_attributes[i];
     }
@@ -143,21 +144,20 @@ mo_status_t mo_output_intern(mo_output *output, const char *name, const char **i
     *interned = output->output_class->fields[index].name;
     return MO_STATUS_OK;
   }
-  const mo_output_entry *known = mo_output_find_extra(output, name);
+  const mo_output_entry *known = find_extra(output, name);
   if (known != NULL) {
     *interned = known->key;
     return MO_STATUS_OK;
   }
   const int32_t capacity = state->extra_attribute_capacity;
   mo_output_entry *grown = NULL;
-  MO_TRY(mo_output_grow(output, state->extra_attributes, state->extra_attribute_count, &state->extra_attribute_capacity, 1,
-                        &grown));
+  MO_TRY(grow(output, state->extra_attributes, state->extra_attribute_count, &state->extra_attribute_capacity, 1, &grown));
   if (grown != NULL) {
     mo_host_free(state->context, state->extra_attributes, (size_t)capacity * sizeof *grown);
     state->extra_attributes = grown;
   }
-  MO_TRY(mo_output_reserve_index(output, &state->extra_attribute_index, state->extra_attributes, state->extra_attribute_count,
-                                 (int64_t)state->extra_attribute_count + 1));
+  MO_TRY(reserve_index(output, &state->extra_attribute_index, state->extra_attributes, state->extra_attribute_count,
+                       (int64_t)state->extra_attribute_count + 1));
   const size_t length = strlen(name) + 1;
   char *copy = mo_host_allocate(state->context, length);
   if (copy == NULL) return MO_STATUS_OUT_OF_MEMORY;
@@ -177,14 +177,14 @@ mo_output_entry *mo_output_find_entry(const mo_output *output, const char *key) 
   mo_output_entry *entries = output->state->entries;
   const int32_t count = output->state->entry_count;
   if (output->state->entry_index.slots != NULL) {
-    const int64_t position = mo_name_index_find(&output->state->entry_index, mo_output_names(entries), key);
+    const int64_t position = mo_name_index_find(&output->state->entry_index, names_of(entries), key);
     return position < 0 ? NULL : &entries[position];
   }
-  for (int32_t i = 0; i < count; ++i) {
+  for (int32_t i = 0; i < count; i++) {
     if (entries[i].key == key) return &entries[i];
   }
   const char first = key[0];
-  for (int32_t i = 0; i < count; ++i) {
+  for (int32_t i = 0; i < count; i++) {
     if (entries[i].key[0] == first && strcmp(entries[i].key, key) == 0) return &entries[i];
   }
   return NULL;
@@ -194,18 +194,17 @@ mo_status_t mo_output_reserve_entries(mo_output *output, int64_t count) {
   struct mo_output_state *state = output->state;
   int32_t capacity = state->entry_capacity;
   mo_output_entry *grown = NULL;
-  MO_TRY(mo_output_grow(output, state->entries, state->entry_count, &capacity, count, &grown));
+  MO_TRY(grow(output, state->entries, state->entry_count, &capacity, count, &grown));
   if (grown != NULL) {
-    mo_output_free_entries(output);
+    free_entries(output);
     state->entries = grown;
     state->entry_capacity = capacity;
   }
-  return mo_output_reserve_index(output, &state->entry_index, state->entries, state->entry_count,
-                                 (int64_t)state->entry_count + count);
+  return reserve_index(output, &state->entry_index, state->entries, state->entry_count, (int64_t)state->entry_count + count);
 }
 
 /* A new entry at the end; room is reserved. */
-static mo_output_entry *mo_output_add_entry(mo_output *output, const char *key) {
+static mo_output_entry *add_entry(mo_output *output, const char *key) {
   struct mo_output_state *state = output->state;
   mo_output_entry *entry = &state->entries[state->entry_count++];
   *entry = (mo_output_entry){.key = key};
@@ -215,14 +214,14 @@ static mo_output_entry *mo_output_add_entry(mo_output *output, const char *key) 
 
 mo_status_t mo_output_append_entry(mo_output *output, const char *key, mo_field *field) {
   MO_TRY(mo_output_reserve_entries(output, 1));
-  mo_output_add_entry(output, key)->field = mo_field_retain(field);
+  add_entry(output, key)->field = mo_field_retain(field);
   return MO_STATUS_OK;
 }
 
 void mo_output_store_entry(mo_output *output, const char *name, mo_field *field) {
   mo_output_entry *entry = mo_output_find_entry(output, name);
   mo_field *before = entry != NULL ? entry->field : NULL;
-  if (entry == NULL) entry = mo_output_add_entry(output, name);
+  if (entry == NULL) entry = add_entry(output, name);
   entry->field = mo_field_retain(field);
   mo_field_release(before);
 }
@@ -233,7 +232,7 @@ mo_field *mo_output_take_entry(mo_output *output, int32_t position) {
   if (state->entry_index.slots != NULL) {
     mo_name_index_remove(&state->entry_index, state->entries[position].key, position, state->entry_count);
   }
-  --state->entry_count;
+  state->entry_count--;
   memmove(&state->entries[position], &state->entries[position + 1],
           (size_t)(state->entry_count - position) * sizeof(mo_output_entry));
   return field;
@@ -251,7 +250,7 @@ void mo_output_store_attribute(mo_output *output, const char *name, mo_field *fi
     output->state->deleted_attributes &= ~(UINT64_C(1) << index);
     return;
   }
-  mo_output_entry *extra = mo_output_find_extra(output, name);
+  mo_output_entry *extra = find_extra(output, name);
   mo_field *before = extra->field;
   extra->field = mo_field_retain(field);
   if (before != &mo_no_attribute) mo_field_release(before);
@@ -263,7 +262,7 @@ bool mo_output_find_attribute(const mo_output *output, const char *name, mo_fiel
     *field = *mo_output_member(output, index);
     return true;
   }
-  const mo_output_entry *extra = mo_output_find_extra(output, name);
+  const mo_output_entry *extra = find_extra(output, name);
   if (extra == NULL || extra->field == &mo_no_attribute) return false;
   *field = extra->field;
   return true;
@@ -280,7 +279,7 @@ bool mo_output_drop_attribute(mo_output *output, const char *name) {
     output->state->deleted_attributes |= bit;
     return true;
   }
-  mo_output_entry *extra = mo_output_find_extra(output, name);
+  mo_output_entry *extra = find_extra(output, name);
   if (extra == NULL || extra->field == &mo_no_attribute) return false;
   mo_field_release(extra->field);
   extra->field = &mo_no_attribute;

@@ -11,7 +11,7 @@
 #define DICT_KEY_BYTES 24 /* "65535.cached_value" and its end */
 
 /* What has been handed out so far. While measuring, `arena.base` and `fields` are NULL and so is every field handed out. */
-typedef struct mo_carver {
+typedef struct field_carver {
   mo_arena arena; /* device memory */
   mo_field *fields;
   mo_field **items;
@@ -22,11 +22,11 @@ typedef struct mo_carver {
   int64_t key_count;
   mo_output_block *block;
   mo_device device;
-} mo_carver;
+} field_carver;
 
 /* ---- Carving ---- */
 
-static mo_field *take_field(mo_carver *carver, mo_field_kind_t kind) {
+static mo_field *take_field(field_carver *carver, mo_field_kind_t kind) {
   const int64_t index = carver->field_count++;
   if (carver->fields == NULL) return NULL;
   mo_field *field = &carver->fields[index];
@@ -36,7 +36,7 @@ static mo_field *take_field(mo_carver *carver, mo_field_kind_t kind) {
   return field;
 }
 
-static mo_field *place_tensor(mo_carver *carver, const mo_tensor *tensor, void *data) {
+static mo_field *place_tensor(field_carver *carver, const mo_tensor *tensor, void *data) {
   mo_field *field = take_field(carver, MO_FIELD_TENSOR);
   if (field == NULL) return NULL;
   field->as.tensor.tensor = *tensor;
@@ -46,12 +46,12 @@ static mo_field *place_tensor(mo_carver *carver, const mo_tensor *tensor, void *
   return field;
 }
 
-static mo_field *carve_tensor(mo_carver *carver, const mo_tensor *tensor) {
+static mo_field *carve_tensor(field_carver *carver, const mo_tensor *tensor) {
   return place_tensor(carver, tensor, mo_arena_carve(&carver->arena, (size_t)mo_tensor_bytes(tensor)));
 }
 
 /* A tuple of `count` entries, all None; `keyed` makes it a dict. */
-static mo_field *take_items(mo_carver *carver, mo_field_kind_t kind, int64_t count) {
+static mo_field *take_items(field_carver *carver, mo_field_kind_t kind, int64_t count) {
   mo_field *field = take_field(carver, kind);
   if (field != NULL) {
     field->as.items.count = count;
@@ -67,10 +67,10 @@ static inline void put_item(mo_field *field, int64_t index, mo_field *item) {
   if (field != NULL) field->as.items.items[index] = item;
 }
 
-static mo_field *carve_tuple(mo_carver *carver, const mo_field_plan *plan, mo_field *shared) {
+static mo_field *carve_tuple(field_carver *carver, const mo_field_plan *plan, mo_field *shared) {
   mo_field *tuple = take_items(carver, MO_FIELD_TUPLE, plan->length);
   const int64_t count = plan->selection != NULL ? plan->selection->count : plan->length;
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; i++) {
     int64_t index = plan->selection != NULL ? plan->selection->indices[i] : i;
     if (index < 0) index += plan->length;
     const bool is_shared = plan->shared_first >= 0 && index == plan->length - 1;
@@ -81,7 +81,7 @@ static mo_field *carve_tuple(mo_carver *carver, const mo_field_plan *plan, mo_fi
 }
 
 /* K and V of one layer: one device block of (2, batch, heads, length, head_dim). */
-static void *carve_pair(mo_carver *carver, const mo_tensor *tensor) {
+static void *carve_pair(field_carver *carver, const mo_tensor *tensor) {
   const size_t bytes = (size_t)mo_tensor_bytes(tensor);
   return mo_arena_carve(&carver->arena, bytes > SIZE_MAX / 2 ? SIZE_MAX : 2 * bytes);
 }
@@ -90,7 +90,7 @@ static void *second_half(const mo_tensor *tensor, void *pair) {
   return pair == NULL ? NULL : (char *)pair + mo_tensor_bytes(tensor);
 }
 
-static mo_field *carve_layer_tuple(mo_carver *carver, const mo_field_plan *plan) {
+static mo_field *carve_layer_tuple(field_carver *carver, const mo_field_plan *plan) {
   mo_field *layer = take_items(carver, MO_FIELD_TUPLE, plan->tensors_per_layer);
   for (int32_t i = 0; i < plan->tensors_per_layer; i += 2) {
     const mo_tensor *tensor = i == 0 ? &plan->tensor : &plan->cross;
@@ -102,7 +102,7 @@ static mo_field *carve_layer_tuple(mo_carver *carver, const mo_field_plan *plan)
 }
 
 /* TensorFlow: (2, batch, heads, length, head_dim). */
-static mo_field *carve_layer_stack(mo_carver *carver, const mo_field_plan *plan) {
+static mo_field *carve_layer_stack(field_carver *carver, const mo_field_plan *plan) {
   mo_tensor stacked = plan->tensor;
   stacked.rank = 5;
   memmove(stacked.shape + 1, plan->tensor.shape, 4 * sizeof stacked.shape[0]);
@@ -112,7 +112,7 @@ static mo_field *carve_layer_stack(mo_carver *carver, const mo_field_plan *plan)
   return place_tensor(carver, &stacked, carve_pair(carver, &plan->tensor));
 }
 
-static void put_key(mo_carver *carver, mo_field *dict, int64_t index, int64_t layer, const char *name) {
+static void put_key(field_carver *carver, mo_field *dict, int64_t index, int64_t layer, const char *name) {
   if (dict == NULL) return;
   char *text = carver->key_text + (dict->as.items.keys - carver->keys + index) * DICT_KEY_BYTES;
   snprintf(text, DICT_KEY_BYTES, "%d.%s", (int)layer, name);
@@ -120,12 +120,12 @@ static void put_key(mo_carver *carver, mo_field *dict, int64_t index, int64_t la
 }
 
 /* Flax: views with the length before the heads, over the same kind of block. */
-static mo_field *carve_dict(mo_carver *carver, const mo_field_plan *plan) {
+static mo_field *carve_dict(field_carver *carver, const mo_field_plan *plan) {
   mo_field *dict = take_items(carver, MO_FIELD_DICT, 2 * plan->length);
   mo_tensor view = plan->tensor;
   view.shape[1] = plan->tensor.shape[2], view.strides[1] = plan->tensor.strides[2];
   view.shape[2] = plan->tensor.shape[1], view.strides[2] = plan->tensor.strides[1];
-  for (int64_t layer = 0; layer < plan->length; ++layer) {
+  for (int64_t layer = 0; layer < plan->length; layer++) {
     void *pair = carve_pair(carver, &plan->tensor);
     put_key(carver, dict, 2 * layer, layer, "cached_key");
     put_item(dict, 2 * layer, place_tensor(carver, &view, pair));
@@ -135,22 +135,22 @@ static mo_field *carve_dict(mo_carver *carver, const mo_field_plan *plan) {
   return dict;
 }
 
-static mo_field *carve_cache(mo_carver *carver, const mo_field_plan *plan, mo_class_field_kind_t kind) {
+static mo_field *carve_cache(field_carver *carver, const mo_field_plan *plan, mo_class_field_kind_t kind) {
   if (kind == MO_CLASS_FIELD_TENSOR_DICT) return carve_dict(carver, plan);
   const bool is_cache = kind == MO_CLASS_FIELD_CACHE || kind == MO_CLASS_FIELD_ENCODER_DECODER_CACHE;
   mo_field *cache = take_items(carver, is_cache ? MO_FIELD_CACHE : MO_FIELD_TUPLE, plan->length);
   if (cache != NULL && is_cache) cache->tensors_per_layer = plan->tensors_per_layer;
-  for (int64_t layer = 0; layer < plan->length; ++layer) {
+  for (int64_t layer = 0; layer < plan->length; layer++) {
     put_item(cache, layer,
              kind == MO_CLASS_FIELD_TENSOR_LIST ? carve_layer_stack(carver, plan) : carve_layer_tuple(carver, plan));
   }
   return cache;
 }
 
-/* The one function that measures and places: `made` receives the field of every class field, NULL for absent ones. */
-static void carve_output(mo_carver *carver, const mo_plan *plan, mo_field **made) {
+/* The one function that measures and carves: `made` receives the field of every class field, NULL for absent ones. */
+static void carve_output(field_carver *carver, const mo_plan *plan, mo_field **made) {
   const mo_class *output_class = plan->output_class;
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     const mo_field_plan *field = &plan->fields[i];
     const mo_class_field_kind_t kind = output_class->fields[i].kind;
     made[i] = NULL;
@@ -161,9 +161,9 @@ static void carve_output(mo_carver *carver, const mo_plan *plan, mo_field **made
   }
 }
 
-static mo_status_t measure(const mo_plan *plan, mo_carver *carver) {
+static mo_status_t measure(const mo_plan *plan, field_carver *carver) {
   mo_field *made[MO_PLAN_MAX_FIELDS];
-  *carver = (mo_carver){0};
+  *carver = (field_carver){0};
   carve_output(carver, plan, made);
   MO_CHECK(carver->arena.used <= (size_t)INT64_MAX, MO_STATUS_INVALID_ARGUMENT, "output: %s would have more than 2^63 bytes",
            plan->output_class->name);
@@ -173,7 +173,7 @@ static mo_status_t measure(const mo_plan *plan, mo_carver *carver) {
 mo_status_t mo_output_query_bytes(const mo_class *output_class, const mo_dimensions *dimensions, const mo_request *request,
                                   size_t *bytes) {
   mo_plan plan;
-  mo_carver carver;
+  field_carver carver;
   MO_CHECK(bytes != NULL, MO_STATUS_INVALID_ARGUMENT, "output_query_bytes: the destination is NULL");
   MO_TRY(mo_plan_resolve(output_class, dimensions, request, &plan));
   MO_TRY(measure(&plan, &carver));
@@ -184,7 +184,7 @@ mo_status_t mo_output_query_bytes(const mo_class *output_class, const mo_dimensi
 /* ---- The block ---- */
 
 /* One host allocation: the block, fields, items, dict keys and their text, in order of falling alignment. */
-static mo_status_t allocate_block(mo_context_t *context, mo_carver *carver) {
+static mo_status_t allocate_block(mo_context_t *context, field_carver *carver) {
   const size_t fields_at = mo_align_up(sizeof(mo_output_block), _Alignof(mo_field));
   const size_t items_at = fields_at + (size_t)carver->field_count * sizeof(mo_field);
   const size_t keys_at = items_at + (size_t)carver->item_count * sizeof(mo_field *);
@@ -203,12 +203,12 @@ static mo_status_t allocate_block(mo_context_t *context, mo_carver *carver) {
   block->host_bytes = bytes;
   block->fields = (mo_field *)(base + fields_at);
   block->field_count = carver->field_count;
-  *carver = (mo_carver){.block = block,
-                        .fields = block->fields,
-                        .items = (mo_field **)(base + items_at),
-                        .keys = (const char **)(base + keys_at),
-                        .key_text = base + text_at,
-                        .device = mo_context_device(context)};
+  *carver = (field_carver){.block = block,
+                           .fields = block->fields,
+                           .items = (mo_field **)(base + items_at),
+                           .keys = (const char **)(base + keys_at),
+                           .key_text = base + text_at,
+                           .device = mo_context_device(context)};
   return MO_STATUS_OK;
 }
 
@@ -219,7 +219,7 @@ void mo_output_block_release(mo_output_block *block) {
   if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
   mo_context_t *context = block->context;
   const mo_backend *backend = mo_context_backend(context);
-  for (int64_t i = 0; i < block->field_count; ++i) {
+  for (int64_t i = 0; i < block->field_count; i++) {
     if (block->fields[i].kind == MO_FIELD_TENSOR) mo_field_free_mirrors(&block->fields[i]);
   }
   if (block->owns_memory) {
@@ -247,7 +247,7 @@ static mo_status_t check_memory(const mo_plan *plan, const void *memory, size_t 
   return MO_STATUS_OK;
 }
 
-static mo_status_t attach_memory(mo_context_t *context, mo_carver *carver, void *memory, size_t needed) {
+static mo_status_t attach_memory(mo_context_t *context, field_carver *carver, void *memory, size_t needed) {
   mo_output_block *block = carver->block;
   block->memory = memory;
   if (memory == NULL && needed > 0) {
@@ -261,7 +261,7 @@ static mo_status_t attach_memory(mo_context_t *context, mo_carver *carver, void 
 
 static mo_status_t fill_output(mo_output *output, const mo_plan *plan, mo_field *const *made) {
   const mo_class *output_class = plan->output_class;
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     output->state->absences[i] = (uint8_t)plan->fields[i].absence;
     if (made[i] == NULL && !plan->fields[i].is_given) continue;
     MO_TRY(mo_output_append_entry(output, output_class->fields[i].name, made[i]));
@@ -272,7 +272,7 @@ static mo_status_t fill_output(mo_output *output, const mo_plan *plan, mo_field 
 
 static mo_status_t create_output(mo_context_t *context, const mo_plan *plan, void *memory, size_t memory_bytes,
                                  mo_output **output) {
-  mo_carver carver;
+  field_carver carver;
   mo_field *made[MO_PLAN_MAX_FIELDS];
   mo_output *created;
   MO_TRY(measure(plan, &carver));
@@ -288,7 +288,7 @@ static mo_status_t create_output(mo_context_t *context, const mo_plan *plan, voi
   }
   created->state->block = block; /* the first reference is the output's */
   carve_output(&carver, plan, made);
-  for (int64_t i = block->field_count - 1; i >= 0; --i) mo_field_measure(&block->fields[i]); /* items stand behind tuples */
+  for (int64_t i = block->field_count - 1; i >= 0; i--) mo_field_measure(&block->fields[i]); /* items come after their tuples */
   status = fill_output(created, plan, made);
   if (status != MO_STATUS_OK) {
     mo_output_destroy(created);

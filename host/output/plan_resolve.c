@@ -8,22 +8,26 @@
  *   cross_attentions   in encoder-decoder classes always part of the model, elsewhere with add_cross_attention.
  *   caches             (batch, kv heads, length, head_dim) per tensor, K and V of a layer in one block; length is key_length.
  *                      FlaxBaseModelOutputWithPast has a dict: "<layer>.cached_key" and ".cached_value" of (batch, max_length,
- *                      kv heads, head_dim), as in the original's attention modules. All with use_cache, also where the table
- * says "always". "unstated"         encoder_last_hidden_state and sequences are always there. loc and scale are there when
- * input_size is given (with more than one input variable they have a second dimension), static_features when feature_size is.
+ *                      kv heads, head_dim), as in the original's attention modules. All with use_cache, also where the
+ *                      table says "always".
+ *   "unstated"         encoder_last_hidden_state and sequences are always present. loc and scale are present when
+ *                      input_size is given (with more than one input variable they have a second dimension),
+ *                      static_features when feature_size is given.
  *   params             a tuple of one tensor of the printed shape.
  *   stages             count as layers.
+ *   generation         what has an entry for each new token cannot be planned: nobody knows their number before.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/core/checked_math.h"
-#include "host/output/class_internal.h"
 #include "host/core/struct_size.h"
+#include "host/output/class_internal.h"
 #include "host/output/plan_internal.h"
 
 /* What the extents of one field are looked up in. */
-typedef struct mo_scope {
+typedef struct field_scope {
   const mo_class *output_class;
   const mo_class_field *field;
   const mo_dimensions *dimensions;
@@ -31,12 +35,12 @@ typedef struct mo_scope {
   bool encoder;         /* the field belongs to the encoder */
   bool encoder_decoder; /* the class is one of encoder-decoder models */
   bool choices;         /* the class is one of multiple choice models */
-} mo_scope;
+} field_scope;
 
 static inline bool is(const char *text, const char *symbol) { return text[0] == symbol[0] && strcmp(text, symbol) == 0; }
 
 static bool has_field(const mo_class *output_class, const char *name) {
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     if (is(output_class->fields[i].name, name)) return true;
   }
   return false;
@@ -44,8 +48,8 @@ static bool has_field(const mo_class *output_class, const char *name) {
 
 /* ---- Extents ---- */
 
-/* A given extent (0 where MO_EXTENT_ZERO says so); `fallback` has its place where it is not given. */
-static mo_status_t given(const mo_scope *scope, const char *name, int64_t value, int64_t fallback, int64_t *extent) {
+/* A given extent (0 where MO_EXTENT_ZERO says so), or `fallback` where it is not given. */
+static mo_status_t given(const field_scope *scope, const char *name, int64_t value, int64_t fallback, int64_t *extent) {
   if (value == 0) value = fallback;
   *extent = value == MO_EXTENT_ZERO ? 0 : value;
   if (value > 0 || value == MO_EXTENT_ZERO) return MO_STATUS_OK;
@@ -53,41 +57,41 @@ static mo_status_t given(const mo_scope *scope, const char *name, int64_t value,
     return mo_fail(MO_STATUS_INVALID_ARGUMENT, "output: %s.%s needs %s, which is not given (MO_EXTENT_ZERO for one of 0)",
                    scope->output_class->name, scope->field->name, name);
   }
-  return mo_fail(MO_STATUS_INVALID_ARGUMENT, "output: %s is %lld, an extent is not negative", name, (long long)value);
+  return mo_fail(MO_STATUS_INVALID_ARGUMENT, "output: %s is %" PRId64 ", an extent is not negative", name, value);
 }
 
-static mo_status_t sequence_extent(const mo_scope *scope, bool encoder, int64_t *extent) {
+static mo_status_t sequence_extent(const field_scope *scope, bool encoder, int64_t *extent) {
   const mo_dimensions *d = scope->dimensions;
   if (!encoder) return given(scope, "sequence_length", d->sequence_length, 0, extent);
   return given(scope, "encoder_sequence_length", d->encoder_sequence_length, d->sequence_length, extent);
 }
 
-static mo_status_t key_extent(const mo_scope *scope, int64_t *extent) {
+static mo_status_t key_extent(const field_scope *scope, int64_t *extent) {
   if (scope->encoder) return sequence_extent(scope, true, extent);
   return given(scope, "key_length", scope->dimensions->key_length, scope->dimensions->sequence_length, extent);
 }
 
-static mo_status_t layer_extent(const mo_scope *scope, int64_t *extent) {
+static mo_status_t layer_extent(const field_scope *scope, int64_t *extent) {
   const mo_dimensions *d = scope->dimensions;
   if (scope->encoder) MO_TRY(given(scope, "encoder_num_layers", d->encoder_num_layers, d->num_layers, extent));
   else MO_TRY(given(scope, "num_layers", d->num_layers, 0, extent));
-  MO_CHECK(*extent <= MO_PLAN_MAX_LAYERS, MO_STATUS_INVALID_ARGUMENT, "output: %lld layers, at most %lld are supported",
-           (long long)*extent, (long long)MO_PLAN_MAX_LAYERS);
+  MO_CHECK(*extent <= MO_PLAN_MAX_LAYERS, MO_STATUS_INVALID_ARGUMENT,
+           "output: %" PRId64 " layers, at most %" PRId64 " are supported", *extent, MO_PLAN_MAX_LAYERS);
   return MO_STATUS_OK;
 }
 
-static mo_status_t head_extent(const mo_scope *scope, int64_t *extent) {
+static mo_status_t head_extent(const field_scope *scope, int64_t *extent) {
   const mo_dimensions *d = scope->dimensions;
   if (scope->encoder) return given(scope, "encoder_num_heads", d->encoder_num_heads, d->num_heads, extent);
   return given(scope, "num_heads", d->num_heads, 0, extent);
 }
 
-static mo_status_t hidden_extent(const mo_scope *scope, bool last, int64_t *extent) {
+static mo_status_t hidden_extent(const field_scope *scope, bool last, int64_t *extent) {
   const mo_dimensions *d = scope->dimensions;
   return given(scope, "hidden_size", last && d->last_hidden_size != 0 ? d->last_hidden_size : d->hidden_size, 0, extent);
 }
 
-static mo_status_t batch_extent(const mo_scope *scope, int64_t *extent) {
+static mo_status_t batch_extent(const field_scope *scope, int64_t *extent) {
   const mo_dimensions *d = scope->dimensions;
   MO_TRY(given(scope, "batch_size", d->batch_size, 0, extent));
   if (!scope->choices || scope->field->kind == MO_CLASS_FIELD_TENSOR) return MO_STATUS_OK;
@@ -98,7 +102,7 @@ static mo_status_t batch_extent(const mo_scope *scope, int64_t *extent) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t extent_of(const mo_scope *scope, const char *symbol, int64_t *extent) {
+static mo_status_t extent_of(const field_scope *scope, const char *symbol, int64_t *extent) {
   const mo_dimensions *d = scope->dimensions;
   if (symbol[0] >= '0' && symbol[0] <= '9') {
     *extent = symbol[0] - '0';
@@ -130,10 +134,10 @@ static mo_status_t extent_of(const mo_scope *scope, const char *symbol, int64_t 
 }
 
 /* Row-major strides; refuses more than 2^63 bytes, also with an extent of 0 among the others. */
-static mo_status_t set_strides(const mo_scope *scope, mo_tensor *tensor) {
+static mo_status_t set_strides(const field_scope *scope, mo_tensor *tensor) {
   int64_t stride = 1;
   int64_t bytes = (int64_t)mo_dtype_bytes(tensor->dtype);
-  for (int32_t i = tensor->rank - 1; i >= 0; --i) {
+  for (int32_t i = tensor->rank - 1; i >= 0; i--) {
     const int64_t extent = tensor->shape[i] > 0 ? tensor->shape[i] : 1;
     tensor->strides[i] = stride;
     MO_CHECK(mo_checked_mul(bytes, extent, &bytes), MO_STATUS_INVALID_ARGUMENT, "output: %s.%s would have more than 2^63 bytes",
@@ -153,10 +157,11 @@ static bool is_cache(mo_class_field_kind_t kind) {
 static mo_absence_t requested(bool wanted) { return wanted ? MO_ABSENCE_PRESENT : MO_ABSENCE_NOT_REQUESTED; }
 static mo_absence_t provided(bool there) { return there ? MO_ABSENCE_PRESENT : MO_ABSENCE_NO_INPUT; }
 
-static mo_absence_t absence_of(const mo_scope *scope) {
+static mo_absence_t absence_of(const field_scope *scope) {
   const mo_class_field *field = scope->field;
   const mo_dimensions *d = scope->dimensions;
-  if (is_cache(field->kind)) return d->no_cache ? MO_ABSENCE_NOT_IN_MODEL : requested(scope->request->use_cache);
+  const bool per_token = mo_class_is_per_token(field);
+  if (is_cache(field->kind) && !per_token) return d->no_cache ? MO_ABSENCE_NOT_IN_MODEL : requested(scope->request->use_cache);
   if (is(field->name, "cross_attentions") && !scope->encoder_decoder && !d->add_cross_attention) return MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->name, "pooler_output") && d->no_pooler) return MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->name, "loss")) return provided(d->has_loss);
@@ -165,39 +170,39 @@ static mo_absence_t absence_of(const mo_scope *scope) {
   if (scope->encoder && d->encoder_is_given && field->kind != MO_CLASS_FIELD_TENSOR) return MO_ABSENCE_NO_INPUT;
   if (strncmp(field->when, "output_hidden_states", 20) == 0) return requested(scope->request->output_hidden_states);
   if (strncmp(field->when, "output_attentions", 17) == 0) return requested(scope->request->output_attentions);
-  return MO_ABSENCE_PRESENT;
+  return requested(!per_token); /* scores and logits of each new token: no request asks for them */
 }
 
 /* ---- Shapes ---- */
 
 /* Numbers in -length..length-1, none twice. */
-static mo_status_t check_selection(const mo_scope *scope, const char *what, mo_index_list list, int64_t length) {
+static mo_status_t check_selection(const field_scope *scope, const char *what, mo_index_list list, int64_t length) {
   const char *class_name = scope->output_class->name, *field_name = scope->field->name;
   MO_CHECK(list.count >= 0 && (list.count == 0 || list.indices != NULL), MO_STATUS_INVALID_ARGUMENT,
            "output: %s has %d numbers and %s", what, (int)list.count, list.indices == NULL ? "no list" : "a list");
-  for (int32_t i = 0; i < list.count; ++i) {
+  for (int32_t i = 0; i < list.count; i++) {
     const int64_t index = list.indices[i];
-    MO_CHECK(index >= -length && index < length, MO_STATUS_INVALID_ARGUMENT, "output: %s names %lld, %s.%s has %lld", what,
-             (long long)index, class_name, field_name, (long long)length);
-    for (int32_t j = 0; j < i; ++j) {
+    MO_CHECK(index >= -length && index < length, MO_STATUS_INVALID_ARGUMENT, "output: %s names %" PRId64 ", %s.%s has %" PRId64,
+             what, index, class_name, field_name, length);
+    for (int32_t j = 0; j < i; j++) {
       const int64_t difference = index - list.indices[j];
       MO_CHECK(difference != 0 && difference != length && difference != -length, MO_STATUS_INVALID_ARGUMENT,
-               "output: %s names %lld twice (%s.%s)", what, (long long)index, class_name, field_name);
+               "output: %s names %" PRId64 " twice (%s.%s)", what, index, class_name, field_name);
     }
   }
   return MO_STATUS_OK;
 }
 
-static mo_status_t last_of(const mo_scope *scope, const char *what, int64_t wanted, int64_t *extent) {
+static mo_status_t last_of(const field_scope *scope, const char *what, int64_t wanted, int64_t *extent) {
   if (wanted == 0) return MO_STATUS_OK;
-  MO_CHECK(wanted > 0 && wanted <= *extent, MO_STATUS_INVALID_ARGUMENT, "output: %s is %lld, %s.%s has %lld", what,
-           (long long)wanted, scope->output_class->name, scope->field->name, (long long)*extent);
+  MO_CHECK(wanted > 0 && wanted <= *extent, MO_STATUS_INVALID_ARGUMENT, "output: %s is %" PRId64 ", %s.%s has %" PRId64, what,
+           wanted, scope->output_class->name, scope->field->name, *extent);
   *extent = wanted;
   return MO_STATUS_OK;
 }
 
 /* (batch, heads, rows, keys) of attention weights, as the request selects and reduces them. */
-static mo_status_t attention_shape(const mo_scope *scope, mo_tensor *tensor) {
+static mo_status_t attention_shape(const field_scope *scope, mo_tensor *tensor) {
   const mo_request *request = scope->request;
   int64_t *shape = tensor->shape;
   MO_CHECK(tensor->rank == 4, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s, attention weights, has rank %d, it must be 4",
@@ -213,16 +218,26 @@ static mo_status_t attention_shape(const mo_scope *scope, mo_tensor *tensor) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t table_shape(const mo_scope *scope, mo_tensor *tensor) {
+static mo_status_t table_shape(const field_scope *scope, mo_tensor *tensor) {
   const mo_class_field *field = scope->field;
   MO_CHECK(field->rank >= 0 && field->rank < MO_MAX_DIMS, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s has no shape in the table",
            scope->output_class->name, field->name);
   tensor->rank = field->rank;
-  for (int32_t i = 0; i < field->rank; ++i) MO_TRY(extent_of(scope, field->shape[i], &tensor->shape[i]));
+  for (int32_t i = 0; i < field->rank; i++) MO_TRY(extent_of(scope, field->shape[i], &tensor->shape[i]));
   return MO_STATUS_OK;
 }
 
-static mo_status_t plan_tensor(const mo_scope *scope, mo_field_plan *plan) {
+/* Whether the class table gives the field a further extent, input_size, where there are several variables. */
+static bool may_be_per_variable(const field_scope *scope) {
+  const int32_t index = (int32_t)(scope->field - scope->output_class->fields);
+  const mo_symbols alternative = mo_class_alternative_shape(scope->output_class, index);
+  for (int32_t i = 0; alternative != NULL && alternative[i] != NULL; i++) {
+    if (is(alternative[i], "input_size")) return true;
+  }
+  return false;
+}
+
+static mo_status_t plan_tensor(const field_scope *scope, mo_field_plan *plan) {
   const mo_class_field *field = scope->field;
   const mo_dimensions *d = scope->dimensions;
   mo_tensor *tensor = &plan->tensor;
@@ -232,10 +247,9 @@ static mo_status_t plan_tensor(const mo_scope *scope, mo_field_plan *plan) {
     if (scope->output_class->framework == MO_FRAMEWORK_PT) return MO_STATUS_OK; /* a scalar */
   }
   MO_TRY(table_shape(scope, tensor));
-  const bool per_variable = is(field->name, "loc") || is(field->name, "scale") || is(field->name, "sequences");
-  if (per_variable && d->input_size != 0 && d->input_size != 1) {
+  if (d->input_size != 0 && d->input_size != 1 && may_be_per_variable(scope)) {
     MO_TRY(given(scope, "input_size", d->input_size, 0, &tensor->shape[tensor->rank]));
-    ++tensor->rank;
+    tensor->rank++;
   }
   if (is(field->name, "logits") && field->rank > 2 && is(field->shape[1], "sequence_length")) {
     MO_TRY(last_of(scope, "last_logit_positions", scope->request->last_logit_positions, &tensor->shape[1]));
@@ -243,7 +257,7 @@ static mo_status_t plan_tensor(const mo_scope *scope, mo_field_plan *plan) {
   return set_strides(scope, tensor);
 }
 
-static mo_status_t plan_tuple(const mo_scope *scope, mo_field_plan *plan) {
+static mo_status_t plan_tuple(const field_scope *scope, mo_field_plan *plan) {
   const mo_class_field *field = scope->field;
   const mo_request *request = scope->request;
   MO_TRY(table_shape(scope, &plan->tensor));
@@ -259,7 +273,7 @@ static mo_status_t plan_tuple(const mo_scope *scope, mo_field_plan *plan) {
     MO_TRY(check_selection(scope, "attention_layers", request->attention_layers, plan->length));
     if (request->attention_layers.count > 0) plan->selection = &request->attention_layers;
   } else {
-    if (!scope->dimensions->no_embedding_layer) ++plan->length;
+    plan->length += mo_class_counts_embedding(field, scope->dimensions->no_embedding_layer);
     MO_TRY(check_selection(scope, "hidden_state_layers", request->hidden_state_layers, plan->length));
     if (request->hidden_state_layers.count > 0) plan->selection = &request->hidden_state_layers;
   }
@@ -270,7 +284,7 @@ static mo_status_t plan_tuple(const mo_scope *scope, mo_field_plan *plan) {
   return set_strides(scope, &plan->last);
 }
 
-static mo_status_t head_dim_extent(const mo_scope *scope, int64_t *extent) {
+static mo_status_t head_dim_extent(const field_scope *scope, int64_t *extent) {
   const mo_dimensions *d = scope->dimensions;
   int64_t derived = 0;
   if (d->embed_size_per_head == 0) {
@@ -281,14 +295,14 @@ static mo_status_t head_dim_extent(const mo_scope *scope, int64_t *extent) {
     MO_TRY(given(scope, "hidden_size", d->hidden_size, 0, &hidden));
     MO_TRY(given(scope, "num_heads", d->num_heads, 0, &heads));
     MO_CHECK(heads > 0 && hidden % heads == 0, MO_STATUS_INVALID_ARGUMENT,
-             "output: embed_size_per_head is not given and hidden_size %lld is no multiple of num_heads %lld",
-             (long long)hidden, (long long)heads);
+             "output: embed_size_per_head is not given and hidden_size %" PRId64 " is no multiple of num_heads %" PRId64,
+             hidden, heads);
     derived = hidden == 0 ? MO_EXTENT_ZERO : hidden / heads;
   }
   return given(scope, "embed_size_per_head", d->embed_size_per_head, derived, extent);
 }
 
-static mo_status_t plan_cache(const mo_scope *scope, mo_field_plan *plan) {
+static mo_status_t plan_cache(const field_scope *scope, mo_field_plan *plan) {
   const mo_dimensions *d = scope->dimensions;
   const mo_class_field_kind_t kind = scope->field->kind;
   mo_tensor *tensor = &plan->tensor;
@@ -316,7 +330,7 @@ static mo_status_t plan_cache(const mo_scope *scope, mo_field_plan *plan) {
 
 static bool selects(const mo_field_plan *plan, int64_t index) {
   if (plan->selection == NULL) return true;
-  for (int32_t i = 0; i < plan->selection->count; ++i) {
+  for (int32_t i = 0; i < plan->selection->count; i++) {
     const int64_t selected = plan->selection->indices[i];
     if (selected == index || selected + plan->length == index) return true;
   }
@@ -367,17 +381,20 @@ mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *g
            "output: %s has %d fields, at most %d are planned", output_class->name, (int)output_class->field_count,
            MO_PLAN_MAX_FIELDS);
   plan->output_class = output_class;
-  mo_scope scope = {.output_class = output_class, .dimensions = dimensions, .request = request};
+  field_scope scope = {.output_class = output_class, .dimensions = dimensions, .request = request};
   scope.encoder_decoder = has_field(output_class, "encoder_last_hidden_state");
   const int32_t logits = mo_class_field_index(output_class, "logits");
   scope.choices =
       logits >= 0 && output_class->fields[logits].rank == 2 && is(output_class->fields[logits].shape[1], "num_choices");
-  for (int32_t i = 0; i < output_class->field_count; ++i) {
+  for (int32_t i = 0; i < output_class->field_count; i++) {
     mo_field_plan *field = &plan->fields[i];
     scope.field = &output_class->fields[i];
     scope.encoder = strncmp(scope.field->name, "encoder_", 8) == 0;
     *field = (mo_field_plan){.absence = absence_of(&scope), .shared_first = -1};
     if (field->absence != MO_ABSENCE_PRESENT) continue;
+    MO_CHECK(!mo_class_is_per_token(scope.field), MO_STATUS_INVALID_ARGUMENT,
+             "output: %s.%s has an entry for each new token, and no dimension says how many there are", output_class->name,
+             scope.field->name);
     field->tensor.dtype = dimensions->dtype != MO_DTYPE_NONE ? dimensions->dtype : MO_DTYPE_FLOAT32;
     if (is_cache(scope.field->kind)) MO_TRY(plan_cache(&scope, field));
     else if (scope.field->kind == MO_CLASS_FIELD_TENSOR_TUPLE) MO_TRY(plan_tuple(&scope, field));

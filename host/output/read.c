@@ -1,6 +1,7 @@
 /* host/output/read.c - reading fields on the host, and marking what they show as written.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <string.h>
 
 #include "host/core/checked_math.h"
@@ -53,7 +54,7 @@ static mo_status_t for_each_source(const mo_field *field, mo_stream stream, mo_s
     return mo_visited_add(visited, source) ? function(source, field->context, stream) : check_visited(visited);
   }
   if (mo_field_length(field) == 0 || !mo_visited_add(visited, field)) return check_visited(visited);
-  for (int64_t i = 0; i < mo_field_length(field); ++i) {
+  for (int64_t i = 0; i < mo_field_length(field); i++) {
     MO_TRY(for_each_source(field->as.items.items[i], stream, function, visited));
   }
   return MO_STATUS_OK;
@@ -64,7 +65,7 @@ static mo_status_t for_each_output_source(const mo_output *output, mo_stream str
   if (state->block != NULL) return function(&state->block->source, state->context, stream);
   mo_visited visited = {.count = 0};
   mo_status_t status = MO_STATUS_OK;
-  for (int32_t i = 0; i < state->entry_count && status == MO_STATUS_OK; ++i) {
+  for (int32_t i = 0; i < state->entry_count && status == MO_STATUS_OK; i++) {
     status = for_each_source(state->entries[i].field, stream, function, &visited);
   }
   mo_visited_release(&visited);
@@ -80,7 +81,7 @@ mo_status_t mo_output_mark_written(mo_output *output, mo_stream stream) {
                                    "output_mark_written: the stream is being captured, nothing is written before a launch"));
   }
   const mo_status_t status = for_each_output_source(output, stream, mo_source_mark_written);
-  if (status == MO_STATUS_OK && output->state->block == NULL) ++output->state->generation;
+  if (status == MO_STATUS_OK && output->state->block == NULL) output->state->generation++;
   return mo_context_note(output->state->context, status);
 }
 
@@ -121,14 +122,14 @@ static mo_tensor contiguous_like(const mo_tensor *tensor, void *data) {
   result.data = data;
   result.device = (mo_device){.kind = MO_DEVICE_KIND_CPU};
   if (mo_tensor_count(tensor) == 0) return result; /* any strides; the other extents may be of any size */
-  for (int32_t i = tensor->rank - 1; i >= 0; --i) {
+  for (int32_t i = tensor->rank - 1; i >= 0; i--) {
     result.strides[i] = stride;
     stride *= tensor->shape[i];
   }
   return result;
 }
 
-/* Waits where a read is a pointer but the device still works on it. */
+/* Where a read is a pointer to memory that the device may still write: waits for the device. */
 static mo_status_t wait_on_host(const mo_field *field) {
   mo_context_t *context = field->context;
   const mo_backend *backend = mo_context_backend(context);
@@ -217,7 +218,7 @@ static mo_status_t copy_once(mo_field *field, const mo_tensor *view, void *desti
     status = backend->event_record(state, event, stream);
     if (status == MO_STATUS_OK) status = backend->event_synchronize(state, event);
   }
-  /* Without an event, or after a failure, the copy may still be under way, and the destination is somebody else's. */
+  /* Without an event, or after a failure, the copy may still be under way, and the destination belongs to the caller. */
   if ((event == NULL || status != MO_STATUS_OK) && backend->stream_synchronize != NULL) {
     const mo_status_t waited = backend->stream_synchronize(state, stream);
     if (status == MO_STATUS_OK) status = waited;
@@ -227,7 +228,7 @@ done:
   return status;
 }
 
-/* Through a pinned block: the bytes cross as they are stored, the host puts them in place. */
+/* Through a pinned block: the bytes are copied as they are stored, and the host converts and arranges them. */
 static mo_status_t copy_staged(mo_field *field, const mo_tensor *view, void *destination, mo_dtype_t dtype) {
   void *staging;
   MO_TRY(mo_context_allocate_pinned(field->context, (size_t)mo_tensor_bytes(view), &staging));
@@ -285,11 +286,11 @@ static mo_status_t read_float32(mo_field *field, const mo_slice *slices, int32_t
   mo_tensor view;
   MO_TRY(check_readable(op, field, &generation));
   MO_TRY(mo_tensor_slice(&field->as.tensor.tensor, slices, slice_count, &view));
-  const long long needed = (long long)mo_tensor_count(&view);
-  MO_CHECK(count >= needed, MO_STATUS_WORKSPACE_TOO_SMALL, "%s: the destination has %lld elements, the part %lld", op,
-           (long long)count, needed);
-  MO_CHECK(count == needed, MO_STATUS_INVALID_ARGUMENT, "%s: the destination has %lld elements, the part only %lld", op,
-           (long long)count, needed);
+  const int64_t needed = mo_tensor_count(&view);
+  MO_CHECK(count >= needed, MO_STATUS_WORKSPACE_TOO_SMALL, "%s: the destination has %" PRId64 " elements, the part %" PRId64,
+           op, count, needed);
+  MO_CHECK(count == needed, MO_STATUS_INVALID_ARGUMENT, "%s: the destination has %" PRId64 " elements, the part only %" PRId64,
+           op, count, needed);
   MO_CHECK(destination != NULL || count == 0, MO_STATUS_INVALID_ARGUMENT, "%s: the destination is NULL", op);
   return read_converted(field, slices, slice_count, &view, generation, destination, MO_DTYPE_FLOAT32);
 }
@@ -312,7 +313,7 @@ static mo_status_t read_top_k(mo_field *field, int64_t k, mo_host_view *values, 
   MO_CHECK(mo_dtype_is_float(tensor->dtype), MO_STATUS_INVALID_ARGUMENT,
            "%s: dtype %s, it must be float32, float16 or bfloat16", op, mo_dtype_name(tensor->dtype));
   const int64_t last = tensor->shape[tensor->rank - 1];
-  MO_CHECK(k >= 1 && k <= last, MO_STATUS_INVALID_ARGUMENT, "%s: k %lld is outside 1..%lld", op, (long long)k, (long long)last);
+  MO_CHECK(k >= 1 && k <= last, MO_STATUS_INVALID_ARGUMENT, "%s: k %" PRId64 " is outside 1..%" PRId64, op, k, last);
   mo_tensor shape = *tensor;
   shape.shape[tensor->rank - 1] = k;
   size_t index_bytes = 0;
@@ -349,7 +350,7 @@ static mo_status_t prefetch(mo_field *field, mo_visited *visited) {
     return mo_mirror_of_view(field, tensor, &mirror);
   }
   if (mo_field_length(field) == 0 || !mo_visited_add(visited, field)) return check_visited(visited);
-  for (int64_t i = 0; i < mo_field_length(field); ++i) MO_TRY(prefetch(field->as.items.items[i], visited));
+  for (int64_t i = 0; i < mo_field_length(field); i++) MO_TRY(prefetch(field->as.items.items[i], visited));
   return MO_STATUS_OK;
 }
 
@@ -378,7 +379,7 @@ static bool is_ready(mo_field *field, mo_visited *visited) {
     return mo_tensor_count(&field->as.tensor.tensor) == 0 || mo_mirror_current_whole(field, generation, true) != NULL;
   }
   if (mo_field_length(field) == 0 || !mo_visited_add(visited, field)) return !visited->failed;
-  for (int64_t i = 0; i < mo_field_length(field); ++i) {
+  for (int64_t i = 0; i < mo_field_length(field); i++) {
     if (!is_ready(field->as.items.items[i], visited)) return false;
   }
   return true;
@@ -396,8 +397,8 @@ mo_status_t mo_field_check_view(const mo_field *field, const mo_host_view *view)
   MO_CHECK(view != NULL, MO_STATUS_INVALID_ARGUMENT, "%s: the view is NULL", op);
   MO_CHECK(mo_field_kind(field) == MO_FIELD_TENSOR, MO_STATUS_TYPE_ERROR, "%s: the field is no tensor", op);
   const uint64_t generation = mo_source_generation(field->as.tensor.source);
-  MO_CHECK(view->generation == generation, MO_STATUS_STALE_VIEW, "%s: the view shows generation %llu, the output is at %llu",
-           op, (unsigned long long)view->generation, (unsigned long long)generation);
+  MO_CHECK(view->generation == generation, MO_STATUS_STALE_VIEW,
+           "%s: the view shows generation %" PRIu64 ", the output is at %" PRIu64, op, view->generation, generation);
   return MO_STATUS_OK;
 }
 
@@ -407,7 +408,7 @@ static void add_counters(const mo_field *field, mo_visited *visited, mo_field_co
     sum->host_copies += atomic_load_explicit(&field->as.tensor.host_copies, memory_order_relaxed);
     sum->host_copy_bytes += atomic_load_explicit(&field->as.tensor.host_copy_bytes, memory_order_relaxed);
   }
-  for (int64_t i = 0; i < mo_field_length(field); ++i) add_counters(field->as.items.items[i], visited, sum);
+  for (int64_t i = 0; i < mo_field_length(field); i++) add_counters(field->as.items.items[i], visited, sum);
 }
 
 mo_field_counters mo_field_get_counters(const mo_field *field) {

@@ -6,6 +6,7 @@
  * ["cache", tensors per layer, layers...], ["dict", [key, value]...], ["integer", n], ["real", "%a"], ["string", text].
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,21 +27,21 @@ static mo_status_t out_of_memory(const char *op) { return mo_fail(MO_STATUS_OUT_
 
 /* ---- Saving ---- */
 
-typedef struct mo_saver {
+typedef struct file_saver {
   char **names; /* owned */
   mo_tensor *tensors;
   void **copies; /* owned; contiguous copies of strided views, NULL elsewhere */
   int64_t count;
   int64_t capacity;
   json_t *none_entries;
-} mo_saver;
+} file_saver;
 
 /* One level below `name`; false if it becomes too long. */
 static bool join(char *joined, const char *name, const char *part) {
   return snprintf(joined, MAX_NAME_BYTES, "%s.%s", name, part) < MAX_NAME_BYTES;
 }
 
-static mo_status_t make_room(mo_saver *saver) {
+static mo_status_t make_room(file_saver *saver) {
   if (saver->count < saver->capacity) return MO_STATUS_OK;
   const int64_t capacity = saver->capacity == 0 ? 64 : 2 * saver->capacity;
   char **names = realloc(saver->names, (size_t)capacity * sizeof *names);
@@ -54,7 +55,7 @@ static mo_status_t make_room(mo_saver *saver) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t save_tensor(mo_saver *saver, mo_field *field, const char *name, json_t **described) {
+static mo_status_t save_tensor(file_saver *saver, mo_field *field, const char *name, json_t **described) {
   mo_host_view view;
   MO_TRY(make_room(saver));
   MO_TRY(mo_field_read(field, &view));
@@ -85,17 +86,18 @@ static mo_status_t save_tensor(mo_saver *saver, mo_field *field, const char *nam
   return MO_STATUS_OK;
 }
 
-static mo_status_t save_value(mo_saver *saver, mo_field *field, const char *name, bool in_cache, int depth, json_t **described);
+static mo_status_t save_value(file_saver *saver, mo_field *field, const char *name, bool in_cache, int depth,
+                              json_t **described);
 
 static const char *entry_name(const mo_field *field, int64_t index, bool in_cache, char *text, size_t bytes) {
   if (field->kind == MO_FIELD_DICT) return field->as.items.keys[index];
   if (in_cache && index < 4) return cache_names[index];
-  snprintf(text, bytes, "%lld", (long long)index);
+  snprintf(text, bytes, "%" PRId64, index);
   return text;
 }
 
-static mo_status_t save_items(mo_saver *saver, mo_field *field, const char *name, bool in_cache, int depth, json_t *list) {
-  for (int64_t i = 0; i < mo_field_length(field); ++i) {
+static mo_status_t save_items(file_saver *saver, mo_field *field, const char *name, bool in_cache, int depth, json_t *list) {
+  for (int64_t i = 0; i < mo_field_length(field); i++) {
     char number[24], path[MAX_NAME_BYTES];
     json_t *entry = NULL;
     const char *part = entry_name(field, i, in_cache, number, sizeof number);
@@ -108,7 +110,7 @@ static mo_status_t save_items(mo_saver *saver, mo_field *field, const char *name
 }
 
 /* `in_cache`: the value is a layer of a cache, its entries are key, value and so on. */
-static mo_status_t save_value(mo_saver *saver, mo_field *field, const char *name, bool in_cache, int depth,
+static mo_status_t save_value(file_saver *saver, mo_field *field, const char *name, bool in_cache, int depth,
                               json_t **described) {
   MO_CHECK(depth <= MAX_DEPTH, MO_STATUS_INVALID_ARGUMENT, "output_save: %.60s is nested more than %d deep", name, MAX_DEPTH);
   char text[40];
@@ -144,21 +146,21 @@ static mo_status_t save_value(mo_saver *saver, mo_field *field, const char *name
   return status;
 }
 
-/* A file names each value at each of its places: what is shared may be far more in a file than in memory. */
+/* A file names each value once per key that leads to it: what outputs share in memory is written several times. */
 static mo_status_t check_value_count(const mo_output *output) {
   int64_t total = 0;
-  for (int64_t i = 0; i < mo_output_length(output); ++i) {
+  for (int64_t i = 0; i < mo_output_length(output); i++) {
     const mo_field *field = mo_output_at(output, i);
     const int64_t count = mo_field_length(field) > 0 ? field->value_count : 1;
     MO_CHECK(mo_checked_add(total, count, &total) && total <= MAX_VALUES, MO_STATUS_INVALID_ARGUMENT,
-             "output_save: more than %lld values, each at each of the places where it stands", (long long)MAX_VALUES);
+             "output_save: more than %" PRId64 " values, each at each of the places where it stands", MAX_VALUES);
   }
   return MO_STATUS_OK;
 }
 
-static mo_status_t save_entries(mo_saver *saver, mo_output *output, const char *prefix, json_t *keys, json_t *structure) {
+static mo_status_t save_entries(file_saver *saver, mo_output *output, const char *prefix, json_t *keys, json_t *structure) {
   MO_TRY(check_value_count(output));
-  for (int64_t i = 0; i < mo_output_length(output); ++i) {
+  for (int64_t i = 0; i < mo_output_length(output); i++) {
     char name[MAX_NAME_BYTES];
     json_t *described = NULL;
     const char *key = mo_output_key_at(output, i);
@@ -173,18 +175,18 @@ static mo_status_t save_entries(mo_saver *saver, mo_output *output, const char *
   return MO_STATUS_OK;
 }
 
-static mo_status_t write_file(const mo_saver *saver, const mo_output *output, const char *path, const char *prefix,
+static mo_status_t write_file(const file_saver *saver, const mo_output *output, const char *path, const char *prefix,
                               const json_t *keys, const json_t *structure) {
   static const char *const names[] = {"class", "keys", "none_entries", "prefix", "structure"};
   const json_t *const lists[3] = {keys, saver->none_entries, structure};
   char *texts[3] = {NULL, NULL, NULL};
   mo_status_t status = MO_STATUS_OK;
-  for (int i = 0; i < 3 && status == MO_STATUS_OK; ++i) status = mo_json_write(lists[i], JSON_COMPACT, &texts[i]);
+  for (int i = 0; i < 3 && status == MO_STATUS_OK; i++) status = mo_json_write(lists[i], JSON_COMPACT, &texts[i]);
   if (status == MO_STATUS_OK) {
     const char *const values[] = {output->output_class->name, texts[0], texts[1], prefix, texts[2]};
     status = mo_safetensors_write(path, (const char *const *)saver->names, saver->tensors, saver->count, names, values, 5);
   }
-  for (int i = 0; i < 3; ++i) free(texts[i]);
+  for (int i = 0; i < 3; i++) free(texts[i]);
   return status;
 }
 
@@ -192,7 +194,7 @@ mo_status_t mo_output_save(mo_output *output, const char *path, const char *pref
   MO_CHECK(output != NULL && path != NULL, MO_STATUS_INVALID_ARGUMENT, "output_save: the %s is NULL",
            output == NULL ? "output" : "path");
   if (prefix == NULL) prefix = "";
-  mo_saver saver = {.none_entries = json_array()};
+  file_saver saver = {.none_entries = json_array()};
   json_t *keys = json_array(), *structure = json_array();
   mo_status_t status = MO_STATUS_OK;
   if (saver.none_entries == NULL || keys == NULL || structure == NULL) status = out_of_memory("output_save");
@@ -201,7 +203,7 @@ mo_status_t mo_output_save(mo_output *output, const char *path, const char *pref
   json_decref(keys);
   json_decref(structure);
   json_decref(saver.none_entries);
-  for (int64_t i = 0; i < saver.count; ++i) {
+  for (int64_t i = 0; i < saver.count; i++) {
     free(saver.names[i]);
     free(saver.copies[i]);
   }
@@ -213,30 +215,30 @@ mo_status_t mo_output_save(mo_output *output, const char *path, const char *pref
 
 /* ---- Loading ---- */
 
-typedef struct mo_loader {
+typedef struct file_loader {
   mo_context_t *context;
   const mo_safetensors_t *file;
   const char *path;
   int64_t *bytes_left; /* of the file's tensors, that no field holds yet */
-} mo_loader;
+} file_loader;
 
-static mo_status_t bad_file(const mo_loader *loader, const char *name, const char *problem) {
+static mo_status_t bad_file(const file_loader *loader, const char *name, const char *problem) {
   return mo_fail(MO_STATUS_BAD_FILE, "output_load: %.100s: %.100s: %s", loader->path, name, problem);
 }
 
-typedef struct mo_loaded_memory {
+typedef struct loaded_memory {
   mo_context_t *context;
   void *memory;
-} mo_loaded_memory;
+} loaded_memory;
 
 static void release_loaded(void *user_data) {
-  mo_loaded_memory *loaded = user_data;
+  loaded_memory *loaded = user_data;
   mo_context_release(loaded->context, loaded->memory);
   free(loaded);
 }
 
 /* The data of a tensor of the file into device memory. */
-static mo_status_t read_data(const mo_loader *loader, const char *name, const mo_tensor *source, void *memory) {
+static mo_status_t read_data(const file_loader *loader, const char *name, const mo_tensor *source, void *memory) {
   mo_context_t *context = loader->context;
   const size_t bytes = (size_t)mo_tensor_bytes(source);
   const int64_t count = mo_tensor_count(source);
@@ -251,16 +253,16 @@ static mo_status_t read_data(const mo_loader *loader, const char *name, const mo
   return status != MO_STATUS_OK ? status : waited;
 }
 
-static mo_status_t load_tensor(const mo_loader *loader, const char *name, mo_field **field) {
+static mo_status_t load_tensor(const file_loader *loader, const char *name, mo_field **field) {
   mo_tensor source, tensor;
   if (mo_safetensors_describe(loader->file, name, &source) != MO_STATUS_OK) return bad_file(loader, name, "no such tensor");
   /* Else a small file could ask for any amount of memory. */
   if (mo_tensor_bytes(&source) > *loader->bytes_left)
     return bad_file(loader, name, "the structure holds more than the file: tensors stand in it twice");
   *loader->bytes_left -= mo_tensor_bytes(&source);
-  mo_loaded_memory *loaded = malloc(sizeof *loaded);
+  loaded_memory *loaded = malloc(sizeof *loaded);
   if (loaded == NULL) return out_of_memory("output_load");
-  *loaded = (mo_loaded_memory){.context = loader->context};
+  *loaded = (loaded_memory){.context = loader->context};
   const size_t bytes = (size_t)mo_tensor_bytes(&source);
   mo_status_t status = mo_context_allocate(loader->context, bytes, &loaded->memory);
   if (status == MO_STATUS_OK) status = read_data(loader, name, &source, loaded->memory);
@@ -273,18 +275,18 @@ static mo_status_t load_tensor(const mo_loader *loader, const char *name, mo_fie
   return status;
 }
 
-static mo_status_t load_value(const mo_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
+static mo_status_t load_value(const file_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
                               mo_field **field);
 
 static void release_all(mo_field **fields, size_t count) {
-  for (size_t i = 0; i < count; ++i) mo_field_release(fields[i]);
+  for (size_t i = 0; i < count; i++) mo_field_release(fields[i]);
   free(fields);
 }
 
 /* Entries from position `first` of the list on; dicts have [key, value] pairs. */
-static mo_status_t load_items(const mo_loader *loader, const json_t *list, size_t first, const char *name, bool is_dict,
+static mo_status_t load_items(const file_loader *loader, const json_t *list, size_t first, const char *name, bool is_dict,
                               bool is_cache_layer, bool is_cache, int depth, mo_field **items, const char **keys) {
-  for (size_t i = first; i < json_array_size(list); ++i) {
+  for (size_t i = first; i < json_array_size(list); i++) {
     const json_t *value = json_array_get(list, i);
     char number[24], path[MAX_NAME_BYTES];
     snprintf(number, sizeof number, "%zu", i - first);
@@ -302,15 +304,15 @@ static mo_status_t load_items(const mo_loader *loader, const json_t *list, size_
 }
 
 /* The cache constructor takes the tensors layer after layer. */
-static mo_status_t make_cache(const mo_loader *loader, mo_field *const *layers, size_t layer_count, int64_t per_layer,
+static mo_status_t make_cache(const file_loader *loader, mo_field *const *layers, size_t layer_count, int64_t per_layer,
                               const char *name, mo_field **field) {
   if (per_layer != 2 && per_layer != 4) return bad_file(loader, name, "a cache has 2 or 4 tensors per layer");
   mo_field **tensors = calloc(layer_count * (size_t)per_layer + 1, sizeof *tensors);
   if (tensors == NULL) return out_of_memory("output_load");
   mo_status_t status = MO_STATUS_OK;
-  for (size_t i = 0; i < layer_count && status == MO_STATUS_OK; ++i) {
+  for (size_t i = 0; i < layer_count && status == MO_STATUS_OK; i++) {
     if (mo_field_length(layers[i]) != per_layer) status = bad_file(loader, name, "a cache layer of another size");
-    for (int64_t k = 0; k < per_layer; ++k) tensors[i * (size_t)per_layer + (size_t)k] = mo_field_item(layers[i], k);
+    for (int64_t k = 0; k < per_layer; k++) tensors[i * (size_t)per_layer + (size_t)k] = mo_field_item(layers[i], k);
   }
   if (status == MO_STATUS_OK) {
     status = mo_field_create_cache(loader->context, tensors, (int64_t)layer_count, (int32_t)per_layer, field);
@@ -319,7 +321,7 @@ static mo_status_t make_cache(const mo_loader *loader, mo_field *const *layers, 
   return status;
 }
 
-static mo_status_t load_list(const mo_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
+static mo_status_t load_list(const file_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
                              mo_field **field) {
   const char *kind = json_string_value(json_array_get(described, 0));
   const json_t *second = json_array_get(described, 1);
@@ -354,7 +356,7 @@ static mo_status_t load_list(const mo_loader *loader, const json_t *described, c
   return status;
 }
 
-static mo_status_t load_value(const mo_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
+static mo_status_t load_value(const file_loader *loader, const json_t *described, const char *name, bool in_cache, int depth,
                               mo_field **field) {
   *field = NULL;
   if (depth > MAX_DEPTH) return bad_file(loader, name, "nested too deep");
@@ -364,8 +366,8 @@ static mo_status_t load_value(const mo_loader *loader, const json_t *described, 
   return bad_file(loader, name, "the structure is neither a tensor nor a list");
 }
 
-static mo_status_t load_entries(const mo_loader *loader, const json_t *structure, const char *prefix, mo_output *output) {
-  for (size_t i = 0; i < json_array_size(structure); ++i) {
+static mo_status_t load_entries(const file_loader *loader, const json_t *structure, const char *prefix, mo_output *output) {
+  for (size_t i = 0; i < json_array_size(structure); i++) {
     const json_t *pair = json_array_get(structure, i);
     const char *key = json_string_value(json_array_get(pair, 0));
     char name[MAX_NAME_BYTES];
@@ -382,7 +384,7 @@ static mo_status_t load_entries(const mo_loader *loader, const json_t *structure
   return MO_STATUS_OK;
 }
 
-static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
+static mo_status_t load_output(const file_loader *loader, mo_output **output) {
   const char *class_name = mo_safetensors_metadata(loader->file, "class");
   const char *text = mo_safetensors_metadata(loader->file, "structure");
   const char *prefix = mo_safetensors_metadata(loader->file, "prefix");
@@ -410,9 +412,9 @@ static mo_status_t load_output(const mo_loader *loader, mo_output **output) {
 }
 
 static int64_t bytes_of_all(const mo_safetensors_t *file) {
-  int64_t bytes = 0; /* cannot overflow: they lie in the file one behind the other */
+  int64_t bytes = 0; /* cannot overflow: they are in the file one after the other */
   mo_tensor tensor;
-  for (int64_t i = 0; i < mo_safetensors_count(file); ++i)
+  for (int64_t i = 0; i < mo_safetensors_count(file); i++)
     if (mo_safetensors_describe(file, mo_safetensors_name(file, i), &tensor) == MO_STATUS_OK) bytes += mo_tensor_bytes(&tensor);
   return bytes;
 }
@@ -423,7 +425,7 @@ mo_status_t mo_output_load(mo_context_t *context, const char *path, mo_output **
   mo_status_t status = mo_safetensors_open(path, &file);
   if (status == MO_STATUS_OK) {
     int64_t bytes_left = bytes_of_all(file);
-    const mo_loader loader = {.context = context, .file = file, .path = path, .bytes_left = &bytes_left};
+    const file_loader loader = {.context = context, .file = file, .path = path, .bytes_left = &bytes_left};
     status = load_output(&loader, output);
     mo_safetensors_close(file);
   }

@@ -24,7 +24,7 @@ static bool grow(mo_visited *visited) {
   visited->slots = slots;
   visited->slot_count = slot_count;
   const size_t listed = before.slots == NULL ? before.count : before.slot_count;
-  for (size_t i = 0; i < listed; ++i) {
+  for (size_t i = 0; i < listed; i++) {
     const void *address = before.slots == NULL ? before.few[i] : before.slots[i];
     if (address != NULL) *slot_of(visited, address) = address;
   }
@@ -35,7 +35,7 @@ static bool grow(mo_visited *visited) {
 bool mo_visited_add(mo_visited *visited, const void *address) {
   if (visited->failed) return false;
   if (visited->slots == NULL) {
-    for (size_t i = 0; i < visited->count; ++i) {
+    for (size_t i = 0; i < visited->count; i++) {
       if (visited->few[i] == address) return false;
     }
     if (visited->count < MO_VISITED_FEW) {
@@ -50,7 +50,7 @@ bool mo_visited_add(mo_visited *visited, const void *address) {
   const void **slot = slot_of(visited, address);
   if (*slot != NULL) return false;
   *slot = address;
-  ++visited->count;
+  visited->count++;
   return true;
 }
 

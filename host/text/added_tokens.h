@@ -4,7 +4,7 @@
 #ifndef MO_TEXT_ADDED_TOKENS_H
 #define MO_TEXT_ADDED_TOKENS_H
 
-#include "host/text/string_map.h"
+#include "host/core/string_map.h"
 
 typedef struct mo_added_token {
   char *pattern; /* what is looked for; owned */

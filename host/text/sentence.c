@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "host/core/struct_size.h"
+#include "host/core/text_file.h"
 #include "host/text/sentence_files.h"
-#include "host/text/text_file.h"
 
 #define FILE_BYTES_LIMIT ((size_t)16 << 20)
 #define MODULES "modules.json"

@@ -3,7 +3,7 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/text/tokenizer_build.h"
 
-#include "host/text/text_file.h"
+#include "host/core/text_file.h"
 
 void mo_tokenizer_draft_free(mo_tokenizer_draft *draft) {
   free(draft->texts.data);

@@ -4,7 +4,7 @@
  * about them; `decoder` has no part in encoding.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/text/text_file.h"
+#include "host/core/text_file.h"
 #include "host/text/tokenizer_settings.h"
 
 #define SOURCE "tokenizer.json"

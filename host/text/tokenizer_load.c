@@ -1,7 +1,7 @@
 /* host/text/tokenizer_load.c - a tokenizer from a checkpoint folder, or from a vocab.txt.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/text/text_file.h"
+#include "host/core/text_file.h"
 #include "host/text/tokenizer_settings.h"
 #include "host/text/unicode.h"
 

@@ -3,8 +3,8 @@
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/text/tokenizer_settings.h"
 
+#include "host/core/text_file.h"
 #include "host/text/sentence_files.h"
-#include "host/text/text_file.h"
 
 #define SETTINGS_BYTES_LIMIT ((size_t)64 << 20)
 #define CONFIG "tokenizer_config.json"

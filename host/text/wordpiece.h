@@ -4,7 +4,7 @@
 #ifndef MO_TEXT_WORDPIECE_H
 #define MO_TEXT_WORDPIECE_H
 
-#include "host/text/string_map.h"
+#include "host/core/string_map.h"
 #include "host/text/text_buffer.h"
 
 typedef struct mo_wordpiece {

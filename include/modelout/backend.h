@@ -40,7 +40,6 @@ extern "C" {
 
 #define MO_BACKEND_ABI_VERSION 1
 
-typedef void *mo_event;
 typedef void *mo_graph; /* recorded work, ready to be launched */
 
 typedef enum mo_copy_direction_t {
@@ -64,7 +63,7 @@ typedef struct mo_backend {
   mo_status_t (*allocate)(void *state, size_t bytes, mo_stream stream, void **memory); /* 256-byte aligned */
   void (*release)(void *state, void *memory, size_t bytes, mo_stream stream);          /* stream-ordered */
   void (*trim)(void *state); /* gives memory that was released, and kept, back to the device; NULL: none is kept */
-  mo_status_t (*allocate_pinned)(void *state, size_t bytes, void **memory);            /* 256-byte aligned */
+  mo_status_t (*allocate_pinned)(void *state, size_t bytes, void **memory); /* 256-byte aligned */
   void (*release_pinned)(void *state, void *memory, size_t bytes);
   mo_status_t (*copy)(void *state, void *destination, const void *source, size_t bytes, mo_copy_direction_t direction,
                       mo_stream stream);

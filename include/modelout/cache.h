@@ -12,7 +12,7 @@
  * half, at least to what is needed); mo_cache_reserve grows at once, and within what is reserved an update never allocates.
  * Blocks are reference counted: fields handed out stay readable and keep their content when the layer goes on, grows into a new
  * block, is cropped, reordered or reset, and so does a copy (mo_cache_copy), which shares blocks and pages until one side
- * writes where the other looks. Static layers are the exception: they are written in place, whoever looks.
+ * writes where the other reads. Static layers are the exception: they are written in place, and views of them show it.
  *
  * KINDS. A sliding layer keeps its tokens contiguous in a block of about twice the window and moves them once per window, not
  * once per token. A full static sliding layer is shifted by every update (twice the window's bytes per token, through a second
@@ -40,12 +40,12 @@
  *     only the excess); on a layer without tokens it does nothing (the original fails before the first update);
  *   - a sliding window of 1 keeps no token between updates (the original never trims it);
  *   - reset sets the length to 0 and an empty layer shows no tokens (the original zeroes the values of a dynamic layer and
- * keeps its length, and keeps zeroed rows of a sliding one);
+ *     keeps its length, and keeps zeroed rows of a sliding one);
  *   - crop works on a static layer (removed slots are zero again), and on a sliding layer as long as no token that is still
  *     needed has been dropped; both fail in the original for want of a method or of recorded tokens;
  *   - batch_repeat and batch_select work on every kind; on encoder-decoder caches of every kind too;
  *   - the first update of any layer fixes the batch size of the whole cache until it is reset (of a static one for good);
- *     the original looks at each layer alone;
+ *     the original treats each layer on its own;
  *   - quantised layers are stored as int8 or float8 with a scale per token, head and group from the first token on (the
  *     original keeps a residue of recent tokens unquantised, and packs 1 to 8 bits).
  *
@@ -90,15 +90,14 @@ typedef struct mo_cache_options {
   const mo_cache_layer_options *layers; /* layer_count of them, copied; NULL: all alike. Not for paged caches */
   /* Extents. 0: taken from the first update of a layer. */
   int64_t batch_size, num_key_value_heads, head_dim;
-  int64_t value_head_dim;   /* 0: head_dim */
-  mo_dtype_t dtype;         /* of keys and values given and returned; NONE: from the first update */
-  int64_t max_length;       /* static kinds: required; paged: bound on a row's tokens, 0: all pages of the pool */
-  int64_t window;           /* sliding kinds: required */
-  mo_dtype_t storage_dtype; /* quantised: INT8 or FLOAT8_E4M3; NONE: int8 */
-  int64_t
-      group_size; /* quantised storage: elements per scale, a divisor of head_dim; 0: head_dim (one scale per token and head) */
+  int64_t value_head_dim;    /* 0: head_dim */
+  mo_dtype_t dtype;          /* of keys and values given and returned; NONE: from the first update */
+  int64_t max_length;        /* static kinds: required; paged: bound on a row's tokens, 0: all pages of the pool */
+  int64_t window;            /* sliding kinds: required */
+  mo_dtype_t storage_dtype;  /* quantised: INT8 or FLOAT8_E4M3; NONE: int8 */
+  int64_t group_size;        /* quantised: elements per scale, divides head_dim; 0: head_dim, one scale per token and head */
   mo_page_pool_t *page_pool; /* paged: required, retained; it gives layers, heads, head_dim and dtypes */
-  bool keeps_addresses; /* reorder and select leave a layer in its memory where the number of rows stays and nobody shares it,
+  bool keeps_addresses; /* reorder and select leave a layer in its memory where the number of rows stays and it is not shared,
                            as they do in static kinds, for a second copy of what it holds: a captured step goes on after them */
 } mo_cache_options;
 
@@ -131,7 +130,8 @@ MO_API mo_status_t mo_cache_set_updated(mo_cache_t *cache, int64_t layer, bool u
 /* ---- Update ---- */
 
 /* What attention is to read after an update: views of the cache's memory, valid until the next call that changes this layer.
- * The tensors behind `view` belong to the cache, so an entry may be copied. */
+ * The tensors that `view` points to belong to the cache, so an entry may be copied; mo_cache_read leaves those of a prepared
+ * entry as they are. */
 typedef struct mo_cache_entry {
   mo_tensor key, value; /* (B, Hkv, L, D), (B, Hkv, L, Dv): plain tensors in the cache's dtype, as the original's update returns
                            them; dtype NONE where the storage is not plain (quantised, paged): use `view`, or mo_kv_gather */
@@ -141,8 +141,8 @@ typedef struct mo_cache_entry {
   int64_t token_count;  /* how many of them are tokens, from slot 0 on (the new ones of this call included): L, but for static
                            layers, whose empty slots (zeros) follow. Paged: those of the longest row */
   mo_tensor lengths;    /* paged, rows of different lengths: (B) int32 on the device: the tokens of each row, after
-                           mo_cache_prepare without the new ones (mo_cache_written adds them). dtype NONE where all rows have the
-                           same number. Valid until the next call on this cache */
+                           mo_cache_prepare without the new ones (mo_cache_written adds them). dtype NONE where all rows have
+                           the same number. Valid until the next call on this cache */
 } mo_cache_entry;
 
 /* Appends `key` (B, Hkv, T, D) and `value` (B, Hkv, T, Dv) to a layer and says what to attend to: all of a dynamic, quantised
@@ -168,7 +168,7 @@ MO_API mo_status_t mo_cache_prepare(mo_cache_t *cache, int64_t layer, int64_t co
  * `lengths` (paged, rows of different lengths) count them from here on. Does nothing for other entries. */
 MO_API mo_status_t mo_cache_written(mo_cache_t *cache, int64_t layer, int64_t count, mo_cache_entry *entry);
 
-/* Counts `count` tokens of every row that were written behind the others. layer -1: in every layer that is allocated. Allocates
+/* Counts `count` tokens of every row that were written after those held. layer -1: in every layer that is allocated. Allocates
  * nothing. After k replays of a graph that wrote one token each: mo_cache_commit(cache, -1, k). WRONG_STATE: more than there is
  * room for (prepare or reserve make it), or a static sliding layer that this would fill past its end without mo_cache_prepare;
  * INDEX_ERROR: the layer index. */
@@ -220,7 +220,7 @@ MO_API uint64_t mo_cache_bytes(const mo_cache_t *cache, int64_t layer);
 MO_API mo_status_t mo_cache_crop(mo_cache_t *cache, int64_t count);
 
 /* Rows become rows[0], rows[1], ... (beam search: the same number of rows; select: fewer; any order, repeats allowed). Host
- * memory. INDEX_ERROR: a row outside 0..B-1; INVALID_ARGUMENT: no rows. Does nothing, and looks at no row, while no layer has
+ * memory. INDEX_ERROR: a row outside 0..B-1; INVALID_ARGUMENT: no rows. Does nothing, and checks no row, while no layer has
  * tokens. A static cache keeps its addresses if the number of rows stays, others by option. A paged cache shares pages. */
 MO_API mo_status_t mo_cache_reorder(mo_cache_t *cache, const int64_t *rows, int64_t count);
 /* batch_select_indices: mo_cache_reorder by another name, as in the original. */
@@ -246,7 +246,7 @@ MO_API mo_status_t mo_cache_copy(const mo_cache_t *cache, mo_cache_t **copy);
  * releases it. */
 MO_API mo_status_t mo_cache_field(mo_cache_t *cache, mo_framework_t framework, mo_field **field);
 
-/* The cache behind a field of mo_cache_field, to be passed to the next step; NULL if there is none. Borrowed. */
+/* The cache that a field of mo_cache_field was made from, to be passed to the next step; NULL if there is none. Borrowed. */
 MO_API mo_cache_t *mo_field_cache(const mo_field *field);
 
 /* ---- Pages ---- */

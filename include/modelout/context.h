@@ -16,8 +16,8 @@
  *
  * MEMORY. A context keeps a scratch arena for the temporaries of its ops. It grows on demand, so the first call of a shape
  * may allocate; a repeated call does not. mo_context_reserve() makes it large enough beforehand. Blocks freed by outputs are
- * kept for the next output (at most options.cached_bytes_limit). On a CUDA device the memory comes from a stream-ordered pool of
- * the library's own, one per card; the card's default pool is left alone.
+ * kept for the next output (at most options.cached_bytes_limit). On a CUDA device the memory comes from a stream-ordered pool
+ * of the library's own, one per card; the card's default pool is left alone.
  *
  * CUDA GRAPHS. While the context's stream is captured nothing is allocated: a call that needs memory answers WRONG_STATE and
  * names the bytes. One run of the same shapes before the capture makes everything there is to make (memory, cuBLASLt), or
@@ -42,12 +42,15 @@ extern "C" {
 typedef struct mo_context mo_context_t;
 
 /* A device stream as the device's own API knows it; the CPU has none. CUDA: the cudaStream_t, where
- *   - NULL and cudaStreamLegacy are the default stream, as in CUDA's own functions (and PyTorch's current_stream().cuda_stream is
- *     0 where nothing else was chosen): it waits for all streams that were not made non-blocking, and they for it. It cannot be
+ *   - NULL and cudaStreamLegacy are the default stream, as in CUDA's own functions (and PyTorch's current_stream().cuda_stream
+ * is 0 where nothing else was chosen): it waits for all streams that were not made non-blocking, and they for it. It cannot be
  *     captured into a graph;
  *   - cudaStreamPerThread is a stream of the calling thread: each thread that calls with it means its own. A context on it is
  *     for one thread, which also reads and destroys its outputs. */
 typedef void *mo_stream;
+
+/* A point in a stream that others can wait for. CUDA: a cudaEvent_t. */
+typedef void *mo_event;
 
 typedef enum mo_device_choice_t {
   MO_DEVICE_CHOICE_AUTO = 0, /* a CUDA device if the module, a driver and a card are there, else the CPU */
@@ -170,6 +173,29 @@ MO_API void mo_context_release(mo_context_t *context, void *memory);
  * host side. On the CPU a memcpy. */
 MO_API mo_status_t mo_context_copy_to_device(mo_context_t *context, void *device, const void *host, size_t bytes);
 MO_API mo_status_t mo_context_copy_to_host(mo_context_t *context, void *host, const void *device, size_t bytes);
+
+/* The same from device memory to device memory. */
+MO_API mo_status_t mo_context_copy_on_device(mo_context_t *context, void *to, const void *from, size_t bytes);
+
+/* Whether device memory is ordinary host memory (the CPU): pointers to it can be read and written here, and copies between host
+ * and device are not needed. */
+MO_API bool mo_context_memory_is_host(const mo_context_t *context);
+
+/* Pinned host memory, which copies from and to the device do not wait for; a released block is kept for reuse. Release NULL is
+ * fine. OUT_OF_MEMORY. */
+MO_API mo_status_t mo_context_allocate_pinned(mo_context_t *context, size_t bytes, void **memory);
+MO_API void mo_context_release_pinned(mo_context_t *context, void *memory);
+
+/* Whether work put on the context's stream is recorded into a graph instead of run. */
+MO_API bool mo_context_is_capturing(const mo_context_t *context);
+
+/* Records an event on the context's stream: what was put there before is finished when it is reached. *event NULL: one is made
+ * first, which mo_context_return_event gives back. Without streams (the CPU) it stays NULL. */
+MO_API mo_status_t mo_context_record_event(mo_context_t *context, mo_event *event);
+
+/* The host waits until an event is reached. NULL is fine. */
+MO_API mo_status_t mo_context_wait_event(mo_context_t *context, mo_event event);
+MO_API void mo_context_return_event(mo_context_t *context, mo_event event);
 
 #ifdef __cplusplus
 }

@@ -16,13 +16,14 @@ extern "C" {
 
 /* Names in parentheses are those of config.json (hidden_act). */
 typedef enum mo_activation_t {
-  MO_ACTIVATION_NONE = 0,      /* ("linear") */
-  MO_ACTIVATION_GELU = 1,      /* x * Phi(x), exact through erf ("gelu", "gelu_python") */
-  MO_ACTIVATION_GELU_TANH = 2, /* the tanh form ("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast",
-                                  "gelu_accurate") */
-  MO_ACTIVATION_RELU = 3,      /* ("relu") */
-  MO_ACTIVATION_SILU = 4,      /* x * sigmoid(x) ("silu", "swish") */
-  MO_ACTIVATION_TANH = 5,      /* ("tanh") */
+  MO_ACTIVATION_NONE = 0,       /* ("linear") */
+  MO_ACTIVATION_GELU = 1,       /* x * Phi(x), exact through erf ("gelu", "gelu_python") */
+  MO_ACTIVATION_GELU_TANH = 2,  /* the tanh form ("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast",
+                                   "gelu_accurate") */
+  MO_ACTIVATION_RELU = 3,       /* ("relu") */
+  MO_ACTIVATION_SILU = 4,       /* x * sigmoid(x) ("silu", "swish") */
+  MO_ACTIVATION_TANH = 5,       /* ("tanh") */
+  MO_ACTIVATION_QUICK_GELU = 6, /* x * sigmoid(1.702 x) ("quick_gelu") */
 } mo_activation_t;
 
 /* From the names above; UNSUPPORTED lists them. */

@@ -67,8 +67,8 @@ MO_API int64_t mo_model_config_integer(const mo_model_t *model, const char *name
  * row). -1: no table, so no end (rotary, relative). */
 MO_API int64_t mo_model_max_length(const mo_model_t *model);
 
-/* Tensors in the files that the architecture does not use, and (with allow_missing) those it missed. NULL out of range. How many
- * there are, and the first of them, are also a warning in the context's log. */
+/* Tensors in the files that the architecture does not use, and (with allow_missing) those it missed. NULL out of range. How
+ * many there are, and the first of them, are also a warning in the context's log. */
 MO_API const char *mo_model_unexpected_tensor(const mo_model_t *model, int64_t index);
 MO_API const char *mo_model_missing_tensor(const mo_model_t *model, int64_t index);
 
@@ -154,6 +154,30 @@ typedef struct mo_model_inputs {
 
 #define MO_MODEL_INPUTS_INIT MO_STRUCT_INIT(mo_model_inputs)
 
+/* NAMED INPUTS. What a model takes is a set of named inputs that its family declares; mo_model_inputs is the convenient form of
+ * it for models that read tokens. An entry without a value counts as not given. INVALID_ARGUMENT: a name that the model does
+ * not take (with the reason), an input given twice or as another kind. */
+typedef enum mo_input_kind_t { MO_INPUT_TENSOR = 0, MO_INPUT_CACHE, MO_INPUT_FIELD } mo_input_kind_t;
+
+typedef struct mo_named_input {
+  const char *name; /* "input_ids", as forward() of the original calls it */
+  /* One of them: */
+  const mo_tensor *tensor;
+  mo_cache_t *cache;
+  mo_field *field;
+} mo_named_input;
+
+/* Static; may have more members in later versions. */
+typedef struct mo_input_info {
+  const char *name;
+  mo_input_kind_t kind;
+  uint32_t dtypes;   /* of a tensor: bit i is set if it may have dtype i */
+  const char *shape; /* symbolic: "(batch, sequence)"; forms are separated by " or "; NULL: of a cache */
+} mo_input_info;
+
+/* The index-th input the model takes, those of labels last. NULL past the last. */
+MO_API const mo_input_info *mo_model_input(const mo_model_t *model, int32_t index);
+
 /* Checks the inputs and makes the output that a run of them fills: sized, nothing computed. INVALID_ARGUMENT names the input
  * and the rule: an id outside the vocabulary, a sequence longer than the position table, a label out of range, ... */
 MO_API mo_status_t mo_model_create_output(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
@@ -184,6 +208,14 @@ MO_API mo_status_t mo_model_run(mo_model_t *model, const mo_model_inputs *inputs
 /* Both in one. request NULL: no optional field. */
 MO_API mo_status_t mo_model_forward(mo_model_t *model, const mo_model_inputs *inputs, const mo_request *request,
                                     mo_output **output);
+
+/* The same three with named inputs: `count` of them. */
+MO_API mo_status_t mo_model_create_output_named(mo_model_t *model, const mo_named_input *inputs, int32_t count,
+                                                const mo_request *request, mo_output **output);
+MO_API mo_status_t mo_model_run_named(mo_model_t *model, const mo_named_input *inputs, int32_t count, const mo_request *request,
+                                      mo_output *output);
+MO_API mo_status_t mo_model_forward_named(mo_model_t *model, const mo_named_input *inputs, int32_t count,
+                                          const mo_request *request, mo_output **output);
 
 #ifdef __cplusplus
 }

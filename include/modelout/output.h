@@ -45,10 +45,16 @@ MO_API mo_status_t mo_output_query_bytes(const mo_class *output_class, const mo_
 MO_API mo_status_t mo_output_create(mo_context_t *context, const mo_class *output_class, const mo_dimensions *dimensions,
                                     const mo_request *request, void *memory, size_t memory_bytes, mo_output **output);
 
+/* Whether an output is one that mo_output_create would make of these: of the class, with the fields and the entries of tuples
+ * that the request asks for, and no others, each contiguous and of its dtype and shape. For code that fills outputs it did not
+ * make. INVALID_ARGUMENT names the field and the rule. */
+MO_API mo_status_t mo_output_check_plan(const mo_output *output, const mo_class *output_class, const mo_dimensions *dimensions,
+                                        const mo_request *request);
+
 /* To be called after the last kernel that writes the output was put on `stream` (and after each replay of a CUDA graph that
  * does): records the ready event and advances the generation, so that host copies made before are out of date. `stream` NULL is
- * the default stream, as everywhere (mo_context_stream() of a context with own_stream is another). WRONG_STATE while `stream` is
- * being captured: nothing is written then. */
+ * the default stream, as everywhere (mo_context_stream() of a context with own_stream is another). WRONG_STATE while `stream`
+ * is being captured: nothing is written then. */
 MO_API mo_status_t mo_output_mark_written(mo_output *output, mo_stream stream);
 
 /* Starts at 0 (nothing written yet); reading a field at generation 0 is WRONG_STATE for outputs of mo_output_create. */
@@ -146,8 +152,8 @@ MO_API const char *mo_output_key_at(const mo_output *output, int64_t position);
 /* x.name: the member of the typed struct by name. ATTRIBUTE_ERROR if there is no such attribute; *field NULL is None. */
 MO_API mo_status_t mo_output_attribute(const mo_output *output, const char *name, mo_field **field);
 
-/* x == y (rules 38, 39): same class and equal declared fields. The bare ModelOutput compares as the ordered dict it is, with any
- * output: equal keys and values in the same order. */
+/* x == y (rules 38, 39): same class and equal declared fields. The bare ModelOutput compares as the ordered dict it is, with
+ * any output: equal keys and values in the same order. */
 MO_API bool mo_output_equal(const mo_output *a, const mo_output *b);
 
 /* ---- Writing (rules 31 to 37, 46) ---- */

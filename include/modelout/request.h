@@ -68,7 +68,7 @@ typedef struct mo_dimensions {
   int64_t height, width, num_channels, patch_size, logits_height, logits_width; /* image classes */
   int64_t xvector_output_dim, conv_dim, num_bins;                               /* audio classes */
   int64_t num_samples, num_params, prediction_length, input_size, max_length;   /* time series and generation */
-  bool no_embedding_layer;  /* hidden_states has num_layers entries instead of num_layers + 1 */
+  bool no_embedding_layer;  /* hidden_states has num_layers entries, not num_layers + 1, where the class leaves that open */
   bool final_norm;          /* a norm stands between the last layer and last_hidden_state: they do not share memory */
   bool has_loss;            /* labels (or what the class needs) are given */
   bool add_cross_attention; /* the model has cross attention */

@@ -1,4 +1,5 @@
-/* kernels/arch/numeric.cuh - storage types and their conversions. float16 and bfloat16 are 16-bit patterns; arithmetic is float32.
+/* kernels/arch/numeric.cuh - storage types and their conversions. float16 and bfloat16 are 16-bit patterns; arithmetic is
+ * float32.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #ifndef MO_KERNELS_ARCH_NUMERIC_CUH
@@ -9,7 +10,7 @@
 #include <cuda_runtime.h>
 
 #if defined(MO_SIMULATED_DEVICE)
-#include "host/core/float16.h"
+#include "host/rules/float16.h"
 #endif
 
 struct mo_half {

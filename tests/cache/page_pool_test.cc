@@ -325,6 +325,44 @@ TEST_F(PagePool, CopyOnWriteOfTheLastPage) {
   mo_page_pool_release(pool);
 }
 
+/* Rows of different lengths: reading a layer, prepared or not, leaves where a prepared entry writes to, and its lengths. */
+TEST_F(PagePool, ReadingLeavesAPreparedEntryAsItIs) {
+  mo_page_pool_t *pool = MakePool(Options(8));
+  mo_cache_t *cache = MakePaged(pool);
+  DeviceTensor tokens(context_, MO_DTYPE_FLOAT32, {2, 3, 5, 8}, [](int64_t i) { return static_cast<float>(i); });
+  for (int64_t l = 0; l < 2; ++l) {
+    ASSERT_EQ(mo_cache_update(cache, l, tokens.get(), tokens.get(), nullptr, nullptr, nullptr), MO_STATUS_OK)
+        << mo_last_error();
+  }
+  ASSERT_EQ(mo_cache_share_prefix(cache, 1, cache, 1, 2), MO_STATUS_OK) << mo_last_error();
+  /* Layer 1 is a token ahead. */
+  DeviceTensor step(context_, MO_DTYPE_FLOAT32, {2, 3, 1, 8}, [](int64_t i) { return static_cast<float>(i); });
+  ASSERT_EQ(mo_cache_update(cache, 1, step.get(), step.get(), nullptr, nullptr, nullptr), MO_STATUS_OK) << mo_last_error();
+  mo_cache_entry prepared, read;
+  int64_t slot = 0;
+  ASSERT_EQ(mo_cache_prepare(cache, 0, 1, &prepared, &slot), MO_STATUS_OK) << mo_last_error();
+  const mo_kv_view view = prepared.view;
+  const mo_tensor key = *view.key, value = *view.value, table = *view.block_table;
+  const std::vector<float> pages = Read(context_, table), before = {5, 2};
+  ASSERT_EQ(Read(context_, prepared.lengths), before);
+  for (int64_t l = 0; l < 2; ++l) {
+    ASSERT_EQ(mo_cache_read(cache, l, &read), MO_STATUS_OK) << mo_last_error();
+    EXPECT_EQ(read.token_count, 5 + l);
+  }
+  EXPECT_EQ(view.key->data, key.data);
+  EXPECT_EQ(view.value->data, value.data);
+  EXPECT_EQ(view.block_table->data, table.data);
+  EXPECT_EQ(Read(context_, *view.block_table), pages);
+  EXPECT_EQ(Read(context_, prepared.lengths), before);
+  /* The lengths that count the new token are others than the prepared ones. */
+  mo_cache_entry written = prepared;
+  ASSERT_EQ(mo_cache_written(cache, 0, 1, &written), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(Read(context_, written.lengths), (std::vector<float>{6, 3}));
+  EXPECT_EQ(Read(context_, prepared.lengths), before);
+  mo_cache_release(cache);
+  mo_page_pool_release(pool);
+}
+
 TEST_F(PagePool, RowsByHandAreChecked) {
   mo_page_pool_t *pool = MakePool(Options(8)), *other_pool = MakePool(Options(8));
   mo_cache_t *cache = MakePaged(pool), *other = MakePaged(other_pool, 2), *dynamic = Make(MO_CACHE_DYNAMIC);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "modelout/modelout.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
@@ -36,26 +37,11 @@ std::string ReadFile(const std::string &path) {
 }
 
 // A folder that is gone at the end of the test; a copy of a reported or a recorded one if it is given.
-class Folder {
+class Folder : public test_support::TemporaryFolder {
  public:
   explicit Folder(const std::string &source = "") {
-    std::string pattern = (fs::temp_directory_path() / "modelout-text-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-    if (source.empty()) return;
-    fs::copy(source, path_, fs::copy_options::recursive);
-    for (const auto &entry : fs::recursive_directory_iterator(path_))
-      fs::permissions(entry.path(), fs::perms::owner_write, fs::perm_options::add);
+    if (!source.empty()) CopyFrom(source);
   }
-  ~Folder() { fs::remove_all(path_); }
-  std::string File(const std::string &name) const { return path_ + "/" + name; }
-  void Write(const std::string &name, const std::string &text) const {
-    fs::create_directories(fs::path(File(name)).parent_path());
-    std::ofstream(File(name), std::ios::binary) << text;
-  }
-  const std::string &path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 struct Result {

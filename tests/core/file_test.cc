@@ -26,6 +26,7 @@ extern "C" {
 #include "modelout/safetensors.h"
 #include "modelout/tokenizer.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
@@ -39,17 +40,11 @@ bool Contains(const char *text, const std::string &part) { return std::string(te
 class FileTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = (fs::temp_directory_path() / "modelout-file-XXXXXX").string();
-    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
     alarm(60);  // a file that is waited for ends the test
   }
-  void TearDown() override {
-    alarm(0);
-    fs::permissions(folder_, fs::perms::owner_all);
-    fs::remove_all(folder_);
-  }
-  std::string Path(const std::string &name) const { return folder_ + "/" + name; }
-  void Write(const std::string &name, const std::string &text) const { std::ofstream(Path(name), std::ios::binary) << text; }
+  void TearDown() override { alarm(0); }
+  std::string Path(const std::string &name) const { return folder_.File(name); }
+  void Write(const std::string &name, const std::string &text) const { folder_.Write(name, text); }
 
   // Things that are no regular files, each made anew under the name.
   std::vector<std::pair<const char *, std::function<void(const std::string &)>>> Odd() const {
@@ -77,7 +72,7 @@ class FileTest : public ::testing::Test {
     };
   }
 
-  std::string folder_;
+  test_support::TemporaryFolder folder_;
 };
 
 TEST_F(FileTest, OpensRegularFilesAlone) {
@@ -153,18 +148,18 @@ TEST_F(FileTest, EveryFileOfACheckpoint) {
   const auto load = [&](const std::string &file) {
     if (file.find("token") != std::string::npos || file == "vocab.txt") {
       mo_tokenizer_t *tokenizer = nullptr;
-      const mo_status_t status = mo_tokenizer_load(folder_.c_str(), &tokenizer);
+      const mo_status_t status = mo_tokenizer_load(folder_.path().c_str(), &tokenizer);
       mo_tokenizer_destroy(tokenizer);
       return status;
     }
     mo_model_t *model = nullptr;
-    const mo_status_t status = mo_model_load(context.get(), folder_.c_str(), nullptr, &model);
+    const mo_status_t status = mo_model_load(context.get(), folder_.path().c_str(), nullptr, &model);
     mo_model_destroy(model);
     return status;
   };
   const std::string golden = std::string(MO_TEST_DATA) + "/gpt2_lm";
   const auto restore = [&] {
-    for (const auto &entry : fs::directory_iterator(folder_)) fs::remove_all(entry);
+    for (const auto &entry : fs::directory_iterator(folder_.path())) fs::remove_all(entry);
     for (const char *name : {"config.json", "model.safetensors"}) fs::copy_file(golden + "/" + name, Path(name));
     Write("generation_config.json", "{}");
     Write("tokenizer_config.json", "{}");

@@ -24,6 +24,7 @@ extern "C" {
 #include "modelout/class.h"
 #include "modelout/safetensors.h"
 #include "modelout/tokenizer.h"
+#include "tests/support/temporary_folder.h"
 
 // The program is linked with --wrap, so that the library's own allocations come here; jansson's come by its hooks.
 extern "C" {
@@ -324,22 +325,15 @@ std::string ConfigText() {
 
 class JsonMemory : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = (std::filesystem::temp_directory_path() / "modelout-json-XXXXXX").string();
-    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  void Write(const std::string &name, const std::string &text) {
-    std::ofstream(folder_ + "/" + name, std::ios::binary) << text;
-  }
-  std::string folder_;
+  void Write(const std::string &name, const std::string &text) { folder_.Write(name, text); }
+  test_support::TemporaryFolder folder_;
 };
 
 TEST_F(JsonMemory, AConfiguration) {
   Write("config.json", ConfigText());
   FailEach("config", 100, [&] {
     mo_config_t *config = nullptr;
-    const mo_status_t status = mo_config_load(folder_.c_str(), &config);
+    const mo_status_t status = mo_config_load(folder_.path().c_str(), &config);
     mo_config_destroy(config);
     return status;
   });
@@ -353,7 +347,7 @@ TEST_F(JsonMemory, AHeaderAndAnIndex) {
   const mo_tensor tensors[] = {tensor, tensor, tensor};
   const char *const keys[] = {"format", "d.weight"};
   const char *const stored[] = {"pt", "b.weight"};
-  const std::string path = folder_ + "/one.safetensors";
+  const std::string path = folder_.File("one.safetensors");
   FailEach("writing", 20, [&] { return mo_safetensors_write(path.c_str(), names, tensors, 3, keys, stored, 2); });
   FailEach("header", 20, [&] {
     mo_safetensors_t *file = nullptr;
@@ -365,7 +359,7 @@ TEST_F(JsonMemory, AHeaderAndAnIndex) {
                                             "a.weight": "one.safetensors", "x\u00e9": "one.safetensors"}})");
   FailEach("index", 40, [&] {
     mo_checkpoint_t *checkpoint = nullptr;
-    const mo_status_t status = mo_checkpoint_open(folder_.c_str(), nullptr, &checkpoint);
+    const mo_status_t status = mo_checkpoint_open(folder_.path().c_str(), nullptr, &checkpoint);
     mo_checkpoint_destroy(checkpoint);
     return status;
   });

@@ -9,6 +9,7 @@
 
 #include "modelout/modelout.h"
 #include "tests/fuzz/fuzz_input.h"
+#include "tests/fuzz/fuzz_scratch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -40,11 +41,27 @@ typedef struct script {
 /* Small numbers with those at the edges of their type among them. */
 static int64_t number(script *self, int bound) { return fuzz_integer(&self->input, bound); }
 
+/* Numbers of layers: without the edge of 16 bits, which is allowed and only takes long. */
+static int64_t layer_number(script *self, int bound) {
+  const int64_t value = number(self, bound);
+  return value == INT16_MAX ? INT8_MAX : value;
+}
+
 static int64_t pick_layer(script *self) {
-  return fuzz_once_in(&self->input, 12) ? number(self, 8) - 0 : fuzz_pick(&self->input, LAYERS);
+  return fuzz_once_in(&self->input, 12) ? layer_number(self, 8) : fuzz_pick(&self->input, LAYERS);
 }
 
 /* ---- Looking ---------------------------------------------------------------------------------------------------------- */
+
+/* Of element number `n`, in elements. */
+static int64_t element_offset(const mo_tensor *tensor, int64_t n) {
+  int64_t offset = 0;
+  for (int32_t i = tensor->rank - 1; i >= 0; --i) {
+    offset += n % tensor->shape[i] * tensor->strides[i];
+    n /= tensor->shape[i];
+  }
+  return offset;
+}
 
 static void look(const mo_tensor *tensor) {
   static volatile unsigned sum; /* keeps the reads */
@@ -52,12 +69,8 @@ static void look(const mo_tensor *tensor) {
   const size_t element = mo_dtype_bytes(tensor->dtype);
   const int64_t count = mo_tensor_count(tensor);
   for (int64_t n = 0; n < count; ++n) {
-    int64_t offset = 0, rest = n;
-    for (int32_t i = tensor->rank - 1; i >= 0; --i) {
-      offset += rest % tensor->shape[i] * tensor->strides[i];
-      rest /= tensor->shape[i];
-    }
-    for (size_t byte = 0; byte < element; ++byte) sum = sum + ((const uint8_t *)tensor->data)[(size_t)offset * element + byte];
+    const uint8_t *at = (const uint8_t *)tensor->data + (size_t)element_offset(tensor, n) * element;
+    for (size_t byte = 0; byte < element; ++byte) sum = sum + at[byte];
   }
 }
 
@@ -114,7 +127,7 @@ static void make_pool(script *self) {
   mo_page_pool_options options = MO_PAGE_POOL_OPTIONS_INIT;
   options.page_count = fuzz_once_in(&self->input, 8) ? number(self, 9) : 1 + fuzz_pick(&self->input, PAGES - 1);
   options.page_size = fuzz_once_in(&self->input, 8) ? number(self, 65) : 16;
-  options.layer_count = fuzz_once_in(&self->input, 8) ? number(self, 9) : 1 + fuzz_pick(&self->input, 3);
+  options.layer_count = fuzz_once_in(&self->input, 8) ? layer_number(self, 9) : 1 + fuzz_pick(&self->input, 3);
   options.num_key_value_heads = fuzz_once_in(&self->input, 8) ? number(self, 9) : self->heads;
   options.head_dim = fuzz_once_in(&self->input, 8) ? number(self, 9) : self->head_dim;
   options.value_head_dim = fuzz_once_in(&self->input, 8) ? number(self, 9) : self->value_head_dim;
@@ -148,7 +161,7 @@ static void make_cache(script *self) {
   options.kind = (mo_cache_kind_t)(kind < 6                        ? kind + 1
                                    : fuzz_once_in(&self->input, 4) ? fuzz_byte(&self->input)
                                                                    : MO_CACHE_PAGED);
-  options.layer_count = fuzz_once_in(&self->input, 4) ? number(self, 4) : 2;
+  options.layer_count = fuzz_once_in(&self->input, 4) ? layer_number(self, 4) : 2;
   if (options.kind == MO_CACHE_PAGED) {
     options.page_pool = self->pools[fuzz_pick(&self->input, POOLS)].pool;
     options.layer_count = 0;
@@ -375,6 +388,40 @@ static void take_field(script *self, const subject *of) {
   self->views[slot] = field;
 }
 
+/* Tensors of one shape and dtype, byte by byte. */
+static void require_same(const mo_tensor *a, const mo_tensor *b) {
+  FUZZ_REQUIRE(a != NULL && b != NULL && a->dtype == b->dtype && a->rank == b->rank);
+  for (int32_t i = 0; i < a->rank; ++i) FUZZ_REQUIRE(a->shape[i] == b->shape[i]);
+  const size_t element = mo_dtype_bytes(a->dtype);
+  const int64_t count = mo_tensor_count(a);
+  for (int64_t n = 0; n < count; ++n)
+    FUZZ_REQUIRE(memcmp((const uint8_t *)a->data + (size_t)element_offset(a, n) * element,
+                        (const uint8_t *)b->data + (size_t)element_offset(b, n) * element, element) == 0);
+}
+
+static void require_same_fields(const mo_field *a, const mo_field *b) {
+  FUZZ_REQUIRE(mo_field_kind(a) == mo_field_kind(b) && mo_field_length(a) == mo_field_length(b));
+  if (mo_field_kind(a) == MO_FIELD_TENSOR) require_same(mo_field_tensor(a), mo_field_tensor(b));
+  for (int64_t i = 0; i < mo_field_length(a); ++i) require_same_fields(mo_field_item(a, i), mo_field_item(b, i));
+}
+
+/* What a cache shows goes to a file and comes back. */
+static void save(const subject *of) {
+  char path[FUZZ_PATH_BYTES];
+  mo_field *field = NULL;
+  mo_output *output = NULL, *loaded = NULL;
+  if (!fuzz_status(mo_cache_field(of->cache, MO_FRAMEWORK_PT, &field))) return;
+  const mo_item item = {"past_key_values", field};
+  fuzz_scratch_path("cache.safetensors", path);
+  if (fuzz_status(mo_output_create_from_items(fuzz_context(), mo_class_find("BaseModelOutputWithPast"), &item, 1, &output)) &&
+      fuzz_status(mo_output_save(output, path, NULL)) && fuzz_status(mo_output_load(fuzz_context(), path, &loaded)) &&
+      mo_field_length(field) > 0)
+    require_same_fields(field, mo_output_get(loaded, "past_key_values"));
+  mo_output_destroy(loaded);
+  mo_output_destroy(output);
+  mo_field_release(field);
+}
+
 static void ask(script *self, const subject *of) {
   mo_tensor lengths, table;
   mo_cache_entry entry;
@@ -432,7 +479,7 @@ static void use_pages(script *self) {
 }
 
 static void step(script *self) {
-  const int call = fuzz_byte(&self->input) % 24;
+  const int call = fuzz_byte(&self->input) % 25;
   subject *of = &self->subjects[fuzz_pick(&self->input, CACHES)];
   if (fuzz_once_in(&self->input, 32)) fuzz_fail_allocation(1 + fuzz_pick(&self->input, 6));
   if (call < 2 || (call > 4 && of->cache == NULL)) make_cache(self);
@@ -450,6 +497,7 @@ static void step(script *self) {
   else if (call == 20) ask(self, of);
   else if (call == 21) use_part(self, of);
   else if (call == 22) (fuzz_pick(&self->input, 2) == 0 ? reserve : initialize)(self, of);
+  else if (call == 24) save(of);
   else if (fuzz_pick(&self->input, 3) == 0) reset(of);
   else look_at_field(self->views[fuzz_pick(&self->input, VIEWS)]);
   fuzz_fail_allocation(0);

@@ -1,8 +1,7 @@
 /* tests/fuzz/case_fuzz.c - any case.json beside the files of a recorded case: replayed and compared as `modelout check` does.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "tests/model/golden_shim.c" /* first: it says which POSIX it needs */
-
+#include "host/replay/replay.h"
 #include "tests/fuzz/fuzz_json.h"
 #include "tests/fuzz/fuzz_model.h"
 #include "tests/fuzz/fuzz_scratch.h"

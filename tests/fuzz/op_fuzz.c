@@ -2,7 +2,10 @@
  *
  * op_fuzz_table.h says of each op's members what fits: dtype and shape, in letters. An input draws the extents behind the
  * letters, then changes shapes, strides, dtypes, devices and addresses here and there. What a valid descriptor claims is really
- * there, to the byte. A call that fails has written nothing; one that succeeds has written to its destinations alone.
+ * there, to the byte; of tensors without elements half have no memory. A call that fails has written nothing; one that succeeds
+ * has written to its destinations alone.
+ *
+ * Before the first input every op is called with each of its extents 0 in turn.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
@@ -11,6 +14,7 @@
 #include "modelout/modelout.h"
 #include "tests/fuzz/fuzz_input.h"
 
+int LLVMFuzzerInitialize(int *argument_count, char ***arguments);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 enum { BLOCKS = 96, CALLS = 4, ELEMENT_LIMIT = 1 << 14, BYTE_LIMIT = 1 << 18, LAYERS = 3 };
@@ -67,6 +71,8 @@ typedef struct call {
   void *kept[BLOCKS]; /* descriptors and lists */
   int kept_count;
   mo_packed_weight_t *packed;
+  const member *given;    /* an optional member that is there whatever the input says */
+  bool empty_has_no_data; /* tensors without elements are NULL */
 } call;
 
 #include "tests/fuzz/op_fuzz_table.h"
@@ -275,7 +281,7 @@ static void place(call *self, mo_tensor *tensor, bool destination) {
     bytes = claimed_bytes(tensor);
   }
   const int way = fuzz_byte(self->input) % 64;
-  if (way == 1) return; /* NULL */
+  if (way == 1 || (bytes == 0 && (way % 2 == 1 || self->empty_has_no_data))) return; /* NULL */
   const size_t lead = way == 2 ? 1 : 0;
   block *of = NULL;
   if (way >= 60 && self->block_count > 0) { /* over or beside what another tensor has */
@@ -383,7 +389,7 @@ static void make_pointer_to(call *self, uint8_t *params, size_t offset, const vo
 
 static void make_member(call *self, const member *of, uint8_t *params) {
   uint8_t *at = params + of->offset;
-  if (of->optional && !fuzz_once_in(self->input, 3)) return;
+  if (of->optional && of != self->given && !fuzz_once_in(self->input, 3)) return;
   if (!of->optional && fuzz_once_in(self->input, 100)) return;
   switch (of->kind) {
     case MEMBER_TENSOR: {
@@ -478,32 +484,110 @@ static void close(call *self) {
   }
 }
 
-static void run(fuzz_input *input) {
+static call open(fuzz_input *input, int style) {
   static const mo_dtype_t floats[] = {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16, MO_DTYPE_FLOAT16};
-  call self = {.input = input};
-  uint8_t params[1024] = {0};
-  const op *of = &ops[fuzz_byte(input) % op_count];
-  FUZZ_REQUIRE(of->params_bytes <= sizeof params);
-  const int style = fuzz_byte(input);
-  self.random = 0x9E3779B97F4A7C15u + fuzz_byte(input);
-  self.dtype = floats[style % 3];
+  call self = {.input = input, .random = 0x9E3779B97F4A7C15u + fuzz_byte(input), .dtype = floats[style % 3]};
   self.storage = style / 3 % 4 == 1 ? MO_DTYPE_INT8 : style / 3 % 4 == 2 ? MO_DTYPE_FLOAT8_E4M3 : self.dtype;
   self.paged = style / 12 % 2 == 1;
   memset(self.extents, -1, sizeof self.extents);
-  for (const member *each = of->members(); each->kind != MEMBER_END; ++each) make_member(&self, each, params);
-  const void *passed = fuzz_once_in(input, 200) ? NULL : pass(&self, of, params);
-  for (int i = 0; i < self.block_count; ++i) memcpy(self.blocks[i].before, self.blocks[i].memory, self.blocks[i].bytes);
+  return self;
+}
+
+/* Whether the op succeeded. */
+static bool run(call *self, const op *of) {
+  fuzz_input *input = self->input;
+  uint8_t params[1024] = {0};
+  FUZZ_REQUIRE(of->params_bytes <= sizeof params);
+  for (const member *each = of->members(); each->kind != MEMBER_END; ++each) make_member(self, each, params);
+  const void *passed = fuzz_once_in(input, 200) ? NULL : pass(self, of, params);
+  for (int i = 0; i < self->block_count; ++i) memcpy(self->blocks[i].before, self->blocks[i].memory, self->blocks[i].bytes);
   mo_context_t *context = fuzz_context();
   if (fuzz_once_in(input, 32)) fuzz_fail_allocation(1 + fuzz_pick(input, 3));
   const bool ok = fuzz_status(of->call(fuzz_once_in(input, 200) ? NULL : context, passed));
   fuzz_fail_allocation(0);
-  require_untouched(&self, ok);
-  close(&self);
+  require_untouched(self, ok);
+  close(self);
+  return ok;
+}
+
+/* ---- Extents of 0 ---------------------------------------------------------------------------------------------------------
+ */
+
+enum { STYLES = 24, STYLES_WITHOUT_CACHE = 3 };
+
+/* A plain call with the extents behind two letters set; -1 leaves one as it is. The extents used are in `drawn`. */
+static bool run_with(const op *of, int style, const member *given, const int64_t *preset, int64_t *drawn) {
+  fuzz_input nothing = {NULL, 0};
+  call self = open(&nothing, style);
+  self.given = given;
+  self.empty_has_no_data = true;
+  memcpy(self.extents, preset, sizeof self.extents);
+  const bool ok = run(&self, of);
+  if (drawn != NULL) memcpy(drawn, self.extents, sizeof self.extents);
+  return ok;
+}
+
+/* Each extent 0 in turn: alone, beside another that is large, and with all others so large that their product is none. Returns
+ * how many calls succeeded. */
+static int run_empty(const op *of, int style, const member *given) {
+  static const int64_t large[] = {(int64_t)INT32_MAX + 1, (int64_t)1 << 40, INT64_MAX / 4 + 1};
+  int64_t plain[128], preset[128];
+  int succeeded = 0;
+  memset(preset, -1, sizeof preset);
+  (void)run_with(of, style, given, preset, plain);
+  for (int empty = 'A'; empty <= 'z'; ++empty) {
+    if (plain[empty] < 0) continue;
+    preset[empty] = 0;
+    succeeded += run_with(of, style, given, preset, NULL);
+    for (int other = 'A'; other <= 'z'; ++other) {
+      if (other == empty || plain[other] < 0) continue;
+      for (int i = 0; i < (int)(sizeof large / sizeof large[0]); ++i) {
+        preset[other] = large[i];
+        succeeded += run_with(of, style, given, preset, NULL);
+      }
+      preset[other] = -1;
+    }
+    for (int other = 'A'; other <= 'z'; ++other) preset[other] = other == empty ? 0 : large[1];
+    succeeded += run_with(of, style, given, preset, NULL);
+    memset(preset, -1, sizeof preset);
+  }
+  return succeeded;
+}
+
+static bool has_cache(const op *of) {
+  for (const member *each = of->members(); each->kind != MEMBER_END; ++each)
+    if (each->kind == MEMBER_VIEW || each->kind == MEMBER_LAYERS) return true;
+  return false;
+}
+
+/* Calls that do nothing must do it without looking at memory that is not there. */
+int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
+  (void)argument_count;
+  (void)arguments;
+  for (int i = 0; i < op_count; ++i) {
+    const op *of = &ops[i];
+    int succeeded = 0;
+    bool has_tensor = false;
+    for (int style = 0; style < (has_cache(of) ? STYLES : STYLES_WITHOUT_CACHE); ++style) {
+      succeeded += run_empty(of, style, NULL);
+      for (const member *each = of->members(); each->kind != MEMBER_END; ++each) {
+        has_tensor = has_tensor || each->kind == MEMBER_TENSOR;
+        if (each->optional) succeeded += run_empty(of, style, each);
+      }
+    }
+    FUZZ_REQUIRE(succeeded > 0 || !has_tensor);
+  }
+  fuzz_close_context();
+  return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   fuzz_input input = {data, bytes};
-  for (int calls = 0; input.left > 0 && calls < CALLS; ++calls) run(&input);
+  for (int calls = 0; input.left > 0 && calls < CALLS; ++calls) {
+    const op *of = &ops[fuzz_byte(&input) % op_count];
+    call self = open(&input, fuzz_byte(&input));
+    (void)run(&self, of);
+  }
   (void)fuzz_context();
   fuzz_close_context();
   return 0;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+__attribute__((weak)) int LLVMFuzzerInitialize(int *argument_count, char ***arguments); /* targets may have one */
 
 static int inputs_run;
 
@@ -63,7 +64,7 @@ static int run_path(const char *path) {
 }
 
 int main(int argc, char **argv) {
-  int failed = 0;
+  int failed = LLVMFuzzerInitialize != NULL ? LLVMFuzzerInitialize(&argc, &argv) : 0;
   for (int i = 1; i < argc; ++i) failed |= run_path(argv[i]);
   printf("%d inputs run\n", inputs_run);
   return failed || inputs_run == 0;

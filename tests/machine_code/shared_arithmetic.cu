@@ -5,9 +5,9 @@
  * melt into that sum.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/kv_head.cuh"
-#include "kernels/kv_vector.cuh"
-#include "kernels/turn.cuh"
+#include "kernels/common/turn.cuh"
+#include "kernels/kv/head.cuh"
+#include "kernels/kv/vector.cuh"
 
 extern "C" {
 

@@ -19,6 +19,7 @@
 
 #include "modelout/modelout.h"
 #include "tests/cache/cache_tensors.h"
+#include "tests/support/loaded_model.h"
 #include "tests/support/scoped_context.h"
 
 namespace {
@@ -56,15 +57,12 @@ struct Kind {
 class Decoder {
  public:
   explicit Decoder(const std::string &name)
-      : encodes_(name.rfind("bart", 0) == 0 || name.rfind("t5", 0) == 0),
+      : model(context, test_support::GoldenCase(name)),
+        encodes_(name.rfind("bart", 0) == 0 || name.rfind("t5", 0) == 0),
         crosses_(name.find("cross") != std::string::npos),
         takes_positions_(name.rfind("t5", 0) != 0 && name.rfind("opt", 0) != 0) {
-    EXPECT_EQ(mo_model_load(context, (std::string(MO_TEST_DATA) + "/" + name).c_str(), nullptr, &model), MO_STATUS_OK)
-        << mo_last_error();
+    EXPECT_EQ(model.status(), MO_STATUS_OK) << model.error();
   }
-  ~Decoder() { mo_model_destroy(model); }
-  Decoder(const Decoder &) = delete;
-  Decoder &operator=(const Decoder &) = delete;
 
   int64_t Integer(const char *name) const { return mo_model_config_integer(model, name); }
 
@@ -170,7 +168,7 @@ class Decoder {
   }
 
   Context context{1}; /* the models are tiny */
-  mo_model_t *model = nullptr;
+  test_support::LoadedModel model;
 
  private:
   bool encodes_, crosses_, takes_positions_;

@@ -22,6 +22,7 @@ extern "C" {
 
 #include "modelout/safetensors.h"
 #include "tests/support/delayed_backend.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
@@ -49,15 +50,7 @@ float ValueAt(const std::string &name, int64_t i) {
 
 class CheckpointTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = (std::filesystem::temp_directory_path() / "modelout-checkpoint-XXXXXX").string();
-    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  void WriteText(const std::string &name, const std::string &text) {
-    std::ofstream(folder_ + "/" + name, std::ios::binary) << text;
-  }
+  void WriteText(const std::string &name, const std::string &text) { folder_.Write(name, text); }
 
   void WriteTensors(const std::string &file, const Shapes &shapes, mo_dtype_t dtype = MO_DTYPE_FLOAT32) {
     std::vector<const char *> names;
@@ -74,8 +67,8 @@ class CheckpointTest : public ::testing::Test {
       names.push_back(name.c_str());
       tensors.push_back(mo_tensor_cpu(data.back().data(), dtype, static_cast<int32_t>(shape.size()), shape.data()));
     }
-    ASSERT_EQ(mo_safetensors_write((folder_ + "/" + file).c_str(), names.data(), tensors.data(),
-                                   static_cast<int64_t>(names.size()), nullptr, nullptr, 0),
+    ASSERT_EQ(mo_safetensors_write(folder_.File(file).c_str(), names.data(), tensors.data(), static_cast<int64_t>(names.size()),
+                                   nullptr, nullptr, 0),
               MO_STATUS_OK)
         << mo_last_error();
   }
@@ -83,7 +76,7 @@ class CheckpointTest : public ::testing::Test {
   mo_status_t TryOpen(const char *prefix, Checkpoint *checkpoint, const char *const *ignored = nullptr) {
     const mo_checkpoint_options options = {prefix, ignored};
     mo_checkpoint_t *made = nullptr;
-    const mo_status_t status = mo_checkpoint_open(folder_.c_str(), &options, &made);
+    const mo_status_t status = mo_checkpoint_open(folder_.path().c_str(), &options, &made);
     EXPECT_EQ(status == MO_STATUS_OK, made != nullptr);
     checkpoint->reset(made);
     return status;
@@ -102,7 +95,7 @@ class CheckpointTest : public ::testing::Test {
     EXPECT_NE(std::string(mo_last_error()).find(sentence_part), std::string::npos) << mo_last_error();
   }
 
-  std::string folder_;
+  test_support::TemporaryFolder folder_;
 };
 
 std::vector<std::string> Unexpected(mo_checkpoint_t *checkpoint) {
@@ -416,7 +409,7 @@ TEST_F(CheckpointTest, FindsTheStoredNameOfASharedTensor) {
   const mo_tensor tensor = mo_tensor_cpu(values.data(), MO_DTYPE_FLOAT32, 2, shape);
   const char *const keys[] = {"bert.words.weight", "loop", "format"};
   const char *const stored[] = {"head.weight", "loop", "pt"};
-  ASSERT_EQ(mo_safetensors_write((folder_ + "/model.safetensors").c_str(), &name, &tensor, 1, keys, stored, 3), MO_STATUS_OK);
+  ASSERT_EQ(mo_safetensors_write(folder_.File("model.safetensors").c_str(), &name, &tensor, 1, keys, stored, 3), MO_STATUS_OK);
   const Checkpoint checkpoint = Open("bert");
   mo_weight weight;
   for (const char *asked : {"bert.words.weight", "words.weight"}) {
@@ -492,7 +485,7 @@ TEST_F(CheckpointTest, ReadingSurvivesWhatHappensToTheFile) {
   const Checkpoint checkpoint = Open();
   mo_weight a, b;
   ASSERT_EQ(Load(checkpoint.get(), context.get(), "a", shape, &a, MO_DTYPE_FLOAT32, MO_LOAD_COPY), MO_STATUS_OK);
-  std::filesystem::resize_file(folder_ + "/model.safetensors", 4096);
+  std::filesystem::resize_file(folder_.File("model.safetensors"), 4096);
   ExpectValues(a, "a", shape);
   for (const mo_load_mode_t mode : {MO_LOAD_COPY, MO_LOAD_MAP}) {
     EXPECT_EQ(Load(checkpoint.get(), context.get(), "b", shape, &b, MO_DTYPE_FLOAT32, mode), MO_STATUS_IO_ERROR);
@@ -523,8 +516,8 @@ TEST_F(CheckpointTest, RefusesHostileIndexes) {
   WriteTensors("one.safetensors", {{"a", {1}}, {"b", {1}}});
   WriteTensors("two.safetensors", {{"b", {1}}, {"c", {1}}});
   WriteText("lfs.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n");
-  const std::string outside = folder_ + "-outside.safetensors";
-  std::filesystem::copy_file(folder_ + "/one.safetensors", outside);
+  const std::string outside = folder_.path() + "-outside.safetensors";
+  std::filesystem::copy_file(folder_.File("one.safetensors"), outside);
   const struct {
     std::string index;
     const char *sentence;

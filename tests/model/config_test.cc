@@ -8,10 +8,11 @@ extern "C" {
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
@@ -189,19 +190,17 @@ TEST(Config, RefusesHostileText) {
 }
 
 TEST(Config, LoadsFromAFolder) {
-  std::string folder = (std::filesystem::temp_directory_path() / "modelout-config-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const test_support::TemporaryFolder folder;
   mo_config_t *made = nullptr;
-  EXPECT_EQ(mo_config_load(folder.c_str(), &made), MO_STATUS_IO_ERROR);
+  EXPECT_EQ(mo_config_load(folder.path().c_str(), &made), MO_STATUS_IO_ERROR);
   EXPECT_NE(std::string(mo_last_error()).find("config.json"), std::string::npos);
-  std::ofstream(folder + "/config.json") << R"({"hidden_size": 8})";
-  ASSERT_EQ(mo_config_load((folder + "/").c_str(), &made), MO_STATUS_OK) << mo_last_error();
+  folder.Write("config.json", R"({"hidden_size": 8})");
+  ASSERT_EQ(mo_config_load((folder.path() + "/").c_str(), &made), MO_STATUS_OK) << mo_last_error();
   int64_t integer = 0;
   EXPECT_TRUE(mo_config_find_integer(made, "hidden_size", &integer));
   EXPECT_EQ(integer, 8);
   mo_config_destroy(made);
   mo_config_destroy(nullptr);
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

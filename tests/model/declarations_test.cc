@@ -10,7 +10,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -19,49 +18,31 @@
 #include "modelout/modelout.h"
 #include "tests/support/loaded_model.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
+using test_support::Architecture;
 using test_support::Context;
+using test_support::GoldenCase;
+using test_support::LoadedModel;
 
 /* A folder with a recorded model's weights and a config.json of its own. */
-class Folder {
+class Folder : public test_support::TemporaryFolder {
  public:
   /* `changes`: an object whose members replace the file's; `removed`: keys that go. */
   explicit Folder(const std::string &source, const std::string &changes = "{}", const std::vector<std::string> &removed = {}) {
-    char name[] = "/tmp/modelout-declarations-XXXXXX";
-    path_ = mkdtemp(name);
-    const std::string from = source[0] == '/' ? source : std::string(MO_TEST_DATA) + "/" + source;
-    std::filesystem::create_symlink(from + "/model.safetensors", path_ + "/model.safetensors");
+    const std::string from = source[0] == '/' ? source : GoldenCase(source);
+    Link("model.safetensors", from + "/model.safetensors");
     json_error_t error;
     json_t *config = json_load_file((from + "/config.json").c_str(), 0, &error),
            *change = json_loads(changes.c_str(), 0, &error);
     EXPECT_TRUE(config != nullptr && change != nullptr) << error.text;
     for (const std::string &key : removed) EXPECT_EQ(json_object_del(config, key.c_str()), 0) << key;
     json_object_update(config, change);
-    EXPECT_EQ(json_dump_file(config, (path_ + "/config.json").c_str(), 0), 0);
+    EXPECT_EQ(json_dump_file(config, File("config.json").c_str(), 0), 0);
     json_decref(config);
     json_decref(change);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  void Write(const std::string &name, const std::string &text) const { std::ofstream(path_ + "/" + name) << text; }
-  const std::string &path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-class Model : public test_support::LoadedModel {
- public:
-  Model(mo_context_t *context, const std::string &path, const char *architecture = nullptr, mo_dtype_t dtype = MO_DTYPE_NONE)
-      : LoadedModel(context, path, Options(architecture, dtype)) {}
-
- private:
-  static mo_model_options Options(const char *architecture, mo_dtype_t dtype) {
-    mo_model_options options = MO_MODEL_OPTIONS_INIT;
-    options.architecture = architecture;
-    options.dtype = dtype;
-    return options;
   }
 };
 
@@ -77,7 +58,7 @@ std::vector<float> Values(mo_field *field) {
 /* The first field of a run on six tokens: the same tokens for the decoder, if there is one. */
 std::vector<float> Answer(const std::string &path, const char *architecture = nullptr) {
   Context context(1);
-  Model model(context.get(), path, architecture);
+  LoadedModel model(context, path, Architecture{architecture});
   EXPECT_EQ(model.status(), MO_STATUS_OK) << model.error();
   if (model.status() != MO_STATUS_OK) return {};
   const int64_t ids[] = {7, 3, 9, 4, 11, 2}, shape[] = {1, 6};
@@ -100,7 +81,7 @@ void ExpectSame(const std::vector<float> &a, const std::vector<float> &b) {
 
 void ExpectRefused(const std::string &path, mo_status_t status, const std::string &named) {
   Context context(1);
-  Model model(context.get(), path);
+  LoadedModel model(context, path);
   EXPECT_EQ(model.status(), status) << model.error();
   EXPECT_NE(model.error().find(named), std::string::npos) << model.error();
 }
@@ -169,10 +150,10 @@ TEST(Declarations, ThatMeanNothingRefuseNothing) {
         R"({"pad_token_id": 777, "eos_token_id": [3, 4], "bos_token_id": "none", "id2label": {}, "num_labels": "many"})",
         R"({"pad_token_id": null, "eos_token_id": null, "rope_scaling": null, "rope_parameters": {}, "torch_dtype": 5})"}) {
     SCOPED_TRACE(change);
-    ExpectSame(Answer(Folder("llama_lm", change).path()), Answer(std::string(MO_TEST_DATA) + "/llama_lm"));
+    ExpectSame(Answer(Folder("llama_lm", change).path()), Answer(GoldenCase("llama_lm")));
   }
   ExpectSame(Answer(Folder("bart_lm", R"({"pad_token_id": -5, "eos_token_id": "x", "decoder_start_token_id": null})").path()),
-             Answer(std::string(MO_TEST_DATA) + "/bart_lm"));
+             Answer(GoldenCase("bart_lm")));
 }
 
 /* ---- Rotary scaling ------------------------------------------------------------------------------------------------------ */
@@ -234,7 +215,7 @@ TEST(Aliases, OfEveryFamily) {
         {"encoder_layers", "num_hidden_layers"}}},
       {"t5_lm", {{"d_model", "hidden_size"}, {"num_heads", "num_attention_heads"}, {"d_kv", "head_dim"}}}};
   for (const auto &[source, pairs] : maps) {
-    const std::string path = std::string(MO_TEST_DATA) + "/" + source;
+    const std::string path = GoldenCase(source);
     const std::vector<float> reference = Answer(path);
     json_t *config = json_load_file((path + "/config.json").c_str(), 0, nullptr);
     for (const auto &[own, other] : pairs) {
@@ -259,7 +240,7 @@ TEST(Nulls, AreTheFamilysRuleAndFalse) {
              Answer(Folder("gpt2_lm", R"({"scale_attn_weights": false})").path()));
   ExpectSame(Answer(Folder("gpt_neox_lm", R"({"use_parallel_residual": null})").path()),
              Answer(Folder("gpt_neox_lm", R"({"use_parallel_residual": false})").path()));
-  ExpectSame(Answer(Folder("t5_lm", R"({"num_decoder_layers": null})").path()), Answer(std::string(MO_TEST_DATA) + "/t5_lm"));
+  ExpectSame(Answer(Folder("t5_lm", R"({"num_decoder_layers": null})").path()), Answer(GoldenCase("t5_lm")));
 }
 
 TEST(FeedForward, OfT5IsWhatTheTwoKeysSay) {
@@ -279,7 +260,7 @@ TEST(Head, OfT5IsScaledAsTheFileSays) {
   const auto plain = Answer(Folder("t5_lm", R"({"tie_word_embeddings": true, "scale_decoder_outputs": false})").path());
   ASSERT_EQ(scaled.size(), plain.size());
   Context context(1);
-  Model model(context.get(), std::string(MO_TEST_DATA) + "/t5_lm");
+  LoadedModel model(context, GoldenCase("t5_lm"));
   const auto width = static_cast<float>(mo_model_config_integer(model, "hidden_size"));
   for (size_t i = 0; i < plain.size(); i++) ASSERT_NEAR(plain[i], scaled[i] * std::sqrt(width), 1e-4);
 }
@@ -288,7 +269,7 @@ TEST(Labels, OfQuestionAnsweringAreTwoWhereTheFamilySaysSo) {
   const std::string three = R"({"id2label": {"0": "a", "1": "b", "2": "c"}})";
   for (const char *source : {"gpt2_qa", "gpt_neox_qa", "llama_qa", "mistral_qa", "qwen2_qa", "opt_qa", "bart_qa_plain"}) {
     SCOPED_TRACE(source);
-    ExpectSame(Answer(Folder(source, three).path()), Answer(std::string(MO_TEST_DATA) + "/" + source));
+    ExpectSame(Answer(Folder(source, three).path()), Answer(GoldenCase(source)));
   }
   for (const char *source : {"bert_qa", "distilbert_qa", "roberta_qa", "electra_qa", "albert_qa"})
     ExpectRefused(Folder(source, three).path(), MO_STATUS_BAD_FILE, "3 labels");
@@ -318,7 +299,7 @@ TEST(Architecture, IsFoundByModelType) {
   for (const auto &[source, architectures, expected] : cases) {
     SCOPED_TRACE(std::string(source) + " " + architectures);
     const Folder folder(source, "{\"architectures\": " + std::string(architectures) + "}");
-    Model model(context.get(), folder.path());
+    LoadedModel model(context, folder.path());
     ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
     EXPECT_STREQ(mo_model_architecture(model), expected);
   }
@@ -338,13 +319,13 @@ TEST(Architecture, MustBeOfTheFamilyOfModelType) {
 
 TEST(Architecture, ThatIsUnknownIsToldWithTheKnownOnes) {
   Context context(1);
-  Model model(context.get(), std::string(MO_TEST_DATA) + "/bert_model", "Gpt2");
+  LoadedModel model(context, GoldenCase("bert_model"), Architecture{"Gpt2"});
   EXPECT_EQ(model.status(), MO_STATUS_UNSUPPORTED);
   EXPECT_NE(model.error().find("(Bert|DistilBert|Roberta|Electra|Albert)(ForMaskedLM|ForMultipleChoice), "
                                "(Bert|GPT2)(LMHeadModel), (Bert)(ForNextSentencePrediction)"),
             std::string::npos)
       << model.error();
-  Model flax(context.get(), std::string(MO_TEST_DATA) + "/bert_model", "FlaxBertModel");
+  LoadedModel flax(context, GoldenCase("bert_model"), Architecture{"FlaxBertModel"});
   EXPECT_EQ(flax.status(), MO_STATUS_OK) << flax.error();
 }
 
@@ -357,7 +338,7 @@ TEST(Padding, ThatNoTokenIs) {
       SCOPED_TRACE(std::string(source) + " " + padding);
       Context context(1);
       const Folder folder(source, "{\"pad_token_id\": " + std::string(padding) + "}");
-      Model model(context.get(), folder.path());
+      LoadedModel model(context, folder.path());
       ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
       std::vector<int64_t> ids = {7, 3, 9, 4, 1, 2, 8, 0};
       const int64_t shape[] = {2, 4};
@@ -375,7 +356,7 @@ TEST(Padding, ThatNoTokenIs) {
 
 float Loss(const std::string &source, const mo_tensor &tokens, mo_tensor *labels, mo_status_t *status) {
   Context context(1);
-  Model model(context.get(), std::string(MO_TEST_DATA) + "/" + source);
+  LoadedModel model(context, GoldenCase(source));
   EXPECT_EQ(model.status(), MO_STATUS_OK) << model.error();
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
   inputs.input_ids = &tokens;
@@ -448,7 +429,7 @@ TEST(HalfPrecision, OfT5DoesNotOverflow) {
   std::vector<float> logits[3];
   const mo_dtype_t dtypes[] = {MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16};
   for (int k = 0; k < 3; k++) {
-    Model model(context.get(), path, nullptr, dtypes[k]);
+    LoadedModel model(context, path, dtypes[k]);
     ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
     mo_output *output = nullptr;
     ASSERT_EQ(mo_model_forward(model, &inputs, &request, &output), MO_STATUS_OK) << mo_last_error();

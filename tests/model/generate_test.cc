@@ -9,40 +9,34 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "modelout/modelout.h"
-#include "tests/support/test_context.h"
+#include "tests/support/loaded_model.h"
+#include "tests/support/scoped_context.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
 constexpr double kTolerance = 2e-5;
-const std::string kGolden = MO_TEST_DATA;
+using test_support::GoldenCase;
 
 // A context and a model on it.
 class Session {
  public:
-  explicit Session(const std::string &directory, mo_framework_t framework = MO_FRAMEWORK_PT) {
-    mo_context_options options = test_context_options();
-    mo_model_options model_options = MO_MODEL_OPTIONS_INIT;
-    model_options.framework = framework;
-    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-    EXPECT_EQ(mo_model_load(context_, directory.c_str(), &model_options, &model_), MO_STATUS_OK) << mo_last_error();
-  }
-  ~Session() {
-    mo_model_destroy(model_);
-    mo_context_destroy(context_);
+  explicit Session(const std::string &directory, mo_framework_t framework = MO_FRAMEWORK_PT)
+      : context_(0), model_(context_, directory, framework) {
+    EXPECT_EQ(model_.status(), MO_STATUS_OK) << model_.error();
   }
   mo_context_t *context() const { return context_; }
   mo_model_t *model() const { return model_; }
 
  private:
-  mo_context_t *context_ = nullptr;
-  mo_model_t *model_ = nullptr;
+  test_support::Context context_;
+  test_support::LoadedModel model_;
 };
 
 // Prompts, and the inputs that point to them.
@@ -90,7 +84,7 @@ std::vector<int64_t> Sequences(const Output &output) { return Read<int64_t>(mo_o
 class Recorded : public testing::TestWithParam<const char *> {
  protected:
   void SetUp() override {
-    const std::string folder = kGolden + "/generate_" + GetParam();
+    const std::string folder = GoldenCase(std::string("generate_") + GetParam());
     description_ = json_load_file((folder + "/generation.json").c_str(), 0, nullptr);
     ASSERT_NE(description_, nullptr);
     ASSERT_EQ(mo_safetensors_open((folder + "/inputs.safetensors").c_str(), &inputs_), MO_STATUS_OK) << mo_last_error();
@@ -173,7 +167,7 @@ struct Options {
 };
 
 TEST_P(Recorded, GeneratesTheSame) {
-  Session session(kGolden + "/" + json_string_value(json_object_get(description_, "checkpoint")));
+  Session session(GoldenCase(json_string_value(json_object_get(description_, "checkpoint"))));
   size_t index = 0, compared = 0;
   json_t *call = nullptr;
   json_array_foreach(json_object_get(description_, "calls"), index, call) {
@@ -226,7 +220,7 @@ INSTANTIATE_TEST_SUITE_P(Checkpoints, Recorded, testing::Values("gpt2_lm", "llam
 class Families : public testing::TestWithParam<const char *> {};
 
 TEST_P(Families, GreedyIsArgmaxOfFullRecomputation) {
-  Session session(kGolden + "/" + GetParam());
+  Session session(GoldenCase(GetParam()));
   Prompts prompts({7, 30, 11, 5, 62, 90, 4, 4, 51, 17}, 2);
   mo_generation_options options = MO_GENERATION_OPTIONS_INIT;
   const size_t steps = test_device_is_simulated() ? 6 : 12, length = 5 + steps;
@@ -276,7 +270,7 @@ bool Note(void *user_data, int64_t step, const int64_t *tokens, int64_t batch_si
 }
 
 TEST(Generate, OnlyTheChosenIdsCross) {
-  Session session(kGolden + "/gpt2_lm");
+  Session session(GoldenCase("gpt2_lm"));
   Prompts prompts({7, 30, 11, 5, 62, 90}, 2);
   const bool host = mo_context_device(session.context()).kind == MO_DEVICE_KIND_CPU;
   mo_request request = MO_REQUEST_INIT;
@@ -310,7 +304,7 @@ TEST(Generate, ARecordedStepDoesWhatAPlainOneDoes) {
   for (const char *name : {"gpt2_lm", "llama_lm", "mistral_lm_window"}) {
     if (test_device_is_simulated() && name == std::string("llama_lm")) continue;
     SCOPED_TRACE(name);
-    Session session(kGolden + "/" + name);
+    Session session(GoldenCase(name));
     Prompts prompts({0, 0, 11, 5, 62, 90, 8, 15}, 2);
     prompts.mask[0] = prompts.mask[1] = 0;
     const std::vector<int64_t> ends = {1};
@@ -335,7 +329,7 @@ TEST(Generate, ARecordedStepDoesWhatAPlainOneDoes) {
 }
 
 TEST(Generate, ASeedGivesTheSameTokensAndAnotherOthers) {
-  Session session(kGolden + "/gpt2_lm");
+  Session session(GoldenCase("gpt2_lm"));
   Prompts prompts({7, 30, 11, 5, 62, 90}, 2);
   mo_generation_options options = MO_GENERATION_OPTIONS_INIT;
   options.max_new_tokens = 10;
@@ -349,7 +343,7 @@ TEST(Generate, ASeedGivesTheSameTokensAndAnotherOthers) {
 }
 
 TEST(Generate, ACallbackMayStop) {
-  Session session(kGolden + "/llama_lm");
+  Session session(GoldenCase("llama_lm"));
   Prompts prompts({7, 30, 11}, 1);
   Watch watch = {session.context(), {}, {}, {}, 2};
   mo_generation_options options = MO_GENERATION_OPTIONS_INIT;
@@ -362,29 +356,19 @@ TEST(Generate, ACallbackMayStop) {
 }
 
 // A folder with a checkpoint's files and a generation_config.json.
-class Folder {
+class Folder : public test_support::TemporaryFolder {
  public:
   Folder(const std::string &checkpoint, const std::string &text) {
-    char name[] = "/tmp/modelout-generate-XXXXXX";
-    path_ = mkdtemp(name);
-    for (const char *file : {"config.json", "model.safetensors"}) {
-      EXPECT_EQ(
-          symlink(std::filesystem::absolute(kGolden + "/" + checkpoint + "/" + file).c_str(), (path_ + "/" + file).c_str()), 0);
-    }
-    std::ofstream(path_ + "/generation_config.json") << text;
+    for (const char *file : {"config.json", "model.safetensors"}) Link(file, GoldenCase(checkpoint) + "/" + file);
+    Write("generation_config.json", text);
   }
-  ~Folder() { [[maybe_unused]] const int ignored = std::system(("rm -rf '" + path_ + "'").c_str()); }
-  const std::string &path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 TEST(Generate, GenerationConfigIsReadAndOptionsGoBeforeIt) {
   Prompts prompts({7, 30, 11, 5, 62, 90}, 2);
   std::vector<int64_t> free;
   {
-    Session session(kGolden + "/llama_lm");
+    Session session(GoldenCase("llama_lm"));
     mo_generation_options options = MO_GENERATION_OPTIONS_INIT;
     options.no_eos_token = true;
     free = Sequences(Generate(session, prompts.inputs, options));
@@ -410,7 +394,7 @@ TEST(Generate, GenerationConfigIsReadAndOptionsGoBeforeIt) {
 }
 
 TEST(Generate, Refuses) {
-  Session session(kGolden + "/gpt2_lm");
+  Session session(GoldenCase("gpt2_lm"));
   Prompts prompts({7, 30, 11, 5, 62, 90}, 2);
   mo_output *output = nullptr;
   using O = mo_generation_options *;
@@ -440,7 +424,7 @@ TEST(Generate, Refuses) {
   prompts.inputs.token_type_ids = nullptr;
   prompts.ids[2] = 99;
   refuse("vocabulary", [](O) {});
-  Session encoder(kGolden + "/bert_model");
+  Session encoder(GoldenCase("bert_model"));
   EXPECT_EQ(mo_generate(encoder.model(), &prompts.inputs, nullptr, &output), MO_STATUS_UNSUPPORTED);
   EXPECT_EQ(mo_generate(nullptr, &prompts.inputs, nullptr, &output), MO_STATUS_INVALID_ARGUMENT);
 }
@@ -477,7 +461,7 @@ TEST(Generate, EveryHostAllocationMayFail) {
   request.output_hidden_states = request.output_attentions = true;
   for (const char *name : {"gpt2_lm", "t5_lm"}) {
     mo_model_t *model = nullptr;
-    ASSERT_EQ(mo_model_load(context, (kGolden + "/" + name).c_str(), nullptr, &model), MO_STATUS_OK) << mo_last_error();
+    ASSERT_EQ(mo_model_load(context, GoldenCase(name).c_str(), nullptr, &model), MO_STATUS_OK) << mo_last_error();
     for (const int64_t beams : {1, 2}) {
       mo_generation_options options = MO_GENERATION_OPTIONS_INIT;
       options.max_new_tokens = 3;
@@ -536,7 +520,7 @@ TEST(Generate, OutputsOfOtherFrameworks) {
     if (test_device_is_simulated() && name == std::string("gpt2_lm")) continue;
     const bool encodes = name == std::string("t5_lm");
     const std::string stack = encodes ? "EncoderDecoderOutput" : "DecoderOnlyOutput";
-    Session pytorch(kGolden + "/" + name);
+    Session pytorch(GoldenCase(name));
     Prompts prompts({7, 30, 11, 5, 62, 90}, 2);
     mo_request request = MO_REQUEST_INIT;
     request.output_attentions = request.output_hidden_states = true;
@@ -565,7 +549,7 @@ TEST(Generate, OutputsOfOtherFrameworks) {
         EXPECT_LE(length, start + 2) << "so that there is padding to be seen";
       }
 
-      Session tensorflow(kGolden + "/" + name, MO_FRAMEWORK_TF);
+      Session tensorflow(GoldenCase(name), MO_FRAMEWORK_TF);
       const Output tf = Generate(tensorflow, prompts.inputs, options);
       const char *const tf_names[] = {"TFGreedySearch", "TFSample", "TFBeamSearch"};
       EXPECT_EQ(tf->output_class->name, tf_names[mode] + stack);
@@ -588,7 +572,7 @@ TEST(Generate, OutputsOfOtherFrameworks) {
                   mo_output_get(tf.get(), "sequences_scores"));
       }
 
-      Session flax(kGolden + "/" + name, MO_FRAMEWORK_FLAX);
+      Session flax(GoldenCase(name), MO_FRAMEWORK_FLAX);
       const Output jax = Generate(flax, prompts.inputs, options);
       const char *const flax_names[] = {"FlaxGreedySearchOutput", "FlaxSampleOutput", "FlaxBeamSearchOutput"};
       EXPECT_STREQ(jax->output_class->name, flax_names[mode]);

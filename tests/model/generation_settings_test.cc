@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "modelout/modelout.h"
-#include "tests/support/test_context.h"
+#include "tests/support/loaded_model.h"
+#include "tests/support/scoped_context.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
@@ -39,14 +41,12 @@ Json Parse(const std::string &text) {
 }
 
 // A folder with a golden checkpoint's weights and configuration files of its own.
-class Folder {
+class Folder : public test_support::TemporaryFolder {
  public:
   // With "config.json" the settings join those of config.json; else they stand in generation_config.json, beside the token ids.
   Folder(const std::string &checkpoint, const std::string &file, const json_t *settings) {
-    char name[] = "/tmp/modelout-settings-XXXXXX";
-    path_ = mkdtemp(name);
-    const std::string source = std::filesystem::absolute(kGolden + "/" + checkpoint).string();
-    EXPECT_EQ(symlink((source + "/model.safetensors").c_str(), (path_ + "/model.safetensors").c_str()), 0);
+    const std::string source = kGolden + "/" + checkpoint;
+    Link("model.safetensors", source + "/model.safetensors");
     Json config(json_load_file((source + "/config.json").c_str(), 0, nullptr));
     if (file == "config.json") {
       json_object_update(config.get(), const_cast<json_t *>(settings));
@@ -57,17 +57,10 @@ class Folder {
         if (json_is_integer(value)) json_object_set(generation.get(), id, value);
       }
       json_object_update(generation.get(), const_cast<json_t *>(settings));
-      json_dump_file(generation.get(), (path_ + "/generation_config.json").c_str(), 0);
+      json_dump_file(generation.get(), File("generation_config.json").c_str(), 0);
     }
-    json_dump_file(config.get(), (path_ + "/config.json").c_str(), 0);
+    json_dump_file(config.get(), File("config.json").c_str(), 0);
   }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder &) = delete;
-  Folder &operator=(const Folder &) = delete;
-  const std::string &path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 struct Generated {
@@ -80,16 +73,10 @@ struct Generated {
 
 class Model {
  public:
-  explicit Model(const std::string &path, const mo_context_options &options = test_context_options()) {
-    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
-    EXPECT_EQ(mo_model_load(context_, path.c_str(), nullptr, &model_), MO_STATUS_OK) << path << ": " << mo_last_error();
+  explicit Model(const std::string &path, const mo_context_options &options = test_context_options())
+      : context_(options), model_(context_, path) {
+    EXPECT_EQ(model_.status(), MO_STATUS_OK) << model_.error();
   }
-  ~Model() {
-    mo_model_destroy(model_);
-    mo_context_destroy(context_);
-  }
-  Model(const Model &) = delete;
-  Model &operator=(const Model &) = delete;
 
   Generated Generate(const Rows &prompts, const mo_generation_options &options) {
     std::vector<int64_t> ids;
@@ -121,8 +108,8 @@ class Model {
   }
 
  private:
-  mo_context_t *context_ = nullptr;
-  mo_model_t *model_ = nullptr;
+  test_support::Context context_;
+  test_support::LoadedModel model_;
 };
 
 Generated With(const std::string &settings, const mo_generation_options &options, const std::string &checkpoint = "llama_lm",
@@ -476,8 +463,8 @@ TEST(GenerationSettings, LengthsAndRowsThatAreTooManyAreRefused) {
 // ---- Logits that are no numbers ----
 
 TEST(GenerationSettings, NothingToChooseFromIsAnError) {
-  char name[] = "/tmp/modelout-nan-XXXXXX";
-  const std::string path = mkdtemp(name);
+  const test_support::TemporaryFolder folder;
+  const std::string &path = folder.path();
   const std::string source = kGolden + "/gpt2_lm/";
   std::filesystem::copy_file(source + "config.json", path + "/config.json");
   std::filesystem::copy_file(source + "model.safetensors", path + "/model.safetensors");
@@ -502,7 +489,6 @@ TEST(GenerationSettings, NothingToChooseFromIsAnError) {
     EXPECT_EQ(made.status, MO_STATUS_VALUE_ERROR);
     EXPECT_NE(made.error.find("no token to choose in step 0"), std::string::npos) << made.error;
   }
-  std::filesystem::remove_all(path);
 }
 
 }  // namespace

@@ -15,8 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "host/cli/replay.h"
+#include "host/replay/replay.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
@@ -145,46 +146,14 @@ TEST(UserReportSet, IsThere) {
 
 TEST(GoldenSet, HoldsEveryFamilyAndHead) {
   const std::vector<std::string> names = Cases();
-  for (const char *name : {"gpt2_lm",
-                           "gpt2_model",
-                           "gpt2_model_cross",
-                           "gpt2_seqcls",
-                           "gpt2_token_cls",
-                           "gpt2_qa",
-                           "gpt_neox_lm",
-                           "gpt_neox_seqcls",
-                           "gpt_neox_token_cls",
-                           "gpt_neox_qa",
-                           "llama_lm",
-                           "llama_model",
-                           "llama_seqcls",
-                           "llama_token_cls",
-                           "llama_qa",
-                           "mistral_lm_window",
-                           "mistral_seqcls",
-                           "mistral_token_cls",
-                           "mistral_qa",
-                           "opt_lm",
-                           "opt_model",
-                           "opt_seqcls",
-                           "opt_qa",
-                           "qwen2_lm",
-                           "qwen2_lm_layers",
-                           "qwen2_model",
-                           "qwen2_seqcls",
-                           "qwen2_token_cls",
-                           "qwen2_qa",
-                           "bert_lm_head_cross",
-                           "bart_model",
-                           "bart_lm",
-                           "bart_seqcls",
-                           "bart_qa_plain",
-                           "bart_causal",
-                           "bart_encoder",
-                           "t5_model",
-                           "t5_lm",
-                           "t5_lm_gated",
-                           "t5_encoder"})
+  for (const char *name :
+       {"gpt2_lm",         "gpt2_model",      "gpt2_model_cross",   "gpt2_seqcls",       "gpt2_token_cls", "gpt2_qa",
+        "gpt_neox_lm",     "gpt_neox_seqcls", "gpt_neox_token_cls", "gpt_neox_qa",       "llama_lm",       "llama_model",
+        "llama_seqcls",    "llama_token_cls", "llama_qa",           "mistral_lm_window", "mistral_seqcls", "mistral_token_cls",
+        "mistral_qa",      "opt_lm",          "opt_model",          "opt_seqcls",        "opt_qa",         "qwen2_lm",
+        "qwen2_lm_layers", "qwen2_model",     "qwen2_seqcls",       "qwen2_token_cls",   "qwen2_qa",       "bert_lm_head_cross",
+        "bart_model",      "bart_lm",         "bart_seqcls",        "bart_qa_plain",     "bart_causal",    "bart_encoder",
+        "t5_model",        "t5_lm",           "t5_lm_gated",        "t5_encoder"})
     EXPECT_TRUE(std::find(names.begin(), names.end(), name) != names.end()) << name;
   for (const char *family : {"bert", "distilbert", "roberta", "electra", "albert"}) {
     for (const char *head : {"model", "masked_lm", "token_cls", "qa", "multiple_choice"}) {
@@ -227,10 +196,7 @@ TEST(GoldenComparison, SeesEveryKindOfDifference) {
 class TwoCalls {
  public:
   TwoCalls() {
-    char folder[] = "/tmp/modelout-golden-XXXXXX";
-    path_ = mkdtemp(folder);
-    for (const char *file : {"config.json", "model.safetensors"})
-      EXPECT_EQ(symlink(std::filesystem::absolute(Source() + "/" + file).c_str(), (path_ + "/" + file).c_str()), 0);
+    for (const char *file : {"config.json", "model.safetensors"}) folder_.Link(file, Source() + "/" + file);
     Rewrite("inputs.safetensors", [](const std::string &) { return true; });
     Rewrite("outputs.safetensors",
             [](const std::string &name) { return name == "last_hidden_state" || name == "pooler_output"; });
@@ -241,14 +207,11 @@ class TwoCalls {
     json_decref(recorded);
     Save();
   }
-  ~TwoCalls() {
-    json_decref(description_);
-    [[maybe_unused]] const int ignored = std::system(("rm -rf '" + path_ + "'").c_str());
-  }
+  ~TwoCalls() { json_decref(description_); }
   json_t *step(size_t index) { return json_array_get(json_object_get(description_, "steps"), index); }
   json_t *description() { return description_; }
-  void Save() { EXPECT_EQ(json_dump_file(description_, (path_ + "/case.json").c_str(), 0), 0); }
-  const char *path() const { return path_.c_str(); }
+  void Save() { EXPECT_EQ(json_dump_file(description_, folder_.File("case.json").c_str(), 0), 0); }
+  const char *path() const { return folder_.path().c_str(); }
 
   /* Every tensor as step0.NAME, and those that belong to the second call as step1.NAME too. */
   template <typename InSecond>
@@ -273,7 +236,7 @@ class TwoCalls {
     }
     std::vector<const char *> pointers;
     for (const std::string &name : names) pointers.push_back(name.c_str());
-    EXPECT_EQ(mo_safetensors_write((path_ + "/" + file_name).c_str(), pointers.data(), tensors.data(),
+    EXPECT_EQ(mo_safetensors_write(folder_.File(file_name).c_str(), pointers.data(), tensors.data(),
                                    static_cast<int64_t>(names.size()), nullptr, nullptr, 0),
               MO_STATUS_OK)
         << mo_last_error();
@@ -283,7 +246,7 @@ class TwoCalls {
  private:
   static constexpr const char *kClass = "BaseModelOutputWithPoolingAndCrossAttentions";
   static std::string Source() { return MO_TEST_DATA "/bert_model"; }
-  std::string path_;
+  test_support::TemporaryFolder folder_;
   json_t *description_ = nullptr;
 };
 

@@ -3,13 +3,11 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <functional>
 #include <random>
 #include <string>
@@ -18,28 +16,15 @@
 #include "modelout/modelout.h"
 #include "tests/support/loaded_model.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
 using test_support::Context;
+using test_support::GoldenCase;
 using test_support::Heap;
-
-std::string CasePath(const std::string &name) { return std::string(MO_TEST_DATA) + "/" + name; }
-
-class Model : public test_support::LoadedModel {
- public:
-  Model(mo_context_t *context, const std::string &path, const char *sub_module = nullptr,
-        mo_framework_t framework = MO_FRAMEWORK_PT)
-      : LoadedModel(context, path, Options(sub_module, framework)) {}
-
- private:
-  static mo_model_options Options(const char *sub_module, mo_framework_t framework) {
-    mo_model_options options = MO_MODEL_OPTIONS_INIT;
-    options.sub_module = sub_module;
-    options.framework = framework;
-    return options;
-  }
-};
+using test_support::LoadedModel;
+using test_support::SubModule;
 
 struct Output {
   mo_output *output = nullptr;
@@ -107,7 +92,7 @@ class Decoding : public ::testing::TestWithParam<const char *> {
   static constexpr int64_t kSource = 9, kTarget = 9;
   static constexpr double kTolerance = 2e-5;
 
-  Decoding() : model_(context_, CasePath(GetParam())) {
+  Decoding() : model_(context_, GoldenCase(GetParam())) {
     EXPECT_EQ(model_.status(), MO_STATUS_OK) << model_.error();
     for (int64_t i = 6; i < kSource; i++) source_mask_.at(1, i) = 0;
     target_mask_.at(1, 1) = 0;
@@ -162,7 +147,7 @@ class Decoding : public ::testing::TestWithParam<const char *> {
   }
 
   Context context_;
-  Model model_;
+  LoadedModel model_;
   Ids source_{2, kSource, 3, 99, 1}, source_mask_{2, kSource, 1, 2, 1};
   Ids target_{2, kTarget, 3, 99, 2}, target_mask_{2, kTarget, 1, 2, 1};
 };
@@ -231,7 +216,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Decoding, ::testing::Values("bart_lm", "t5_lm",
 TEST(DecoderIds, AreLabelsShiftedRight) {
   Context context;
   for (const char *name : {"bart_lm", "t5_lm"}) {
-    Model model(context, CasePath(name));
+    LoadedModel model(context, GoldenCase(name));
     ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
     Ids source(2, 7, 3, 99, 1), labels(2, 5, 3, 99, 2), ids(2, 5, 3, 99, 2);
     labels.at(1, 3) = labels.at(1, 4) = -100;
@@ -257,8 +242,8 @@ TEST(DecoderIds, AreLabelsShiftedRight) {
 TEST(Parts, TogetherAreTheWhole) {
   Context context;
   for (const char *name : {"bart_model", "t5_model"}) {
-    Model whole(context, CasePath(name)), encoder(context, CasePath(name), "encoder"),
-        decoder(context, CasePath(name), "decoder");
+    LoadedModel whole(context, GoldenCase(name)), encoder(context, GoldenCase(name), SubModule{"encoder"}),
+        decoder(context, GoldenCase(name), SubModule{"decoder"});
     ASSERT_EQ(whole.status(), MO_STATUS_OK) << whole.error();
     ASSERT_EQ(encoder.status(), MO_STATUS_OK) << encoder.error();
     ASSERT_EQ(decoder.status(), MO_STATUS_OK) << decoder.error();
@@ -285,7 +270,8 @@ TEST(Parts, TogetherAreTheWhole) {
 
 TEST(Parts, AreRefusedByName) {
   Context context;
-  Model unknown(context, CasePath("bart_model"), "head"), single(context, CasePath("bert_model"), "encoder");
+  LoadedModel unknown(context, GoldenCase("bart_model"), SubModule{"head"}),
+      single(context, GoldenCase("bert_model"), SubModule{"encoder"});
   EXPECT_EQ(unknown.status(), MO_STATUS_INVALID_ARGUMENT);
   EXPECT_NE(unknown.error().find("encoder and decoder"), std::string::npos) << unknown.error();
   EXPECT_EQ(single.status(), MO_STATUS_INVALID_ARGUMENT);
@@ -303,7 +289,7 @@ TEST(Seq2SeqOutputs, NamesakesOfOtherFrameworks) {
   };
   for (const Expected &expected :
        {Expected{MO_FRAMEWORK_TF, "TFSeq2SeqLMOutput", 8}, Expected{MO_FRAMEWORK_FLAX, "FlaxSeq2SeqLMOutput", 0}}) {
-    Model model(context, CasePath("bart_lm"), nullptr, expected.framework);
+    LoadedModel model(context, GoldenCase("bart_lm"), expected.framework);
     ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
     Ids source(2, 7, 3, 99, 1), labels(2, 5, 3, 99, 2);
     labels.at(1, 3) = labels.at(1, 4) = -100;
@@ -323,7 +309,7 @@ TEST(Seq2SeqOutputs, NamesakesOfOtherFrameworks) {
 
 TEST(Seq2SeqOutputs, HoldWhatIsSelected) {
   Context context;
-  Model model(context, CasePath("t5_lm_gated")); /* one encoder layer, two in the decoder */
+  LoadedModel model(context, GoldenCase("t5_lm_gated")); /* one encoder layer, two in the decoder */
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   Ids source(2, 7, 3, 99, 1), target(2, 5, 3, 99, 2);
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
@@ -367,7 +353,7 @@ TEST(Seq2SeqOutputs, HoldWhatIsSelected) {
 /* A tensor of the caller's own as the encoder's work. */
 TEST(Seq2SeqOutputs, TakeAnEncodersWorkFromAnywhere) {
   Context context;
-  Model model(context, CasePath("bart_model"));
+  LoadedModel model(context, GoldenCase("bart_model"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   Ids source(2, 7, 3, 99, 1), target(2, 5, 3, 99, 2);
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
@@ -398,12 +384,10 @@ TEST(Seq2SeqOutputs, TakeAnEncodersWorkFromAnywhere) {
 /* ---- Checkpoints --------------------------------------------------------------------------------------------------------- */
 
 /* A copy of a case whose tensors have other names; "" leaves one out. */
-class Renamed {
+class Renamed : public test_support::TemporaryFolder {
  public:
   Renamed(const std::string &source, const std::function<std::string(const std::string &)> &rename) {
-    char folder[] = "/tmp/modelout-seq2seq-XXXXXX";
-    path_ = mkdtemp(folder);
-    EXPECT_EQ(symlink(std::filesystem::absolute(source + "/config.json").c_str(), (path_ + "/config.json").c_str()), 0);
+    Link("config.json", source + "/config.json");
     mo_safetensors_t *file = nullptr;
     EXPECT_EQ(mo_safetensors_open((source + "/model.safetensors").c_str(), &file), MO_STATUS_OK) << mo_last_error();
     std::vector<std::string> names;
@@ -416,17 +400,12 @@ class Renamed {
     }
     std::vector<const char *> pointers;
     for (const std::string &name : names) pointers.push_back(name.c_str());
-    EXPECT_EQ(mo_safetensors_write((path_ + "/model.safetensors").c_str(), pointers.data(), tensors.data(),
+    EXPECT_EQ(mo_safetensors_write(File("model.safetensors").c_str(), pointers.data(), tensors.data(),
                                    static_cast<int64_t>(names.size()), nullptr, nullptr, 0),
               MO_STATUS_OK)
         << mo_last_error();
     mo_safetensors_close(file);
   }
-  ~Renamed() { [[maybe_unused]] const int ignored = std::system(("rm -rf '" + path_ + "'").c_str()); }
-  const std::string &path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 std::vector<float> LogitsOf(mo_model_t *model) {
@@ -441,30 +420,30 @@ std::vector<float> LogitsOf(mo_model_t *model) {
 
 TEST(Seq2SeqCheckpoints, WordTableUnderAnyOfItsNames) {
   Context context;
-  Model original(context, CasePath("bart_lm"));
+  LoadedModel original(context, GoldenCase("bart_lm"));
   ASSERT_EQ(original.status(), MO_STATUS_OK) << original.error();
   for (const char *alias : {"model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "shared.weight"}) {
-    Renamed copy(CasePath("bart_lm"), [&](const std::string &name) { return name == "model.shared.weight" ? alias : name; });
-    Model model(context, copy.path());
+    Renamed copy(GoldenCase("bart_lm"), [&](const std::string &name) { return name == "model.shared.weight" ? alias : name; });
+    LoadedModel model(context, copy.path());
     ASSERT_EQ(model.status(), MO_STATUS_OK) << alias << ": " << model.error();
     EXPECT_EQ(LogitsOf(model), LogitsOf(original)) << alias;
     EXPECT_EQ(mo_model_unexpected_tensor(model, 0), nullptr) << mo_model_unexpected_tensor(model, 0);
     EXPECT_EQ(mo_model_parameter_count(model), mo_model_parameter_count(original));
   }
-  Renamed without(CasePath("bart_lm"), [](const std::string &name) { return name == "model.shared.weight" ? "" : name; });
-  Model missing(context, without.path());
+  Renamed without(GoldenCase("bart_lm"), [](const std::string &name) { return name == "model.shared.weight" ? "" : name; });
+  LoadedModel missing(context, without.path());
   EXPECT_EQ(missing.status(), MO_STATUS_BAD_FILE);
   EXPECT_NE(missing.error().find("shared.weight"), std::string::npos) << missing.error();
 }
 
 TEST(Seq2SeqCheckpoints, LogitsBiasIsZeroWhereThereIsNone) {
   Context context;
-  Renamed copy(CasePath("bart_lm"), [](const std::string &name) { return name == "final_logits_bias" ? "" : name; });
-  Model original(context, CasePath("bart_lm")), model(context, copy.path());
+  Renamed copy(GoldenCase("bart_lm"), [](const std::string &name) { return name == "final_logits_bias" ? "" : name; });
+  LoadedModel original(context, GoldenCase("bart_lm")), model(context, copy.path());
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   mo_safetensors_t *file = nullptr;
   mo_tensor bias;
-  ASSERT_EQ(mo_safetensors_open((CasePath("bart_lm") + "/model.safetensors").c_str(), &file), MO_STATUS_OK);
+  ASSERT_EQ(mo_safetensors_open((GoldenCase("bart_lm") + "/model.safetensors").c_str(), &file), MO_STATUS_OK);
   ASSERT_EQ(mo_safetensors_tensor(file, "final_logits_bias", &bias), MO_STATUS_OK);
   std::vector<float> expected = LogitsOf(original);
   for (size_t i = 0; i < expected.size(); i++) {
@@ -480,8 +459,8 @@ TEST(Seq2SeqCheckpoints, LogitsBiasIsZeroWhereThereIsNone) {
 
 TEST(Seq2SeqInputs, RefusesWithTheInputsName) {
   Context context;
-  Model bart(context, CasePath("bart_lm")), t5(context, CasePath("t5_lm")), classifier(context, CasePath("bart_seqcls")),
-      bert(context, CasePath("bert_model"));
+  LoadedModel bart(context, GoldenCase("bart_lm")), t5(context, GoldenCase("t5_lm")),
+      classifier(context, GoldenCase("bart_seqcls")), bert(context, GoldenCase("bert_model"));
   Ids source(2, 7, 3, 99, 1), target(2, 5, 3, 99, 2), wrong_batch(3, 5, 3, 99, 2), long_source(2, 40, 3, 99, 1);
   Ids bad_source(2, 7, 3, 99, 1), mask(2, 6, 1, 2, 1), ends(2, 7, 3, 99, 1);
   bad_source.at(1, 2) = 99;
@@ -533,7 +512,7 @@ TEST(Seq2SeqInputs, RefusesWithTheInputsName) {
 /* A cache that was filled from a source of another length, and an encoder's work of another shape. */
 TEST(Seq2SeqInputs, RefusesWhatDoesNotBelongTogether) {
   Context context;
-  Model model(context, CasePath("bart_lm"));
+  LoadedModel model(context, GoldenCase("bart_lm"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   Ids source(2, 7, 3, 99, 1), other(2, 6, 3, 99, 1), target(2, 5, 3, 99, 2);
   mo_request request = MO_REQUEST_INIT;
@@ -572,7 +551,7 @@ TEST(Seq2SeqMemory, EveryFailingAllocationIsAStatus) {
     Context context(&heap);
     for (bool done = false; !done; failures++) {
       heap.fail_at = heap.calls + failures;
-      Model model(context, CasePath("t5_lm_gated"));
+      LoadedModel model(context, GoldenCase("t5_lm_gated"));
       Output output;
       mo_status_t status = model.status();
       if (status == MO_STATUS_OK) status = mo_model_forward(model, &inputs, &request, &output.output);
@@ -589,7 +568,7 @@ TEST(Seq2SeqMemory, EveryFailingAllocationIsAStatus) {
 TEST(Seq2SeqMemory, RunsOfKnownShapesAllocateNothing) {
   Heap heap;
   Context context(&heap);
-  Model model(context, CasePath("bart_lm"));
+  LoadedModel model(context, GoldenCase("bart_lm"));
   ASSERT_EQ(model.status(), MO_STATUS_OK) << model.error();
   Ids source(2, 7, 3, 99, 1), target(2, 5, 3, 99, 2);
   mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;

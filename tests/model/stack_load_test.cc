@@ -12,15 +12,18 @@
 #include <string>
 #include <vector>
 
-#include "host/cli/replay.h"
+#include "host/replay/replay.h"
 #include "modelout/model.h"
 #include "modelout/safetensors.h"
+#include "tests/support/loaded_model.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 using test_support::Context;
+using test_support::LoadedModel;
 
 constexpr double kTolerance = 2e-5;
 
@@ -28,16 +31,9 @@ std::string Golden(const std::string &name) { return std::string(MO_TEST_DATA) +
 std::string Report(const std::string &name) { return std::string(MO_SOURCE_DIR) + "/tests/cases/user_reports/" + name; }
 
 // A case as another folder that can be changed.
-class CaseFolder {
+class CaseFolder : public test_support::TemporaryFolder {
  public:
-  explicit CaseFolder(const std::string &original) {
-    path_ = (fs::temp_directory_path() / "modelout-case-XXXXXX").string();
-    EXPECT_NE(mkdtemp(path_.data()), nullptr);
-    fs::copy(original, path_, fs::copy_options::recursive);
-  }
-  ~CaseFolder() { fs::remove_all(path_); }
-  const std::string &path() const { return path_; }
-  std::string File(const std::string &name) const { return path_ + "/" + name; }
+  explicit CaseFolder(const std::string &original) { CopyFrom(original); }
 
   // Writes model.safetensors anew with other names; "" leaves a tensor out.
   void Rename(const std::function<std::string(const std::string &)> &rename, const std::vector<const char *> &keys = {},
@@ -76,9 +72,6 @@ class CaseFolder {
     whole.insert(whole.rfind('}'), ", " + member);
     std::ofstream(File("config.json")) << whole;
   }
-
- private:
-  std::string path_;
 };
 
 bool EndsWith(const std::string &text, const std::string &end) {
@@ -108,12 +101,10 @@ mo_status_t TryLoad(const std::string &directory, const char *architecture = nul
   Context context(0);
   mo_model_options options = MO_MODEL_OPTIONS_INIT;
   options.architecture = architecture;
-  mo_model_t *model = nullptr;
-  const mo_status_t status = mo_model_load(context.get(), directory.c_str(), &options, &model);
-  for (int64_t i = 0; status == MO_STATUS_OK && mo_model_unexpected_tensor(model, i) != nullptr; ++i)
+  const LoadedModel model(context, directory, options);
+  for (int64_t i = 0; model.status() == MO_STATUS_OK && mo_model_unexpected_tensor(model, i) != nullptr; ++i)
     ADD_FAILURE() << "unexpected: " << mo_model_unexpected_tensor(model, i);
-  mo_model_destroy(model);
-  return status;
+  return model.status();
 }
 
 TEST(StackLoad, ReportedLayoutsAgree) {

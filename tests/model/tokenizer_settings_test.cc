@@ -17,6 +17,7 @@
 
 #include "modelout/sentence.h"
 #include "modelout/tokenizer.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
@@ -39,26 +40,13 @@ std::string Dump(const json_t *value) {
   return result;
 }
 
-class Folder {
+class Folder : public test_support::TemporaryFolder {
  public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "modelout-settings-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  void Write(const std::string &name, const std::string &text) const {
-    std::filesystem::create_directories(std::filesystem::path(path_ + "/" + name).parent_path());
-    std::ofstream(path_ + "/" + name, std::ios::binary) << text;
-  }
-  const std::string &path() const { return path_; }
   Tokenizer Load(mo_status_t expected = MO_STATUS_OK) const {
     mo_tokenizer_t *made = nullptr;
-    EXPECT_EQ(mo_tokenizer_load(path_.c_str(), &made), expected) << mo_last_error();
+    EXPECT_EQ(mo_tokenizer_load(path().c_str(), &made), expected) << mo_last_error();
     return Tokenizer(made);
   }
-
- private:
-  std::string path_;
 };
 
 Ids Encode(const mo_tokenizer_t *tokenizer, const std::string &text, int32_t max_length = 0) {

@@ -19,6 +19,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/temporary_folder.h"
+
 extern "C" mo_status_t mo_test_encode(const mo_tokenizer_t *tokenizer, const char *text, const char *pair,
                                       bool no_special_tokens, int32_t max_length, int32_t **ids, int32_t **token_type_ids,
                                       int64_t *count);
@@ -402,26 +404,15 @@ TEST(Tokenizer, RefusesHostileVocabularies) {
   EXPECT_STREQ(mo_tokenizer_token(doubled.get(), 3), "a");
 }
 
-class Folder {
+class Folder : public test_support::TemporaryFolder {
  public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "modelout-tokenizer-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  void Write(const std::string &name, const std::string &text) const {
-    std::ofstream(path_ + "/" + name, std::ios::binary) << text;
-  }
   mo_status_t Load(Tokenizer *tokenizer) const {
     mo_tokenizer_t *made = nullptr;
-    const mo_status_t status = mo_tokenizer_load(path_.c_str(), &made);
+    const mo_status_t status = mo_tokenizer_load(path().c_str(), &made);
     EXPECT_EQ(status == MO_STATUS_OK, made != nullptr);
     tokenizer->reset(made);
     return status;
   }
-
- private:
-  std::string path_;
 };
 
 TEST(Tokenizer, LoadsFolders) {

@@ -12,8 +12,8 @@ namespace {
 using op_test::Buffer;
 using op_test::rounding;
 
-const mo_activation_t kActivations[] = {MO_ACTIVATION_NONE, MO_ACTIVATION_GELU, MO_ACTIVATION_GELU_TANH,
-                                        MO_ACTIVATION_RELU, MO_ACTIVATION_SILU, MO_ACTIVATION_TANH};
+const mo_activation_t kActivations[] = {MO_ACTIVATION_NONE, MO_ACTIVATION_GELU, MO_ACTIVATION_GELU_TANH, MO_ACTIVATION_RELU,
+                                        MO_ACTIVATION_SILU, MO_ACTIVATION_TANH, MO_ACTIVATION_QUICK_GELU};
 
 double activate(double x, mo_activation_t activation) {
   switch (activation) {
@@ -27,6 +27,8 @@ double activate(double x, mo_activation_t activation) {
       return x / (1 + std::exp(-x));
     case MO_ACTIVATION_TANH:
       return std::tanh(x);
+    case MO_ACTIVATION_QUICK_GELU:
+      return x / (1 + std::exp(-1.702 * x));
     default:
       return x;
   }

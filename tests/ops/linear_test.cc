@@ -29,6 +29,8 @@ double activate(double x, mo_activation_t activation) {
       return x / (1 + std::exp(-x));
     case MO_ACTIVATION_TANH:
       return std::tanh(x);
+    case MO_ACTIVATION_QUICK_GELU:
+      return x / (1 + std::exp(-1.702 * x));
     default:
       return x;
   }
@@ -411,7 +413,7 @@ TEST_F(Linear, FrontDoor) {
        [](mo_linear_params &p) {
          (changed = *p.weight).device = {MO_DEVICE_KIND_CUDA, 0}, p.weight = &changed;
        }},
-      {"activation 6", [](mo_linear_params &p) { p.activation = mo_activation_t(6); }},
+      {"activation 7", [](mo_linear_params &p) { p.activation = mo_activation_t(7); }},
       {"activation -1", [](mo_linear_params &p) { p.activation = mo_activation_t(-1); }},
   };
   for (const Change &change : changes) {
@@ -473,15 +475,11 @@ TEST(Activation, Names) {
   const struct {
     const char *name;
     mo_activation_t activation;
-  } names[] = {{"linear", MO_ACTIVATION_NONE},
-               {"gelu", MO_ACTIVATION_GELU},
-               {"gelu_new", MO_ACTIVATION_GELU_TANH},
-               {"gelu_pytorch_tanh", MO_ACTIVATION_GELU_TANH},
-               {"gelu_fast", MO_ACTIVATION_GELU_TANH},
-               {"relu", MO_ACTIVATION_RELU},
-               {"silu", MO_ACTIVATION_SILU},
-               {"swish", MO_ACTIVATION_SILU},
-               {"tanh", MO_ACTIVATION_TANH}};
+  } names[] = {{"linear", MO_ACTIVATION_NONE},         {"gelu", MO_ACTIVATION_GELU},
+               {"gelu_new", MO_ACTIVATION_GELU_TANH},  {"gelu_pytorch_tanh", MO_ACTIVATION_GELU_TANH},
+               {"gelu_fast", MO_ACTIVATION_GELU_TANH}, {"relu", MO_ACTIVATION_RELU},
+               {"silu", MO_ACTIVATION_SILU},           {"swish", MO_ACTIVATION_SILU},
+               {"tanh", MO_ACTIVATION_TANH},           {"quick_gelu", MO_ACTIVATION_QUICK_GELU}};
   for (const auto &entry : names) {
     mo_activation_t activation;
     ASSERT_EQ(mo_activation_from_name(entry.name, &activation), MO_STATUS_OK);

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "host/core/float16.h"
+#include "host/rules/float16.h"
 #include "modelout/modelout.h"
 #include "tests/support/device_mirror.h"
 #include "tests/support/instruction_sets.h"

@@ -1,7 +1,7 @@
 /* tests/ops/sampling_shim.c - sampling as a C program calls it.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
-#include "host/core/philox.h"
+#include "host/rules/philox.h"
 #include "modelout/sampling.h"
 #include "tests/support/device_mirror.h"
 

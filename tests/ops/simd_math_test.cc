@@ -24,9 +24,9 @@
 #include <limits>
 #include <vector>
 
-#include "host/core/float16.h"
 #include "host/cpu/isa.h"
 #include "host/cpu/linear_kernels.h"
+#include "host/rules/float16.h"
 #include "modelout/linear.h"
 
 namespace generic {
@@ -180,6 +180,7 @@ std::vector<float> activate(const mo_linear_kernels *kernels, mo_activation_t ac
 double gelu(double x) { return 0.5 * x * std::erfc(-x * std::sqrt(0.5)); }
 double gelu_tanh(double x) { return x / (1 + std::exp(-2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
 double silu(double x) { return x / (1 + std::exp(-x)); }
+double quick_gelu(double x) { return x / (1 + std::exp(-1.702 * x)); }
 double relu(double x) { return x > 0 ? x : 0; }
 
 /* Absolute error over max(1, |x|). */
@@ -198,6 +199,7 @@ TEST(SimdMath, Activations) {
     expect_close(activate(k, MO_ACTIVATION_GELU, inputs()), gelu, 1.2e-7);
     expect_close(activate(k, MO_ACTIVATION_GELU_TANH, inputs()), gelu_tanh, 1.5e-7);
     expect_close(activate(k, MO_ACTIVATION_SILU, inputs()), silu, 1.2e-7);
+    expect_close(activate(k, MO_ACTIVATION_QUICK_GELU, inputs()), quick_gelu, 1.5e-7);
     expect_ulps(activate(k, MO_ACTIVATION_TANH, inputs()), std::tanh, 4);
   }
 }
@@ -218,7 +220,8 @@ TEST(SimdMath, ActivationsAtTheEnds) {
   std::vector<float> in(16, 0.0f);
   in[0] = INFINITY, in[1] = NAN, in[2] = -1e30f, in[3] = 1e30f, in[4] = -200.0f;
   for (const mo_linear_kernels *k : kernels()) {
-    for (mo_activation_t activation : {MO_ACTIVATION_GELU, MO_ACTIVATION_GELU_TANH, MO_ACTIVATION_RELU, MO_ACTIVATION_SILU}) {
+    for (mo_activation_t activation :
+         {MO_ACTIVATION_GELU, MO_ACTIVATION_GELU_TANH, MO_ACTIVATION_RELU, MO_ACTIVATION_SILU, MO_ACTIVATION_QUICK_GELU}) {
       const std::vector<float> out = activate(k, activation, in);
       EXPECT_EQ(out[0], INFINITY);
       EXPECT_TRUE(std::isnan(out[1]));

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <deque>
 #include <memory>
 #include <numeric>
 #include <vector>
@@ -27,7 +26,7 @@ struct AsyncCopy {
 struct Thread {
   ThreadVariables variables;
   std::vector<AsyncCopy> open_group;
-  std::deque<std::vector<AsyncCopy>> groups;
+  std::vector<std::vector<AsyncCopy>> groups; /* a deque would take memory for every thread, copies or not */
   const char *waits_for = nullptr;
   uint32_t phase = 0; /* barriers and collectives passed; after one, that of the furthest who met there */
 };
@@ -228,7 +227,7 @@ void async_wait(int groups_left) {
   Thread &thread = running->thread();
   while (static_cast<int>(thread.groups.size()) > groups_left) {
     for (const AsyncCopy &copy : thread.groups.front()) perform(copy);
-    thread.groups.pop_front();
+    thread.groups.erase(thread.groups.begin());
   }
 }
 

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "host/core/float16.h"
+#include "host/rules/float16.h"
 #include "tests/simulated_device/control.h"
 #include "tests/simulated_device/library.h"
 #include "tests/simulated_device/traffic.h"

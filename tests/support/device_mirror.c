@@ -50,32 +50,13 @@ static mo_status_t probe_open(int32_t index, void **state) {
 }
 static void probe_close(void *state) { (void)state; }
 
-#define PROBE_OP(name, params_type)                                                                                            \
-  static mo_status_t probe_##name(mo_context_t *context, const params_type *p) {                                               \
+#define PROBE_OP(prefix, name, params_type)                                                                                    \
+  static mo_status_t prefix##_##name(mo_context_t *context, const params_type *p) {                                            \
     (void)context;                                                                                                             \
     (void)p;                                                                                                                   \
     return MO_STATUS_OK;                                                                                                       \
   }
-PROBE_OP(attention, mo_attention_params)
-PROBE_OP(softmax, mo_softmax_params)
-PROBE_OP(norm, mo_norm_params)
-PROBE_OP(gate, mo_gate_params)
-PROBE_OP(embedding, mo_embedding_params)
-PROBE_OP(linear, mo_linear_params)
-PROBE_OP(pooling, mo_pooling_params)
-PROBE_OP(cross_entropy, mo_cross_entropy_params)
-PROBE_OP(elementwise_loss, mo_elementwise_loss_params)
-PROBE_OP(span_loss, mo_span_loss_params)
-PROBE_OP(topk, mo_topk_params)
-PROBE_OP(rotary_embedding, mo_rotary_params)
-PROBE_OP(attention_merge, mo_attention_merge_params)
-PROBE_OP(kv_update, mo_kv_update_params)
-PROBE_OP(kv_gather, mo_kv_gather_params)
-PROBE_OP(sample, mo_sampling_params)
-PROBE_OP(edit_scores, mo_score_edit_params)
-PROBE_OP(position_bias, mo_position_bias_params)
-PROBE_OP(decode_attention, mo_decode_attention_params)
-PROBE_OP(cast, mo_cast_params)
+MO_OP_LIST(PROBE_OP, probe)
 
 static mo_status_t probe_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
                                      mo_packed_weight_t *packed) {
@@ -107,40 +88,19 @@ static void probe_packed_weight_release(mo_packed_weight_t *packed) { (void)pack
 
 /* A context of the probing backend that claims the device of `context`. */
 static mo_context_t *probe_of(const mo_context_t *context) {
-  static mo_backend backend = {.abi_version = MO_BACKEND_ABI_VERSION,
-                               .struct_size = sizeof(mo_backend),
-                               .name = "probe",
-                               .open = probe_open,
-                               .close = probe_close,
-                               .allocate = probe_allocate,
-                               .release = probe_release,
-                               .allocate_pinned = probe_allocate_pinned,
-                               .release_pinned = probe_release_pinned,
-                               .copy = probe_copy,
-                               .attention = probe_attention,
-                               .softmax = probe_softmax,
-                               .layer_norm = probe_norm,
-                               .rms_norm = probe_norm,
-                               .gate = probe_gate,
-                               .embedding = probe_embedding,
-                               .linear = probe_linear,
-                               .linear_pack = probe_linear_pack,
-                               .packed_weight_release = probe_packed_weight_release,
-                               .pooling = probe_pooling,
-                               .cross_entropy = probe_cross_entropy,
-                               .bce_with_logits_loss = probe_elementwise_loss,
-                               .mse_loss = probe_elementwise_loss,
-                               .span_loss = probe_span_loss,
-                               .topk = probe_topk,
-                               .rotary_embedding = probe_rotary_embedding,
-                               .position_bias = probe_position_bias,
-                               .attention_merge = probe_attention_merge,
-                               .kv_update = probe_kv_update,
-                               .kv_gather = probe_kv_gather,
-                               .sample = probe_sample,
-                               .edit_scores = probe_edit_scores,
-                               .decode_attention = probe_decode_attention,
-                               .cast = probe_cast};
+  static mo_backend backend = {
+      .abi_version = MO_BACKEND_ABI_VERSION,
+      .struct_size = sizeof(mo_backend),
+      .name = "probe",
+      .open = probe_open,
+      .close = probe_close,
+      .allocate = probe_allocate,
+      .release = probe_release,
+      .allocate_pinned = probe_allocate_pinned,
+      .release_pinned = probe_release_pinned,
+      .copy = probe_copy,
+      MO_BACKEND_OPS(probe),
+  };
   static mo_context_t *probe = NULL;
   if (probe != NULL) return probe;
   backend.kind = mo_context_device(context).kind;

@@ -43,6 +43,9 @@ class Context {
   explicit Context(int32_t threads = 2) : Context(threads, nullptr) {}
   /* All its memory from the heap; on a card only that of the host, as this memory is neither a card's nor pinned. */
   explicit Context(Heap *heap) : Context(2, heap) {}
+  explicit Context(const mo_context_options &options) {
+    EXPECT_EQ(test_context_create(&options, &context_), MO_STATUS_OK) << mo_last_error();
+  }
   ~Context() { mo_context_destroy(context_); }
   Context(const Context &) = delete;
   Context &operator=(const Context &) = delete;
