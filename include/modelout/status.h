@@ -53,7 +53,7 @@ MO_API const char *mo_status_text(mo_status_t status);
 MO_API const char *mo_last_error(void);
 
 /* FOR AUTHORS OF BACKENDS (modelout/backend.h): stores the sentence of a failure for the calling thread, as mo_last_error()
- * gives it. "op: value, rule", no final full stop, at most 511 bytes. */
+ * gives it. "op: value, rule", no final full stop, at most 1023 bytes. */
 MO_API void mo_set_error(const char *format, ...) MO_PRINTF_FORMAT(1, 2);
 
 #ifdef __cplusplus

@@ -431,7 +431,7 @@ TEST(Looking, NumbersAndNames) {
   EXPECT_EQ(mo_model_parameter_count(model), 99 * 32 + 32 * 32 + 2 * 32 + 2 * layer + 32 * 32 + 32 + 3 * 32 + 3);
   int32_t count = 0;
   while (mo_model_known_architecture(count) != nullptr) count++;
-  EXPECT_EQ(count, 72);
+  EXPECT_EQ(count, 88);
   EXPECT_EQ(mo_model_known_architecture(-1), nullptr);
 
   LoadedModel bare(context, GoldenCase("bert_masked_lm"), Architecture{"BertModel"});
