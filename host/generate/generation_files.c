@@ -30,8 +30,10 @@ static const struct family_ids {
     {"llama", 1, 2, MO_NO_TOKEN, MO_NO_TOKEN, MO_NO_TOKEN},
     {"mistral", 1, 2, MO_NO_TOKEN, MO_NO_TOKEN, MO_NO_TOKEN},
     {"opt", 2, 2, 1, MO_NO_TOKEN, MO_NO_TOKEN},
+    {"phi3", 1, 32000, 32000, MO_NO_TOKEN, MO_NO_TOKEN},
     {"roberta", 0, 2, 1, MO_NO_TOKEN, MO_NO_TOKEN},
     {"t5", MO_NO_TOKEN, 1, 0, MO_NO_TOKEN, MO_NO_TOKEN},
+    {"xlm-roberta", 0, 2, 1, MO_NO_TOKEN, MO_NO_TOKEN},
 };
 
 static const mo_config_t *source_of(const mo_model_t *model) {

@@ -98,7 +98,8 @@ TEST(Declarations, AreRefusedByName) {
       {"pruned_heads", R"({"1": [0]})"},
       {"per_layer_config", R"({"0": {"hidden_size": 8}})"}};
   for (const char *source : {"bert_model", "distilbert_model", "roberta_model", "electra_model", "albert_model", "gpt2_lm",
-                             "gpt_neox_lm", "llama_lm", "mistral_lm_window", "opt_lm", "qwen2_lm", "bart_lm", "t5_lm"})
+                             "gpt_neox_lm", "llama_lm", "mistral_lm_window", "opt_lm", "qwen2_lm", "bart_lm", "t5_lm",
+                             "qwen3_lm", "phi3_lm", "xlm_roberta_model", "clip_text_model"})
     for (const auto &[key, value] : everywhere) {
       SCOPED_TRACE(std::string(source) + " " + key + " " + value);
       ExpectRefused(Folder(source, "{\"" + key + "\": " + value + "}").path(), MO_STATUS_UNSUPPORTED, key);
@@ -108,6 +109,10 @@ TEST(Declarations, AreRefusedByName) {
       {"roberta_model", {"position_embedding_type", "\"relative_key_query\""}},
       {"albert_model", {"position_embedding_type", "null"}},
       {"roberta_model", {"is_decoder", "true"}},
+      {"xlm_roberta_model", {"position_embedding_type", "\"relative_key\""}},
+      {"xlm_roberta_model", {"is_decoder", "true"}},
+      {"qwen3_lm", {"add_cross_attention", "true"}},
+      {"phi3_lm", {"add_cross_attention", "true"}},
       {"llama_lm", {"add_cross_attention", "true"}},
       {"llama_lm", {"sliding_window", "2"}},
       {"gpt2_lm", {"attention_chunk_size", "2"}},
@@ -123,10 +128,10 @@ TEST(Declarations, AreRefusedByName) {
       {"bart_lm", {"normalize_embedding", "false"}},
       {"opt_lm", {"layer_norm_elementwise_affine", "null"}},
       {"electra_multiple_choice", {"summary_use_proj", "null"}},
-      {"bert_model", {"hidden_act", "\"mish\""}}};
+      {"bert_model", {"hidden_act", "\"laplace\""}}};
   for (const auto &[source, declared] : some) {
     SCOPED_TRACE(source + " " + declared.first);
-    const std::string named = declared.first == "hidden_act" ? "mish" : declared.first.substr(0, 11);
+    const std::string named = declared.first == "hidden_act" ? "laplace" : declared.first.substr(0, 11);
     ExpectRefused(Folder(source, "{\"" + declared.first + "\": " + declared.second + "}").path(), MO_STATUS_UNSUPPORTED,
                   declared.first == "summary_use_proj" ? "without projection" : named);
   }

@@ -174,7 +174,8 @@ constexpr double kTolerance = 2e-5; /* of logits of about 10 */
 
 inline std::vector<const char *> Families() {
   if (test_device_is_simulated()) return {"gpt2_lm", "mistral_lm_window", "bert_lm_head_cross"};
-  return {"gpt2_lm", "gpt_neox_lm", "llama_lm", "opt_lm", "mistral_lm_window", "qwen2_lm", "bert_lm_head_cross"};
+  return {"gpt2_lm",  "gpt_neox_lm", "llama_lm",          "opt_lm", "mistral_lm_window", "qwen2_lm",
+          "qwen3_lm", "phi3_lm",     "bert_lm_head_cross"};
 }
 
 }  // namespace decoder_case

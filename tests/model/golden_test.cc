@@ -146,14 +146,23 @@ TEST(UserReportSet, IsThere) {
 
 TEST(GoldenSet, HoldsEveryFamilyAndHead) {
   const std::vector<std::string> names = Cases();
-  for (const char *name :
-       {"gpt2_lm",         "gpt2_model",      "gpt2_model_cross",   "gpt2_seqcls",       "gpt2_token_cls", "gpt2_qa",
-        "gpt_neox_lm",     "gpt_neox_seqcls", "gpt_neox_token_cls", "gpt_neox_qa",       "llama_lm",       "llama_model",
-        "llama_seqcls",    "llama_token_cls", "llama_qa",           "mistral_lm_window", "mistral_seqcls", "mistral_token_cls",
-        "mistral_qa",      "opt_lm",          "opt_model",          "opt_seqcls",        "opt_qa",         "qwen2_lm",
-        "qwen2_lm_layers", "qwen2_model",     "qwen2_seqcls",       "qwen2_token_cls",   "qwen2_qa",       "bert_lm_head_cross",
-        "bart_model",      "bart_lm",         "bart_seqcls",        "bart_qa_plain",     "bart_causal",    "bart_encoder",
-        "t5_model",        "t5_lm",           "t5_lm_gated",        "t5_encoder"})
+  for (const char *name : {"gpt2_lm",           "gpt2_model",      "gpt2_model_cross",
+                           "gpt2_seqcls",       "gpt2_token_cls",  "gpt2_qa",
+                           "gpt_neox_lm",       "gpt_neox_seqcls", "gpt_neox_token_cls",
+                           "gpt_neox_qa",       "llama_lm",        "llama_model",
+                           "llama_seqcls",      "llama_token_cls", "llama_qa",
+                           "mistral_lm_window", "mistral_seqcls",  "mistral_token_cls",
+                           "mistral_qa",        "opt_lm",          "opt_model",
+                           "opt_seqcls",        "opt_qa",          "qwen2_lm",
+                           "qwen2_lm_layers",   "qwen2_model",     "qwen2_seqcls",
+                           "qwen2_token_cls",   "qwen2_qa",        "bert_lm_head_cross",
+                           "qwen3_lm",          "qwen3_lm_layers", "qwen3_lm_left",
+                           "qwen3_seqcls",      "qwen3_token_cls", "qwen3_qa",
+                           "phi3_lm",           "phi3_lm_window",  "phi3_seqcls",
+                           "phi3_token_cls",    "bart_model",      "bart_lm",
+                           "bart_seqcls",       "bart_qa_plain",   "bart_causal",
+                           "bart_encoder",      "t5_model",        "t5_lm",
+                           "t5_lm_gated",       "t5_encoder"})
     EXPECT_TRUE(std::find(names.begin(), names.end(), name) != names.end()) << name;
   for (const char *family : {"bert", "distilbert", "roberta", "electra", "albert"}) {
     for (const char *head : {"model", "masked_lm", "token_cls", "qa", "multiple_choice"}) {
