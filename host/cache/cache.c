@@ -4,6 +4,7 @@
 #include "host/cache/block_storage.h"
 #include "host/cache/layers.h"
 #include "host/cache/paged_storage.h"
+#include "host/core/checked_math.h"
 #include "host/core/struct_size.h"
 
 /* ---- Options ---- */
@@ -114,6 +115,11 @@ int64_t mo_cache_stored_length(const mo_cache_t *cache, int64_t layer) {
   return found == NULL ? 0 : found->stored;
 }
 
+static int64_t with_query(int64_t held, int64_t query_length) {
+  int64_t sum;
+  return mo_checked_add(held, query_length, &sum) ? sum : INT64_MAX;
+}
+
 void mo_cache_mask_sizes(const mo_cache_t *cache, int64_t query_length, int64_t layer, int64_t *kv_length, int64_t *kv_offset) {
   if (kv_length == NULL || kv_offset == NULL) return;
   const mo_cache_t *asked = answering(cache);
@@ -128,16 +134,16 @@ void mo_cache_mask_sizes(const mo_cache_t *cache, int64_t query_length, int64_t 
       return;
     case MO_CACHE_SLIDING:
       *kv_offset = seen >= window ? seen - window + 1 : 0;
-      *kv_length = seen - *kv_offset + query_length;
+      *kv_length = with_query(seen - *kv_offset, query_length);
       return;
     case MO_CACHE_STATIC_SLIDING: {
       const int64_t slots = window < asked->max_length ? window : asked->max_length;
       *kv_offset = seen >= slots ? seen - slots + 1 : 0;
-      *kv_length = seen + query_length <= slots ? slots : seen - *kv_offset + query_length;
+      *kv_length = with_query(seen, query_length) <= slots ? slots : with_query(seen - *kv_offset, query_length);
       return;
     }
     default:
-      *kv_length = seen + query_length;
+      *kv_length = with_query(seen, query_length);
   }
 }
 

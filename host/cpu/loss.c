@@ -49,6 +49,7 @@ static positions describe(const mo_cross_entropy_params *params) {
   p.logits_stride[1] = logits->strides[logits->rank - 2];
   p.labels_stride[0] = sequences ? labels->strides[0] : 0;
   p.labels_stride[1] = labels->strides[labels->rank - 1];
+  if (mo_tensor_count(labels) == 0) p.batch = p.length = 0; /* nobody walks over any number of sequences without positions */
   return p;
 }
 
