@@ -232,10 +232,10 @@ TEST(Show, SentencesHoldNothingATerminalObeys) {
   mo_set_error("op: %s, rule", "a\x1B]0;title\x07 \xC2\x9B \xE2\x80\xAE caf\xC3\xA9");
   EXPECT_STREQ(mo_last_error(), "op: a?]0;title? ? ? caf\xC3\xA9, rule");
   mo_set_error("%s", std::string(2000, 'x').c_str());
-  EXPECT_EQ(strlen(mo_last_error()), 511u);
+  EXPECT_EQ(strlen(mo_last_error()), 1023u);
   for (size_t blanks = 505; blanks < 512; ++blanks) {
     mo_set_error("%s\xF0\x9F\x98\x80", std::string(blanks, ' ').c_str());
-    EXPECT_LE(strlen(mo_last_error()), 511u);
+    EXPECT_LE(strlen(mo_last_error()), 1023u);
   }
 }
 
