@@ -115,6 +115,7 @@ int64_t mo_cache_stored_length(const mo_cache_t *cache, int64_t layer) {
   return found == NULL ? 0 : found->stored;
 }
 
+/* How many tokens `held` and those of a query are; INT64_MAX instead of an overflow. */
 static int64_t with_query(int64_t held, int64_t query_length) {
   int64_t sum;
   return mo_checked_add(held, query_length, &sum) ? sum : INT64_MAX;

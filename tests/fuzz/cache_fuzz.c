@@ -342,7 +342,7 @@ static void change_rows(script *self, subject *of) {
   int64_t rows[8];
   const int64_t batch = mo_cache_batch_size(of->cache),
                 count = fuzz_once_in(&self->input, 4) ? fuzz_pick(&self->input, 8) : batch;
-  if (batch * 4 > ROWS_LIMIT || count > 8) return;
+  if (batch > ROWS_LIMIT / 4 || count > 8) return;
   for (int64_t i = 0; i < count && i < 8; ++i)
     rows[i] = fuzz_once_in(&self->input, 16) ? number(self, 9) : batch > 0 ? fuzz_byte(&self->input) % batch : 0;
   const int way = fuzz_pick(&self->input, 3);

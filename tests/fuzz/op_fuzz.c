@@ -190,7 +190,8 @@ static void pick_strides(call *self, mo_tensor *tensor) {
   if (layout == 3) tensor->strides[fuzz_pick(self->input, rank)] = 0;
   if (layout == 4) tensor->strides[fuzz_pick(self->input, rank)] = fuzz_integer(self->input, 8);
   if (layout == 5 && rank > 1) { /* every second element */
-    for (int32_t i = 0; i < rank; ++i) tensor->strides[i] = tensor->strides[i] < ELEMENT_LIMIT ? tensor->strides[i] * 2 : 1;
+    for (int32_t i = 0; i < rank; ++i)
+      tensor->strides[i] = tensor->strides[i] > 0 && tensor->strides[i] < ELEMENT_LIMIT ? tensor->strides[i] * 2 : 1;
   }
 }
 
