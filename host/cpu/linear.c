@@ -71,6 +71,10 @@ static const void *advance(const void *memory, mo_dtype_t dtype, int64_t element
   return elements == 0 ? memory : (const char *)memory + elements * (int64_t)mo_dtype_bytes(dtype);
 }
 
+/* Elements from one row of a weight to the next. Rows without elements (K = 0) have no memory to step through, whatever the
+ * stride says. */
+static int64_t row_stride(const mo_tensor *weight) { return weight->shape[1] == 0 ? 0 : weight->strides[0]; }
+
 static int64_t k_blocks(int64_t depth) { return depth > K_BLOCK ? ceiling(depth, K_BLOCK) : 1; }
 
 /* Row stride of widened inputs: whole cache lines, and not a multiple of 4096 bytes, on which the rows of a tile would all fall
@@ -241,7 +245,7 @@ static void run_panels(const linear_job *job, const panel_set *set) {
 /* The rows of several weights, one under the other. */
 static const void *weight_row(const mo_tensor *const *weights, int64_t row) {
   while (row >= (*weights)->shape[0]) row -= (*weights++)->shape[0];
-  return advance((*weights)->data, (*weights)->dtype, row * (*weights)->strides[0]);
+  return advance((*weights)->data, (*weights)->dtype, row * row_stride(*weights));
 }
 
 static mo_dtype_t panel_dtype(const mo_linear_kernels *kernels, mo_dtype_t dtype) {
@@ -352,13 +356,13 @@ static void run_some_dots(const void *argument, int64_t first, int64_t last, int
   (void)slot;
   for (int64_t task = first; task < last; ++task) {
     const int64_t column = task * DOT_TASK_COLUMNS, columns = minimum(DOT_TASK_COLUMNS, job->columns - column);
-    const void *rows_of_weight = advance(weight->data, weight->dtype, column * weight->strides[0]);
+    const void *rows_of_weight = advance(weight->data, weight->dtype, column * row_stride(weight));
     _Alignas(64) float product[MO_LINEAR_DOT_ROWS * DOT_TASK_COLUMNS];
     for (int64_t row = 0; row < job->rows; row += MO_LINEAR_DOT_ROWS) {
       const int64_t rows = minimum(MO_LINEAR_DOT_ROWS, job->rows - row);
       int64_t stride;
       const float *input = input_row(job, 0, row, &stride);
-      job->kernels->dot((int32_t)rows, input, stride, rows_of_weight, weight->dtype, weight->strides[0], (int32_t)columns,
+      job->kernels->dot((int32_t)rows, input, stride, rows_of_weight, weight->dtype, row_stride(weight), (int32_t)columns,
                         job->depth, product, DOT_TASK_COLUMNS);
       job->kernels->epilogue(&job->epilogue, product, DOT_TASK_COLUMNS, row, rows, column, columns);
     }

@@ -73,6 +73,7 @@ typedef struct call {
   mo_packed_weight_t *packed;
   const member *given;    /* an optional member that is there whatever the input says */
   bool empty_has_no_data; /* tensors without elements are NULL */
+  bool rows_apart;        /* rows of all tensors have elements between them */
 } call;
 
 #include "tests/fuzz/op_fuzz_table.h"
@@ -89,8 +90,9 @@ static void *keep(call *self, size_t bytes) {
 
 /* What a letter stands for in this call. Upper case: a multiple of the lower case (heads of key/value heads); p: a page size;
  * r: at most half of d (pairs that turn); g: a divisor of d (scales of a head); z: mostly c; all others: free. */
+enum { PLAIN_SIZE = 2 };
 static int64_t extent(call *self, char letter) {
-  static const int64_t sizes[] = {2, 1, 3, 4, 5, 8, 0, 7, 16, 17, 33, 64, 65};
+  static const int64_t sizes[] = {PLAIN_SIZE, 1, 3, 4, 5, 8, 0, 7, 16, 17, 33, 64, 65};
   static const int64_t pages[] = {16, 32, 8, 17};
   if (letter >= '0' && letter <= '9') return letter - '0';
   int64_t *value = &self->extents[(unsigned char)letter];
@@ -173,7 +175,7 @@ static void pick_strides(call *self, mo_tensor *tensor) {
   const int32_t rank = known_rank(tensor);
   int32_t order[MO_MAX_DIMS];
   for (int32_t i = 0; i < rank; ++i) order[i] = i;
-  const int layout = fuzz_byte(self->input) % 16;
+  const int layout = self->rows_apart ? 2 : fuzz_byte(self->input) % 16;
   if (layout == 1 && rank > 1) { /* two dimensions lie the other way round */
     const int32_t a = fuzz_pick(self->input, rank), b = fuzz_pick(self->input, rank);
     const int32_t kept = order[a];
@@ -518,11 +520,12 @@ static bool run(call *self, const op *of) {
 enum { STYLES = 24, STYLES_WITHOUT_CACHE = 3, STYLE_STEP = 3 };
 
 /* A plain call with the extents behind two letters set; -1 leaves one as it is. The extents used are in `drawn`. */
-static bool run_with(const op *of, int style, const member *given, const int64_t *preset, int64_t *drawn) {
+static bool run_with(const op *of, int style, bool rows_apart, const member *given, const int64_t *preset, int64_t *drawn) {
   fuzz_input nothing = {NULL, 0};
   call self = open(&nothing, style);
   self.given = given;
   self.empty_has_no_data = true;
+  self.rows_apart = rows_apart;
   memcpy(self.extents, preset, sizeof self.extents);
   const bool ok = run(&self, of);
   if (drawn != NULL) memcpy(drawn, self.extents, sizeof self.extents);
@@ -531,26 +534,32 @@ static bool run_with(const op *of, int style, const member *given, const int64_t
 
 /* Each extent 0 in turn: alone, and `with_large` beside another that is large, and with all others so large that their product
  * is none. Returns how many calls succeeded. */
-static int run_empty(const op *of, int style, const member *given, bool with_large) {
+static int run_empty(const op *of, int style, bool rows_apart, const member *given, bool with_large) {
   static const int64_t large[] = {(int64_t)INT32_MAX + 1, (int64_t)1 << 40, INT64_MAX / 4 + 1};
   int64_t plain[128], preset[128];
   int succeeded = 0;
   memset(preset, -1, sizeof preset);
-  (void)run_with(of, style, given, preset, plain);
+  (void)run_with(of, style, rows_apart, given, preset, plain);
   for (int empty = 'A'; empty <= 'z'; ++empty) {
     if (plain[empty] < 0) continue;
     preset[empty] = 0;
-    succeeded += run_with(of, style, given, preset, NULL);
+    succeeded += run_with(of, style, rows_apart, given, preset, NULL);
     for (int other = 'A'; with_large && other <= 'z'; ++other) {
       if (other == empty || plain[other] < 0) continue;
       for (int i = 0; i < (int)(sizeof large / sizeof large[0]); ++i) {
         preset[other] = large[i];
-        succeeded += run_with(of, style, given, preset, NULL);
+        succeeded += run_with(of, style, rows_apart, given, preset, NULL);
       }
       preset[other] = -1;
     }
     for (int other = 'A'; other <= 'z'; ++other) preset[other] = other == empty ? 0 : large[1];
-    if (with_large) succeeded += run_with(of, style, given, preset, NULL);
+    if (with_large) succeeded += run_with(of, style, rows_apart, given, preset, NULL);
+    memset(preset, -1, sizeof preset);
+    if (!rows_apart) continue;
+    for (int other = 'a'; other <= 'z'; ++other) /* enough rows for the ways that more than a few take */
+      if (other != empty && plain[other] == PLAIN_SIZE) preset[other] = 5;
+    preset[empty] = 0;
+    succeeded += run_with(of, style, rows_apart, given, preset, NULL);
     memset(preset, -1, sizeof preset);
   }
   return succeeded;
@@ -573,10 +582,11 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
     const bool cached = has_cache(of);
     for (int i = 0; i < (cached ? STYLES : STYLES_WITHOUT_CACHE); i += cached ? STYLE_STEP : 1) {
       const int style = cached ? i + i / STYLE_STEP % STYLE_STEP : i;
-      succeeded += run_empty(of, style, NULL, i == 0);
+      succeeded += run_empty(of, style, false, NULL, i == 0);
+      succeeded += run_empty(of, style, true, NULL, false);
       for (const member *each = of->members(); each->kind != MEMBER_END; ++each) {
         has_tensor = has_tensor || each->kind == MEMBER_TENSOR;
-        if (each->optional) succeeded += run_empty(of, style, each, i == 0);
+        if (each->optional) succeeded += run_empty(of, style, false, each, i == 0);
       }
     }
     FUZZ_REQUIRE(succeeded > 0 || !has_tensor);
