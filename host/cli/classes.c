@@ -17,7 +17,9 @@ static void print_help(void) {
       "\n"
       "  --framework F  only that framework's classes; with NAME: the namesake there (MaskedLMOutput in tf is "
       "TFMaskedLMOutput)\n"
-      "  --json         the same as JSON: {\"classes\": [{\"name\", \"framework\", \"fields\": [...]}, ...]}\n"
+      "  --json         the same as JSON: {\"classes\": [{\"name\", \"framework\", \"fields\": [...]}, ...]}; \"documented\" "
+      "is false\n"
+      "                 for classes that the Transformers page \"Model outputs\" does not list\n"
       "  --help         this text\n"
       "\n"
       "examples\n"
@@ -37,12 +39,15 @@ static void print_line(const mo_class *output_class) {
 static void print_all(int framework) {
   mo_framework_t section = MO_FRAMEWORK_BASE;
   static const char *const titles[] = {"base class", "PyTorch", "TensorFlow", "Flax"};
+  bool documented = true;
   for (int32_t i = 0; i < mo_class_count(); i++) {
     const mo_class *output_class = mo_class_at(i);
     if (framework >= 0 && (int)output_class->framework != framework) continue;
-    if (i == 0 || section != output_class->framework) {
+    if (i == 0 || section != output_class->framework || documented != mo_class_is_documented(output_class)) {
       section = output_class->framework;
-      printf("%s%s\n", i > 0 && framework < 0 ? "\n" : "", titles[section]);
+      documented = mo_class_is_documented(output_class);
+      printf("%s%s%s\n", i > 0 && (framework < 0 || !documented) ? "\n" : "", titles[section],
+             documented ? "" : ", not on the Transformers page \"Model outputs\"");
     }
     print_line(output_class);
   }
@@ -57,6 +62,7 @@ static void print_shape(const char *const *shape, int32_t rank) {
 static void print_one(const mo_class *output_class) {
   printf("%s  (%s, %s)\n%s\n", output_class->name, mo_framework_name(output_class->framework), output_class->module,
          output_class->purpose);
+  if (!mo_class_is_documented(output_class)) printf("Not on the Transformers page \"Model outputs\".\n");
   for (int32_t i = 0; i < output_class->field_count; i++) {
     const mo_class_field *field = &output_class->fields[i];
     printf("\n%2d  %s%s\n", i, field->name, field->optional ? "  (optional)" : "");

@@ -16,7 +16,7 @@ static const struct {
     {"generate", cli_generate, "generate from prompts, token by token: greedy, sampling or beam search"},
     {"replay", cli_replay, "run a recorded case (config, weights, inputs) and save what comes out"},
     {"check", cli_check, "replay recorded cases and compare with what the original returned"},
-    {"classes", cli_classes, "the 63 output classes: fields, order, shapes, and when each is there"},
+    {"classes", cli_classes, "the output classes: fields, order, shapes, and when each is there"},
     {"info", cli_info, "version, the device that was chosen and why, the architectures this build knows"},
 };
 

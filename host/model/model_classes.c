@@ -2,9 +2,8 @@
  *
  * Transformers defines those of the pretraining models beside the models (modeling_bert.py, modeling_albert.py,
  * modeling_electra.py and their TensorFlow and Flax forms), not among the shared outputs, so they are not part of the table of
- * 63; nor is SequenceClassifierOutputWithPast. They are described in its terms,
- * which makes them outputs like any other. One struct serves the three frameworks: a member that a framework's class lacks
- * stays NULL.
+ * classes; nor is TFSequenceClassifierOutputWithPast. They are described in its terms, which makes them outputs like any other.
+ * One struct serves the three frameworks: a member that a framework's class lacks stays NULL.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include "host/model/model_classes.h"
@@ -12,6 +11,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
+#include "modelout/output_classes.h"
 
 #define SYMBOLS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define SHAPE(...) .rank = (int32_t)(sizeof(SYMBOLS(__VA_ARGS__)) / sizeof(char *)) - 1, .shape = SYMBOLS(__VA_ARGS__)
@@ -120,8 +120,6 @@ static const mo_class_field flax_electra[] = {ELECTRA_LOGITS(FLAX_ONE), EXPAND_L
 #define PAST_PURPOSE "Sequence classification result of a decoder that can carry a cache."
 #define PAST mo_sequence_classifier_output_with_past
 
-static const mo_class_field pt_past[] = {PAST_CLASSIFIER("torch.FloatTensor", "typing.Optional[tuple[torch.FloatTensor, ...]]",
-                                                         "Cache", MO_CLASS_FIELD_CACHE, "typing.Optional[Cache]", "1")};
 static const mo_class_field tf_past[] = {PAST_CLASSIFIER("tf.Tensor", "tuple[tf.Tensor] | None", "tf.Tensor",
                                                          MO_CLASS_FIELD_TENSOR_LIST, "List[tf.Tensor] | None", "batch_size")};
 
@@ -132,7 +130,6 @@ static const mo_class_field tf_past[] = {PAST_CLASSIFIER("tf.Tensor", "tuple[tf.
   }
 
 static const mo_class classes[] = {
-    MODEL_CLASS("SequenceClassifierOutputWithPast", PT, "modeling_outputs", PAST_PURPOSE, pt_past, PAST),
     MODEL_CLASS("TFSequenceClassifierOutputWithPast", TF, "modeling_tf_outputs", PAST_PURPOSE, tf_past, PAST),
     MODEL_CLASS("BertForPreTrainingOutput", PT, "modeling_bert", "Pretraining heads result.", pt_bert, BERT),
     MODEL_CLASS("TFBertForPreTrainingOutput", TF, "modeling_tf_bert", "Pretraining heads result.", tf_bert, BERT),

@@ -78,6 +78,7 @@ typedef struct mo_class_details {
 #define END(name_) {0}};
 /* clang-format on */
 #include "host/output/classes.def"
+#include "host/output/further_classes.def"
 #undef CLASS
 #undef FIELD
 
@@ -85,6 +86,7 @@ typedef struct mo_class_details {
   static const mo_class_field_details mo_field_details_of_##name_[] = {
 #define FIELD(struct_, name_, kind_, optional_, type_, shape_, length_, when_, meaning_, ...) {__VA_ARGS__},
 #include "host/output/classes.def"
+#include "host/output/further_classes.def"
 #undef CLASS
 #undef FIELD
 #undef END
@@ -101,6 +103,7 @@ typedef struct mo_class_details {
    .struct_bytes = sizeof(struct_)},
 static const mo_class mo_classes[] = {
 #include "host/output/classes.def"
+#include "host/output/further_classes.def"
 };
 #undef CLASS
 
@@ -108,12 +111,25 @@ static const mo_class mo_classes[] = {
   {.is_abstract = abstract_, .fields = mo_field_details_of_##name_, __VA_ARGS__},
 static const mo_class_details mo_details[] = {
 #include "host/output/classes.def"
+#include "host/output/further_classes.def"
 };
 #undef CLASS
 #undef FIELD
 #undef END
 
 enum { MO_CLASS_TOTAL = sizeof(mo_classes) / sizeof(mo_classes[0]) };
+
+/* Counts the classes of the documented page. */
+#define CLASS(...) +1
+#define FIELD(...)
+#define END(name_)
+enum {
+  MO_CLASS_DOCUMENTED = 0
+#include "host/output/classes.def"
+};
+#undef CLASS
+#undef FIELD
+#undef END
 
 /* ---- Lookup -------------------------------------------------------------------------------------------------------- */
 
@@ -145,6 +161,17 @@ int32_t mo_class_count(void) { return MO_CLASS_TOTAL; }
 
 const mo_class *mo_class_at(int32_t index) { return index >= 0 && index < MO_CLASS_TOTAL ? &mo_classes[index] : NULL; }
 
+/* Position in the table; -1 for a class of somebody else's. */
+static int32_t position_of(const mo_class *output_class) {
+  const uintptr_t offset = (uintptr_t)output_class - (uintptr_t)mo_classes;
+  return offset < sizeof mo_classes && offset % sizeof(mo_class) == 0 ? (int32_t)(offset / sizeof(mo_class)) : -1;
+}
+
+bool mo_class_is_documented(const mo_class *output_class) {
+  const int32_t position = output_class == NULL ? -1 : position_of(output_class);
+  return position >= 0 && position < MO_CLASS_DOCUMENTED;
+}
+
 int32_t mo_class_field_index(const mo_class *output_class, const char *name) {
   if (output_class == NULL || name == NULL) return -1;
   for (int32_t i = 0; i < output_class->field_count; i++) {
@@ -154,12 +181,6 @@ int32_t mo_class_field_index(const mo_class *output_class, const char *name) {
     if (strcmp(output_class->fields[i].name, name) == 0) return i;
   }
   return -1;
-}
-
-/* Position in the table; -1 for a class of somebody else's. */
-static int32_t position_of(const mo_class *output_class) {
-  const uintptr_t offset = (uintptr_t)output_class - (uintptr_t)mo_classes;
-  return offset < sizeof mo_classes && offset % sizeof(mo_class) == 0 ? (int32_t)(offset / sizeof(mo_class)) : -1;
 }
 
 mo_symbols mo_class_alternative_shape(const mo_class *output_class, int32_t index) {
@@ -360,6 +381,7 @@ static json_t *describe_class(int32_t index) {
                      put_text(object, "framework", mo_framework_name(output_class->framework)) &&
                      put_text(object, "module", output_class->module) &&
                      put(object, "abstract", json_boolean(details->is_abstract)) &&
+                     (index < MO_CLASS_DOCUMENTED || put(object, "documented", json_false())) &&
                      put_text(object, "purpose", output_class->purpose) && put(object, "fields", describe_fields(index)) &&
                      put_symbols(object, "methods", details->methods) && put_symbols(object, "doc_order", details->doc_order) &&
                      put_text(object, "note", details->note);

@@ -12,6 +12,7 @@
 #include "host/core/struct_size.h"
 #include "host/output/class_internal.h"
 #include "host/output/output_state.h"
+#include "host/output/plan_internal.h"
 #include "host/output/visited.h"
 
 typedef struct shape_check {
@@ -286,6 +287,13 @@ static mo_status_t check_class_field(const shape_check *check, const mo_field *v
   return mo_fail(MO_STATUS_INTERNAL, "output_check_shapes: field kind %d", (int)check->field->kind);
 }
 
+/* Entries whose extents a model states may be of any; how many there are is known. */
+static mo_status_t check_stated(const shape_check *check, const mo_field *value, const mo_field_extents *stated) {
+  if (check->field->kind != MO_CLASS_FIELD_TENSOR_TUPLE) return MO_STATUS_OK;
+  if (mo_field_kind(value) == MO_FIELD_TUPLE && mo_field_length(value) == stated->count) return MO_STATUS_OK;
+  return fail_shape(check, "other than the number of entries stated,", stated->count);
+}
+
 static mo_status_t check_output(const mo_output *output, const mo_dimensions *dimensions) {
   shape_check check = {.output = output,
                        .dimensions = dimensions,
@@ -296,6 +304,12 @@ static mo_status_t check_output(const mo_output *output, const mo_dimensions *di
     if (value == NULL) continue;
     check.field = &output->output_class->fields[i];
     check.alternative = mo_class_alternative_shape(output->output_class, i);
+    const mo_field_extents *stated =
+        dimensions == NULL ? NULL : mo_plan_find_stated(dimensions, output->output_class->fields[i].name);
+    if (stated != NULL) {
+      MO_TRY(check_stated(&check, value, stated));
+      continue;
+    }
     MO_TRY(check_class_field(&check, value));
   }
   return dimensions == NULL ? check_stack_lengths(output) : MO_STATUS_OK;
@@ -308,6 +322,7 @@ mo_status_t mo_output_check_shapes(const mo_output *output, const mo_dimensions 
   if (dimensions != NULL) {
     status = MO_TAKE("output_check_shapes", MO_DIMENSIONS_INIT, dimensions, MO_SIZE_TO(mo_dimensions, cache_is_given), &taken);
     dimensions = &taken;
+    if (status == MO_STATUS_OK) status = mo_plan_check_stated(output->output_class, dimensions);
   }
   if (status == MO_STATUS_OK) status = check_output(output, dimensions);
   return mo_context_note(output->state->context, status);

@@ -67,15 +67,34 @@ static inline void put_item(mo_field *field, int64_t index, mo_field *item) {
   if (field != NULL) field->as.items.items[index] = item;
 }
 
-static mo_field *carve_tuple(field_carver *carver, const mo_field_plan *plan, mo_field *shared) {
-  mo_field *tuple = take_items(carver, MO_FIELD_TUPLE, plan->length);
-  const int64_t count = plan->selection != NULL ? plan->selection->count : plan->length;
+/* An entry whose tensors the model states one by one. */
+static mo_field *carve_items(field_carver *carver, const mo_plan *plan, const mo_field_plan *field,
+                             const mo_entry_extents *entry) {
+  mo_field *tuple = take_items(carver, MO_FIELD_TUPLE, entry->item_count);
+  for (int32_t i = 0; i < entry->item_count; i++) {
+    mo_tensor tensor;
+    if (entry->items[i].rank < 0) continue;
+    mo_plan_stated_tensor(plan, field, &entry->items[i], &tensor);
+    put_item(tuple, i, carve_tensor(carver, &tensor));
+  }
+  return tuple;
+}
+
+static mo_field *carve_entry(field_carver *carver, const mo_plan *plan, const mo_field_plan *field, int64_t index) {
+  const mo_entry_extents *stated = field->stated != NULL ? &field->stated->entries[index] : NULL;
+  mo_tensor tensor;
+  if (stated != NULL && stated->item_count > 0) return carve_items(carver, plan, field, stated);
+  return mo_plan_entry(plan, field, index, &tensor) ? carve_tensor(carver, &tensor) : NULL;
+}
+
+static mo_field *carve_tuple(field_carver *carver, const mo_plan *plan, const mo_field_plan *field, mo_field *shared) {
+  mo_field *tuple = take_items(carver, MO_FIELD_TUPLE, field->length);
+  const int64_t count = field->selection != NULL ? field->selection->count : field->length;
   for (int64_t i = 0; i < count; i++) {
-    int64_t index = plan->selection != NULL ? plan->selection->indices[i] : i;
-    if (index < 0) index += plan->length;
-    const bool is_shared = plan->shared_first >= 0 && index == plan->length - 1;
-    const mo_tensor *tensor = index == plan->length - 1 ? &plan->last : &plan->tensor;
-    put_item(tuple, index, is_shared ? shared : carve_tensor(carver, tensor));
+    int64_t index = field->selection != NULL ? field->selection->indices[i] : i;
+    if (index < 0) index += field->length;
+    const bool is_shared = field->shared_first >= 0 && index == field->length - 1;
+    put_item(tuple, index, is_shared ? shared : carve_entry(carver, plan, field, index));
   }
   return tuple;
 }
@@ -157,7 +176,7 @@ static void carve_output(field_carver *carver, const mo_plan *plan, mo_field **m
     if (field->absence != MO_ABSENCE_PRESENT || field->is_given) continue;
     if (kind == MO_CLASS_FIELD_TENSOR) made[i] = carve_tensor(carver, &field->tensor);
     else if (kind != MO_CLASS_FIELD_TENSOR_TUPLE) made[i] = carve_cache(carver, field, kind);
-    else made[i] = carve_tuple(carver, field, field->shared_first >= 0 ? made[field->shared_first] : NULL);
+    else made[i] = carve_tuple(carver, plan, field, field->shared_first >= 0 ? made[field->shared_first] : NULL);
   }
 }
 

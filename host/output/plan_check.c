@@ -33,24 +33,45 @@ static bool selects(const mo_field_plan *plan, int64_t index) {
   return false;
 }
 
+static mo_status_t check_items(const mo_output *output, const char *name, const mo_field *tuple, const mo_plan *plan,
+                               const mo_field_plan *field, const mo_entry_extents *entry) {
+  MO_CHECK(mo_field_kind(tuple) == MO_FIELD_TUPLE && mo_field_length(tuple) == entry->item_count, MO_STATUS_INVALID_ARGUMENT,
+           "%s: an entry of the output's %s is no tuple of %d tensors", output->output_class->name, name,
+           (int)entry->item_count);
+  for (int32_t i = 0; i < entry->item_count; i++) {
+    mo_tensor planned;
+    if (entry->items[i].rank < 0) continue;
+    mo_plan_stated_tensor(plan, field, &entry->items[i], &planned);
+    MO_TRY(check_tensor(output, name, mo_field_item(tuple, i), &planned));
+  }
+  return MO_STATUS_OK;
+}
+
 /* The entries that the request selects, and no others. */
-static mo_status_t check_tuple(const mo_output *output, const char *name, const mo_field *tuple, const mo_field_plan *plan) {
+static mo_status_t check_tuple(const mo_output *output, const char *name, const mo_field *tuple, const mo_plan *whole,
+                               const mo_field_plan *plan) {
   const char *op = output->output_class->name;
   MO_CHECK(mo_field_length(tuple) == plan->length, MO_STATUS_INVALID_ARGUMENT,
            "%s: the output's %s have %" PRId64 " entries, the model gives %" PRId64, op, name, mo_field_length(tuple),
            plan->length);
   for (int64_t i = 0; i < plan->length; i++) {
     const mo_field *item = mo_field_item(tuple, i);
-    const bool wanted = selects(plan, i);
+    mo_tensor planned;
+    const mo_entry_extents *stated = plan->stated != NULL ? &plan->stated->entries[i] : NULL;
+    const bool wanted = selects(plan, i) && mo_plan_entry(whole, plan, i, &planned);
     MO_CHECK((item != NULL) == wanted, MO_STATUS_INVALID_ARGUMENT,
              "%s: the output has %s of layer %" PRId64 ", which this request %s", op, item != NULL ? name : "nothing", i,
              wanted ? "selects" : "does not select");
-    if (item != NULL) MO_TRY(check_tensor(output, name, item, i == plan->length - 1 ? &plan->last : &plan->tensor));
+    if (item == NULL) continue;
+    if (stated != NULL && stated->item_count > 0) MO_TRY(check_items(output, name, item, whole, plan, stated));
+    else MO_TRY(check_tensor(output, name, item, &planned));
   }
   return MO_STATUS_OK;
 }
 
-static mo_status_t check_field(const mo_output *output, const mo_class_field *class_field, const mo_field_plan *plan) {
+static mo_status_t check_field(const mo_output *output, const mo_plan *whole, int32_t index) {
+  const mo_class_field *class_field = &whole->output_class->fields[index];
+  const mo_field_plan *plan = &whole->fields[index];
   const char *name = class_field->name;
   const mo_field *field = mo_output_get(output, name);
   const bool wanted = plan->absence == MO_ABSENCE_PRESENT;
@@ -59,15 +80,14 @@ static mo_status_t check_field(const mo_output *output, const mo_class_field *cl
            strcmp(name, "loss") == 0 ? "labels" : name, wanted ? "them" : "none");
   if (!wanted || plan->is_given) return MO_STATUS_OK;
   if (class_field->kind == MO_CLASS_FIELD_TENSOR) return check_tensor(output, name, field, &plan->tensor);
-  if (class_field->kind == MO_CLASS_FIELD_TENSOR_TUPLE) return check_tuple(output, name, field, plan);
+  if (class_field->kind == MO_CLASS_FIELD_TENSOR_TUPLE) return check_tuple(output, name, field, whole, plan);
   return MO_STATUS_OK; /* caches: their own call checks them */
 }
 
 static mo_status_t check_plan(const mo_output *output, const mo_plan *plan) {
-  MO_CHECK(output->output_class == plan->output_class, MO_STATUS_INVALID_ARGUMENT, "output_check_plan: the output is a %s, not a %s",
-           output->output_class->name, plan->output_class->name);
-  for (int32_t i = 0; i < plan->output_class->field_count; i++)
-    MO_TRY(check_field(output, &plan->output_class->fields[i], &plan->fields[i]));
+  MO_CHECK(output->output_class == plan->output_class, MO_STATUS_INVALID_ARGUMENT,
+           "output_check_plan: the output is a %s, not a %s", output->output_class->name, plan->output_class->name);
+  for (int32_t i = 0; i < plan->output_class->field_count; i++) MO_TRY(check_field(output, plan, i));
   return MO_STATUS_OK;
 }
 

@@ -22,6 +22,8 @@ typedef struct mo_field_plan {
   int32_t shared_first;           /* class field whose tensor is this tuple's last entry; -1: none */
   int32_t tensors_per_layer;      /* caches: 2 or 4 */
   bool is_given;                  /* the field comes later, no memory is needed for it */
+  bool holds_weights;             /* attention weights, which the request reduces */
+  const mo_field_extents *stated; /* the model's own extents; NULL: `tensor` and `last` */
   mo_tensor tensor; /* descriptor without data; of caches: of one key or value, (batch, heads, length, head_dim) */
   mo_tensor last;   /* tuples: of the last entry */
   mo_tensor cross;  /* caches with four tensors per layer: of one cross key or value */
@@ -37,6 +39,19 @@ typedef struct mo_plan {
 /* Resolves every field. The plan points into the lists of `request`. INVALID_ARGUMENT names the missing or wrong extent. */
 mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *dimensions, const mo_request *request,
                             mo_plan *plan);
+
+/* ---- Fields whose extents the model states ---- */
+
+/* NULL: none are. */
+const mo_field_extents *mo_plan_find_stated(const mo_dimensions *dimensions, const char *field);
+/* Whether every statement can be meant. */
+mo_status_t mo_plan_check_stated(const mo_class *output_class, const mo_dimensions *dimensions);
+/* What the request leaves of attention weights (batch, heads, rows, keys); of any other rank everything. */
+void mo_plan_reduce(const mo_request *request, mo_tensor *weights);
+/* A tensor that is stated: an entry, or an item of one. */
+void mo_plan_stated_tensor(const mo_plan *plan, const mo_field_plan *field, const mo_entry_extents *entry, mo_tensor *tensor);
+/* Entry `index` of a tuple, stated or not. False: None. Of an entry with items `tensor` is not set. */
+bool mo_plan_entry(const mo_plan *plan, const mo_field_plan *field, int64_t index, mo_tensor *tensor);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,9 @@
  *                      static_features when feature_size is given.
  *   params             a tuple of one tensor of the printed shape.
  *   stages             count as layers.
- *   generation         what has an entry for each new token cannot be planned: nobody knows their number before.
+ *   router_logits and  there if they are requested and the model states them (mo_dimensions.stated): only it knows their
+ * extents. the like           "given by the model": if it states them. generation         what has an entry for each new token
+ * cannot be planned: nobody knows their number before.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -161,6 +163,11 @@ static mo_absence_t absence_of(const field_scope *scope) {
   const mo_class_field *field = scope->field;
   const mo_dimensions *d = scope->dimensions;
   const bool per_token = mo_class_is_per_token(field);
+  const mo_field_extents *stated = mo_plan_find_stated(d, field->name);
+  if (stated != NULL && stated->count == 0) return MO_ABSENCE_NOT_IN_MODEL;
+  if (is(field->when, "given by the model")) return stated != NULL ? MO_ABSENCE_PRESENT : MO_ABSENCE_NOT_IN_MODEL;
+  if (is(field->when, "output_router_logits"))
+    return stated != NULL ? requested(scope->request->output_router_logits) : MO_ABSENCE_NOT_IN_MODEL;
   if (is_cache(field->kind) && !per_token) return d->no_cache ? MO_ABSENCE_NOT_IN_MODEL : requested(scope->request->use_cache);
   if (is(field->name, "cross_attentions") && !scope->encoder_decoder && !d->add_cross_attention) return MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->name, "pooler_output") && d->no_pooler) return MO_ABSENCE_NOT_IN_MODEL;
@@ -202,20 +209,21 @@ static mo_status_t last_of(const field_scope *scope, const char *what, int64_t w
 }
 
 /* (batch, heads, rows, keys) of attention weights, as the request selects and reduces them. */
+static mo_status_t reduce_weights(const field_scope *scope, mo_tensor *tensor) {
+  int64_t rows = tensor->shape[2];
+  MO_TRY(check_selection(scope, "attention_heads", scope->request->attention_heads, tensor->shape[1]));
+  MO_TRY(last_of(scope, "last_query_rows", scope->request->last_query_rows, &rows));
+  mo_plan_reduce(scope->request, tensor);
+  return MO_STATUS_OK;
+}
+
 static mo_status_t attention_shape(const field_scope *scope, mo_tensor *tensor) {
-  const mo_request *request = scope->request;
   int64_t *shape = tensor->shape;
   MO_CHECK(tensor->rank == 4, MO_STATUS_INVALID_ARGUMENT, "output: %s.%s, attention weights, has rank %d, it must be 4",
            scope->output_class->name, scope->field->name, (int)tensor->rank);
   if (is(scope->field->name, "cross_attentions")) MO_TRY(sequence_extent(scope, true, &shape[3]));
   else if (!is(scope->field->shape[2], "patch_size")) MO_TRY(key_extent(scope, &shape[3]));
-  MO_TRY(check_selection(scope, "attention_heads", request->attention_heads, shape[1]));
-  MO_TRY(last_of(scope, "last_query_rows", request->last_query_rows, &shape[2]));
-  if (request->attention_heads.count > 0) shape[1] = request->attention_heads.count;
-  if (request->attention_reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN) shape[1] = 1;
-  if (request->attention_reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM) shape[2] = 1;
-  if (request->attention_dtype != MO_DTYPE_NONE) tensor->dtype = request->attention_dtype;
-  return MO_STATUS_OK;
+  return reduce_weights(scope, tensor);
 }
 
 static mo_status_t table_shape(const field_scope *scope, mo_tensor *tensor) {
@@ -242,6 +250,12 @@ static mo_status_t plan_tensor(const field_scope *scope, mo_field_plan *plan) {
   const mo_dimensions *d = scope->dimensions;
   mo_tensor *tensor = &plan->tensor;
   plan->is_given = scope->encoder && d->encoder_is_given;
+  if (plan->stated != NULL) {
+    tensor->rank = plan->stated->entries[0].rank;
+    memcpy(tensor->shape, plan->stated->entries[0].shape, sizeof tensor->shape);
+    if (plan->stated->entries[0].dtype != MO_DTYPE_NONE) tensor->dtype = plan->stated->entries[0].dtype;
+    return set_strides(scope, tensor);
+  }
   if (is(field->name, "loss")) {
     tensor->dtype = MO_DTYPE_FLOAT32;
     if (scope->output_class->framework == MO_FRAMEWORK_PT) return MO_STATUS_OK; /* a scalar */
@@ -257,9 +271,32 @@ static mo_status_t plan_tensor(const field_scope *scope, mo_field_plan *plan) {
   return set_strides(scope, tensor);
 }
 
+/* Which entries the request selects. */
+static mo_status_t select_entries(const field_scope *scope, const char *what, const mo_index_list *list, mo_field_plan *plan) {
+  MO_TRY(check_selection(scope, what, *list, plan->length));
+  if (list->count > 0) plan->selection = list;
+  return MO_STATUS_OK;
+}
+
+static mo_status_t plan_stated_tuple(const field_scope *scope, mo_field_plan *plan) {
+  plan->length = plan->stated->count;
+  for (int32_t i = 0; plan->holds_weights && i < plan->stated->count; i++) {
+    const mo_entry_extents *entry = &plan->stated->entries[i];
+    if (entry->rank != 4 || entry->item_count > 0) continue;
+    mo_tensor weights = {.rank = entry->rank};
+    memcpy(weights.shape, entry->shape, sizeof weights.shape);
+    MO_TRY(reduce_weights(scope, &weights));
+  }
+  if (plan->holds_weights) return select_entries(scope, "attention_layers", &scope->request->attention_layers, plan);
+  if (strncmp(scope->field->when, "output_hidden_states", 20) != 0) return MO_STATUS_OK;
+  return select_entries(scope, "hidden_state_layers", &scope->request->hidden_state_layers, plan);
+}
+
 static mo_status_t plan_tuple(const field_scope *scope, mo_field_plan *plan) {
   const mo_class_field *field = scope->field;
   const mo_request *request = scope->request;
+  plan->holds_weights = strncmp(field->when, "output_attentions", 17) == 0;
+  if (plan->stated != NULL) return plan_stated_tuple(scope, plan);
   MO_TRY(table_shape(scope, &plan->tensor));
   if (is(field->name, "params")) {
     plan->length = 1;
@@ -268,14 +305,12 @@ static mo_status_t plan_tuple(const field_scope *scope, mo_field_plan *plan) {
     return MO_STATUS_OK;
   }
   MO_TRY(layer_extent(scope, &plan->length));
-  if (strncmp(field->when, "output_attentions", 17) == 0) {
+  if (plan->holds_weights) {
     MO_TRY(attention_shape(scope, &plan->tensor));
-    MO_TRY(check_selection(scope, "attention_layers", request->attention_layers, plan->length));
-    if (request->attention_layers.count > 0) plan->selection = &request->attention_layers;
+    MO_TRY(select_entries(scope, "attention_layers", &request->attention_layers, plan));
   } else {
     plan->length += mo_class_counts_embedding(field, scope->dimensions->no_embedding_layer);
-    MO_TRY(check_selection(scope, "hidden_state_layers", request->hidden_state_layers, plan->length));
-    if (request->hidden_state_layers.count > 0) plan->selection = &request->hidden_state_layers;
+    MO_TRY(select_entries(scope, "hidden_state_layers", &request->hidden_state_layers, plan));
   }
   MO_TRY(set_strides(scope, &plan->tensor));
   plan->last = plan->tensor;
@@ -337,6 +372,17 @@ static bool selects(const mo_field_plan *plan, int64_t index) {
   return false;
 }
 
+/* Whether the last entry of a tuple can be the tensor of another field. */
+static bool has_as_last(const mo_plan *plan, const mo_field_plan *many, const mo_field_plan *one) {
+  mo_tensor last;
+  if (many->length == 0 || !selects(many, many->length - 1)) return false;
+  if (many->stated == NULL) return one->stated == NULL;
+  if (many->stated->entries[many->length - 1].item_count > 0 || !mo_plan_entry(plan, many, many->length - 1, &last))
+    return false;
+  return last.rank == one->tensor.rank && last.dtype == one->tensor.dtype &&
+         memcmp(last.shape, one->tensor.shape, (size_t)last.rank * sizeof last.shape[0]) == 0;
+}
+
 /* The last entry of a tuple of hidden states is the last hidden state itself, unless a norm stands between the two. */
 static void share_last_hidden_state(mo_plan *plan, const char *single, const char *tuple) {
   const mo_class *output_class = plan->output_class;
@@ -346,7 +392,7 @@ static void share_last_hidden_state(mo_plan *plan, const char *single, const cha
   const mo_field_plan *one = &plan->fields[first];
   mo_field_plan *many = &plan->fields[second];
   if (one->absence != MO_ABSENCE_PRESENT || many->absence != MO_ABSENCE_PRESENT) return;
-  if (many->length > 0 && selects(many, many->length - 1)) many->shared_first = first;
+  if (has_as_last(plan, many, one)) many->shared_first = first;
 }
 
 static mo_status_t check_request(const mo_dimensions *dimensions, const mo_request *request) {
@@ -382,6 +428,7 @@ mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *g
            MO_PLAN_MAX_FIELDS);
   plan->output_class = output_class;
   field_scope scope = {.output_class = output_class, .dimensions = dimensions, .request = request};
+  MO_TRY(mo_plan_check_stated(output_class, dimensions));
   scope.encoder_decoder = has_field(output_class, "encoder_last_hidden_state");
   const int32_t logits = mo_class_field_index(output_class, "logits");
   scope.choices =
@@ -390,7 +437,8 @@ mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *g
     mo_field_plan *field = &plan->fields[i];
     scope.field = &output_class->fields[i];
     scope.encoder = strncmp(scope.field->name, "encoder_", 8) == 0;
-    *field = (mo_field_plan){.absence = absence_of(&scope), .shared_first = -1};
+    *field = (mo_field_plan){
+        .absence = absence_of(&scope), .shared_first = -1, .stated = mo_plan_find_stated(dimensions, scope.field->name)};
     if (field->absence != MO_ABSENCE_PRESENT) continue;
     MO_CHECK(!mo_class_is_per_token(scope.field), MO_STATUS_INVALID_ARGUMENT,
              "output: %s.%s has an entry for each new token, and no dimension says how many there are", output_class->name,

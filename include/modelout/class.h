@@ -1,8 +1,9 @@
 /* modelout/class.h - the output classes: what fields each has, in which order, of which kind and symbolic shape, and when.
  *
- * All 63 classes come from one table: ModelOutput itself, 29 PyTorch, 18 TensorFlow and 15 Flax
+ * All classes come from one table. First the 63 that are documented: ModelOutput itself, 29 PyTorch, 18 TensorFlow and 15 Flax
  * classes of Hugging Face Transformers. Source: the Transformers page "Model outputs"; order and fields agree with
- * src/transformers/modeling_outputs.py, modeling_tf_outputs.py and modeling_flax_outputs.py of September 2025.
+ * src/transformers/modeling_outputs.py, modeling_tf_outputs.py and modeling_flax_outputs.py of September 2025. After them those
+ * of modeling_outputs.py that the page leaves out (mixtures of experts, backbones, models without attention).
  * The typed structs are in modelout/output_classes.h.
  *
  * A class may also be described by somebody else: a static mo_class with its fields and a struct that begins with an mo_output.
@@ -78,9 +79,13 @@ MO_API const mo_class *mo_class_find(const char *name);
  * TFMaskedLMOutput. NULL if there is none. */
 MO_API const mo_class *mo_class_find_in_framework(const char *pt_name, mo_framework_t framework);
 
-/* All classes: 0 <= index < mo_class_count(), in the order base, PyTorch, TensorFlow, Flax. NULL out of range. */
+/* All classes: 0 <= index < mo_class_count(), in the order base, PyTorch, TensorFlow, Flax, then those that are not documented.
+ * NULL out of range. */
 MO_API int32_t mo_class_count(void);
 MO_API const mo_class *mo_class_at(int32_t index);
+
+/* Whether the Transformers page "Model outputs" lists it. False for NULL and for classes of somebody else's. */
+MO_API bool mo_class_is_documented(const mo_class *output_class);
 
 /* Position of a field in the class, -1 if it has none of that name. */
 MO_API int32_t mo_class_field_index(const mo_class *output_class, const char *name);

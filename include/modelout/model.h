@@ -104,16 +104,6 @@ typedef struct mo_electra_for_pre_training_output {
   mo_field *attentions;
 } mo_electra_for_pre_training_output;
 
-/* What decoders that classify sequences answer (TensorFlow's form too); another class that the shared table does not have. */
-typedef struct mo_sequence_classifier_output_with_past {
-  mo_output base;
-  mo_field *loss;
-  mo_field *logits; /* (batch_size, config.num_labels): of each sequence's last token that is not padding */
-  mo_field *past_key_values;
-  mo_field *hidden_states;
-  mo_field *attentions;
-} mo_sequence_classifier_output_with_past;
-
 /* Inputs, named as the forward() arguments of the original. Tensors on the CPU or on the context's device; NULL: not given. B,
  * S are batch and sequence length; multiple choice models take (B, num_choices, S). */
 typedef struct mo_model_inputs {

@@ -1007,6 +1007,243 @@ typedef struct mo_flax_seq2seq_question_answering_model_output {
   mo_field *encoder_attentions;
 } mo_flax_seq2seq_question_answering_model_output;
 
+/* ---- PyTorch -------------------------------------------------------------------------------------------------------- */
+
+/* BaseModelOutputWithNoAttention. Feature map of the last stage, of models without attention. */
+typedef struct mo_base_model_output_with_no_attention {
+  mo_output base;
+  /* (batch_size, num_channels, height, width); always */
+  mo_field *last_hidden_state;
+  /* [num_stages + 1 if embedding layer] of (batch_size, num_channels, height, width); output_hidden_states */
+  mo_field *hidden_states;
+} mo_base_model_output_with_no_attention;
+
+/* BaseModelOutputWithPoolingAndNoAttention. Feature map of the last stage and one pooled vector per image, of models
+ * without attention. */
+typedef struct mo_base_model_output_with_pooling_and_no_attention {
+  mo_output base;
+  /* (batch_size, num_channels, height, width); always */
+  mo_field *last_hidden_state;
+  /* (batch_size, hidden_size); always */
+  mo_field *pooler_output;
+  /* [num_stages + 1 if embedding layer] of (batch_size, num_channels, height, width); output_hidden_states */
+  mo_field *hidden_states;
+} mo_base_model_output_with_pooling_and_no_attention;
+
+/* BaseModelOutputWithPoolingAndProjection. Pooled result of a text model whose states are projected. */
+typedef struct mo_base_model_output_with_pooling_and_projection {
+  mo_output base;
+  /* (batch_size, sequence_length, hidden_size); always */
+  mo_field *last_hidden_state;
+  /* (batch_size, hidden_size); always */
+  mo_field *pooler_output;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+  /* [] of tensors; given by the model */
+  mo_field *projection_state;
+} mo_base_model_output_with_pooling_and_projection;
+
+/* BackboneOutput. Feature maps of chosen stages, for a model that stands on them. */
+typedef struct mo_backbone_output {
+  mo_output base;
+  /* [] of (batch_size, num_channels, height, width); always */
+  mo_field *feature_maps;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+} mo_backbone_output;
+
+/* ImageSuperResolutionOutput. Enlarged images. */
+typedef struct mo_image_super_resolution_output {
+  mo_output base;
+  /* (1); labels given */
+  mo_field *loss;
+  /* (batch_size, num_channels, height, width); always */
+  mo_field *reconstruction;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, patch_size, sequence_length); output_attentions */
+  mo_field *attentions;
+} mo_image_super_resolution_output;
+
+/* MaskedImageModelingOutput. Images whose masked patches are reconstructed. */
+typedef struct mo_masked_image_modeling_output {
+  mo_output base;
+  /* (1); bool_masked_pos given */
+  mo_field *loss;
+  /* (batch_size, num_channels, height, width); always */
+  mo_field *reconstruction;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+} mo_masked_image_modeling_output;
+
+/* SequenceClassifierOutputWithPast. Sequence classification result of a decoder that can carry a cache. */
+typedef struct mo_sequence_classifier_output_with_past {
+  mo_output base;
+  /* (1); labels given */
+  mo_field *loss;
+  /* (batch_size, config.num_labels); always */
+  mo_field *logits;
+  /* a cache; use_cache */
+  mo_field *past_key_values;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+} mo_sequence_classifier_output_with_past;
+
+/* MoEModelOutput. Encoder-style result of a mixture of experts. */
+typedef struct mo_moe_encoder_output {
+  mo_output base;
+  /* (batch_size, sequence_length, hidden_size); always */
+  mo_field *last_hidden_state;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+  /* [num_layers] of (batch_size, sequence_length, num_experts); output_router_logits */
+  mo_field *router_probs;
+} mo_moe_encoder_output;
+
+/* MoeModelOutputWithPast. Decoder-style result of a mixture of experts, with its cache. */
+typedef struct mo_moe_model_output_with_past {
+  mo_output base;
+  /* (batch_size, sequence_length, hidden_size); always */
+  mo_field *last_hidden_state;
+  /* a cache; use_cache */
+  mo_field *past_key_values;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+  /* [num_layers] of (batch_size, sequence_length, num_experts); output_router_logits */
+  mo_field *router_logits;
+} mo_moe_model_output_with_past;
+
+/* MoeCausalLMOutputWithPast. Next-token language-model head result of a mixture of experts, with its cache. */
+typedef struct mo_moe_causal_lm_output_with_past {
+  mo_output base;
+  /* (1); labels given */
+  mo_field *loss;
+  /* (1); output_router_logits */
+  mo_field *aux_loss;
+  /* (batch_size, sequence_length, config.vocab_size); always */
+  mo_field *logits;
+  /* a cache; use_cache */
+  mo_field *past_key_values;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+  /* [num_layers] of (batch_size, sequence_length, num_experts); output_router_logits */
+  mo_field *router_logits;
+} mo_moe_causal_lm_output_with_past;
+
+/* MoECausalLMOutputWithPast. The same with both losses of the router (GPTSAN). */
+typedef struct mo_moe_losses_causal_lm_output_with_past {
+  mo_output base;
+  /* (1); labels given */
+  mo_field *loss;
+  /* (batch_size, sequence_length, config.vocab_size); always */
+  mo_field *logits;
+  /* a cache; use_cache */
+  mo_field *past_key_values;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+  /* (1); output_router_logits */
+  mo_field *z_loss;
+  /* (1); output_router_logits */
+  mo_field *aux_loss;
+  /* [num_layers] of (batch_size, sequence_length, num_experts); output_router_logits */
+  mo_field *router_logits;
+} mo_moe_losses_causal_lm_output_with_past;
+
+/* MoEModelOutputWithPastAndCrossAttentions. Decoder-style result of a mixture of experts, with cache and cross-attention
+ * maps. */
+typedef struct mo_moe_model_output_with_past_and_cross_attentions {
+  mo_output base;
+  /* (batch_size, sequence_length, hidden_size); always */
+  mo_field *last_hidden_state;
+  /* a cache; use_cache */
+  mo_field *past_key_values;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+  /* [num_layers] of (batch_size, num_heads, decoder_sequence_length, encoder_sequence_length); output_attentions and
+   * config.add_cross_attention */
+  mo_field *cross_attentions;
+  /* [num_layers] of (batch_size, sequence_length, num_experts); output_router_logits */
+  mo_field *router_probs;
+} mo_moe_model_output_with_past_and_cross_attentions;
+
+/* Seq2SeqMoEModelOutput. Headless encoder-decoder result of a mixture of experts. */
+typedef struct mo_seq2seq_moe_model_output {
+  mo_output base;
+  /* (batch_size, sequence_length, hidden_size); always */
+  mo_field *last_hidden_state;
+  /* an encoder-decoder cache; use_cache */
+  mo_field *past_key_values;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *decoder_hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *decoder_attentions;
+  /* [num_layers] of (batch_size, sequence_length, num_experts); output_router_logits */
+  mo_field *decoder_router_logits;
+  /* [num_layers] of (batch_size, num_heads, decoder_sequence_length, encoder_sequence_length); output_attentions */
+  mo_field *cross_attentions;
+  /* (batch_size, sequence_length, hidden_size); unstated */
+  mo_field *encoder_last_hidden_state;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *encoder_hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *encoder_attentions;
+  /* [num_layers] of (batch_size, sequence_length, num_experts); output_router_logits */
+  mo_field *encoder_router_logits;
+} mo_seq2seq_moe_model_output;
+
+/* Seq2SeqMoEOutput. Encoder-decoder language-model head result of a mixture of experts. */
+typedef struct mo_seq2seq_moe_output {
+  mo_output base;
+  /* (1); labels given */
+  mo_field *loss;
+  /* (batch_size, sequence_length, config.vocab_size); always */
+  mo_field *logits;
+  /* (1); output_router_logits */
+  mo_field *encoder_z_loss;
+  /* (1); output_router_logits */
+  mo_field *decoder_z_loss;
+  /* (1); output_router_logits */
+  mo_field *encoder_aux_loss;
+  /* (1); output_router_logits */
+  mo_field *decoder_aux_loss;
+  /* an encoder-decoder cache; use_cache */
+  mo_field *past_key_values;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *decoder_hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *decoder_attentions;
+  /* [num_layers] of (batch_size, sequence_length, num_experts); output_router_logits */
+  mo_field *decoder_router_logits;
+  /* [num_layers] of (batch_size, num_heads, decoder_sequence_length, encoder_sequence_length); output_attentions */
+  mo_field *cross_attentions;
+  /* (batch_size, sequence_length, hidden_size); unstated */
+  mo_field *encoder_last_hidden_state;
+  /* [num_layers + 1 if embedding layer] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *encoder_hidden_states;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *encoder_attentions;
+  /* [num_layers] of (batch_size, sequence_length, num_experts); output_router_logits */
+  mo_field *encoder_router_logits;
+} mo_seq2seq_moe_output;
+
 #ifdef __cplusplus
 }
 #endif

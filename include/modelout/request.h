@@ -40,9 +40,28 @@ typedef struct mo_request {
   int64_t last_logit_positions;  /* logits of the last n positions only (classes with logits per token); 0: all */
   mo_weights_reduction_t attention_reduction;
   mo_dtype_t attention_dtype; /* stored type of attention weights; NONE: that of the model */
+  bool output_router_logits;  /* mixtures of experts: router_logits, router_probs, and the losses of the router */
 } mo_request;
 
 #define MO_REQUEST_INIT MO_STRUCT_INIT(mo_request)
+
+/* One entry of a tuple, or the tensor of a field. */
+typedef struct mo_entry_extents {
+  mo_dtype_t dtype; /* NONE: that of the field */
+  int32_t rank;     /* -1: the entry is None */
+  int64_t shape[MO_MAX_DIMS];
+  /* Entries that are tuples themselves (router_logits of Switch): their tensors. `rank` and `shape` then say nothing. */
+  const struct mo_entry_extents *items;
+  int32_t item_count; /* 0: the entry is one tensor */
+} mo_entry_extents;
+
+/* What a model states of one field where the symbols of the class do not say it: entries of different extents (a pyramid of
+ * stages), of another number, or fields that only the model knows of. */
+typedef struct mo_field_extents {
+  const char *field; /* of the class: a tensor, or a tuple of tensors */
+  const mo_entry_extents *entries;
+  int32_t count; /* entries of a tuple; of a tensor 1; 0: the model does not give this field */
+} mo_field_extents;
 
 /* The extents behind the symbols of a class's shapes. Fill what the class uses; 0 means "not given" and is refused where a
  * present field needs it (an extent that really is 0 is given as MO_EXTENT_ZERO). */
@@ -78,6 +97,10 @@ typedef struct mo_dimensions {
   bool encoder_is_given; /* the encoder has run elsewhere: encoder_last_hidden_state gets no memory and is None until it is put
                             in; the encoder's hidden states and attentions are absent */
   bool cache_is_given; /* past_key_values gets no memory: it is None until its field (mo_cache_field) is put in after the run */
+  /* Fields whose extents are these, whatever the symbols say. The request is obeyed all the same: what it does not ask for is
+   * absent, its selections hold, and attention weights (rank 4) are reduced as it says. May be NULL with a count of 0. */
+  const mo_field_extents *stated;
+  int32_t stated_count;
 } mo_dimensions;
 
 #define MO_DIMENSIONS_INIT MO_STRUCT_INIT(mo_dimensions)
