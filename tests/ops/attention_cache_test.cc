@@ -16,6 +16,8 @@ using attention_case::Problem;
 using attention_case::random_lengths;
 using attention_case::skipped;
 using test_support::Context;
+using test_support::Shape;
+using test_support::TestTensor;
 
 TEST(AttentionCache, ContiguousAndPaged) {
   std::mt19937 random(5);
@@ -122,13 +124,13 @@ TEST(AttentionCache, ChunkedPrefillEqualsOnePrefill) {
     for (const mo_dtype_t stored : {dtype, MO_DTYPE_INT8}) {
       std::mt19937 random(11);
       Context context;
-      Buffer query(dtype, {1, heads, total, dim}), key(dtype, {1, kv, total, dim}), value(dtype, {1, kv, total, dim});
-      query.fill_random(random, -1, 1), key.fill_random(random, -1, 1), value.fill_random(random, -1, 1);
-      std::vector<std::vector<uint8_t>> results;
+      TestTensor query(dtype, {1, heads, total, dim}), key(dtype, {1, kv, total, dim}), value(dtype, {1, kv, total, dim});
+      query.fill_uniform(random, -1, 1), key.fill_uniform(random, -1, 1), value.fill_uniform(random, -1, 1);
+      std::vector<TestTensor> results;
       for (const int64_t chunk : {int64_t{1000}, int64_t{23}}) {
-        Buffer cache_key(stored, {count * pages, kv, page, dim}), cache_value(stored, {count * pages, kv, page, dim});
-        Buffer key_scale(MO_DTYPE_FLOAT32, {count * pages, kv, page, 1}), value_scale = key_scale;
-        Buffer table(MO_DTYPE_INT32, {count, pages}), output(dtype, {1, heads, total, dim});
+        TestTensor cache_key(stored, {count * pages, kv, page, dim}), cache_value(stored, {count * pages, kv, page, dim});
+        TestTensor key_scale(MO_DTYPE_FLOAT32, {count * pages, kv, page, 1}), value_scale = key_scale;
+        TestTensor table(MO_DTYPE_INT32, {count, pages}), output(dtype, {1, heads, total, dim});
         for (int64_t i = 0; i < count * pages; ++i) table.set({i / pages, i % pages}, static_cast<double>((7 * i + 3) % 18));
         const mo_tensor ck = cache_key.tensor(), cv = cache_value.tensor(), ks = key_scale.tensor(), vs = value_scale.tensor(),
                         bt = table.tensor();
@@ -138,7 +140,7 @@ TEST(AttentionCache, ChunkedPrefillEqualsOnePrefill) {
         while (past != lengths) {
           std::vector<int64_t> now;
           int64_t tokens = 0;
-          Buffer cumulative(MO_DTYPE_INT32, {count + 1}), offsets(MO_DTYPE_INT32, {count}), after(MO_DTYPE_INT32, {count});
+          TestTensor cumulative(MO_DTYPE_INT32, {count + 1}), offsets(MO_DTYPE_INT32, {count}), after(MO_DTYPE_INT32, {count});
           cumulative.set({0}, 0);
           for (int64_t n = 0; n < count; ++n) {
             const auto at = static_cast<size_t>(n);
@@ -147,8 +149,9 @@ TEST(AttentionCache, ChunkedPrefillEqualsOnePrefill) {
             after.set({n}, static_cast<double>(past[at] + now[at]));
             cumulative.set({n + 1}, static_cast<double>(tokens += now[at]));
           }
-          Buffer q(dtype, {1, heads, tokens, dim}), k(dtype, {1, kv, tokens, dim}), v = k, o(dtype, {1, heads, tokens, dim});
-          const auto move = [&](const Buffer &from, Buffer &to, int64_t h_count, bool back) {
+          TestTensor q(dtype, {1, heads, tokens, dim}), k(dtype, {1, kv, tokens, dim}), v = k,
+                                                                                        o(dtype, {1, heads, tokens, dim});
+          const auto move = [&](const TestTensor &from, TestTensor &to, int64_t h_count, bool back) {
             int64_t first = 0, place = 0;
             for (int64_t n = 0; n < count; first += lengths[static_cast<size_t>(n++)]) {
               for (int64_t t = 0; t < now[static_cast<size_t>(n)]; ++t, ++place) {
@@ -176,18 +179,11 @@ TEST(AttentionCache, ChunkedPrefillEqualsOnePrefill) {
           for (int64_t n = 0; n < count; ++n) past[static_cast<size_t>(n)] += now[static_cast<size_t>(n)];
         }
         if (results.empty()) {
-          results.push_back(output.bytes());
+          results.push_back(output);
           continue;
         }
-        Buffer whole(dtype, {1, heads, total, dim});
         double worst = 0;
-        size_t at = Buffer::kZone * mo_dtype_bytes(dtype);
-        output.for_each([&](const Shape &i) {
-          float expected = 0;
-          EXPECT_EQ(mo_dtype_convert(&expected, MO_DTYPE_FLOAT32, results[0].data() + at, dtype, 1), MO_STATUS_OK);
-          worst = std::max(worst, std::fabs(output.at(i) - static_cast<double>(expected)));
-          at += mo_dtype_bytes(dtype);
-        });
+        output.for_each([&](const Shape &i) { worst = std::max(worst, std::fabs(output.at(i) - results[0].at(i))); });
         EXPECT_LE(worst, dtype == MO_DTYPE_FLOAT32 ? 1e-6 : dtype == MO_DTYPE_FLOAT16 ? 0x1p-10 : 0x1p-7);
       }
     }
@@ -201,13 +197,14 @@ TEST(AttentionCache, SharedPrefixMergesToTheWhole) {
   std::mt19937 random(13);
   Context context;
   const int64_t queries = 22, keys = 40;
-  Buffer query(MO_DTYPE_FLOAT32, {1, heads, queries, dim}), prefix_key(MO_DTYPE_FLOAT32, {1, kv, prefix, dim}),
+  TestTensor query(MO_DTYPE_FLOAT32, {1, heads, queries, dim}), prefix_key(MO_DTYPE_FLOAT32, {1, kv, prefix, dim}),
       prefix_value = prefix_key, own_key(MO_DTYPE_FLOAT32, {1, kv, keys, dim}), own_value = own_key;
-  for (Buffer *b : {&query, &prefix_key, &prefix_value, &own_key, &own_value}) b->fill_random(random, -1, 1);
+  for (TestTensor *b : {&query, &prefix_key, &prefix_value, &own_key, &own_value}) b->fill_uniform(random, -1, 1);
   const int64_t whole_keys = keys + count * prefix;
-  Buffer all_key(MO_DTYPE_FLOAT32, {1, kv, whole_keys, dim}), all_value = all_key;
-  Buffer cumulative_queries(MO_DTYPE_INT32, {count + 1}), cumulative_own = cumulative_queries, cumulative_all = cumulative_own;
-  for (Buffer *b : {&cumulative_queries, &cumulative_own, &cumulative_all}) b->set({0}, 0);
+  TestTensor all_key(MO_DTYPE_FLOAT32, {1, kv, whole_keys, dim}), all_value = all_key;
+  TestTensor cumulative_queries(MO_DTYPE_INT32, {count + 1}), cumulative_own = cumulative_queries,
+                                                              cumulative_all = cumulative_own;
+  for (TestTensor *b : {&cumulative_queries, &cumulative_own, &cumulative_all}) b->set({0}, 0);
   int64_t q = 0, k = 0, all = 0;
   for (int64_t n = 0; n < count; ++n) {
     const auto at = static_cast<size_t>(n);
@@ -223,9 +220,10 @@ TEST(AttentionCache, SharedPrefixMergesToTheWhole) {
     cumulative_own.set({n + 1}, static_cast<double>(k += own[at]));
     cumulative_all.set({n + 1}, static_cast<double>(all += prefix + own[at]));
   }
-  Buffer output_a(MO_DTYPE_FLOAT32, {1, heads, queries, dim}), output_b = output_a, merged = output_a, whole = output_a;
-  Buffer lse_a(MO_DTYPE_FLOAT32, {1, heads, queries}), lse_b = lse_a, lse_merged = lse_a, lse_whole = lse_a;
-  const auto attend = [&](Buffer &to, Buffer &lse, Buffer &key, Buffer &value, Buffer *lengths, bool causal) {
+  TestTensor output_a(MO_DTYPE_FLOAT32, {1, heads, queries, dim}), output_b = output_a, merged = output_a, whole = output_a;
+  TestTensor lse_a(MO_DTYPE_FLOAT32, {1, heads, queries}), lse_b = lse_a, lse_merged = lse_a, lse_whole = lse_a;
+  const auto attend = [&](TestTensor &to, TestTensor &lse, TestTensor &key, TestTensor &value, TestTensor *lengths,
+                          bool causal) {
     const mo_tensor qt = query.tensor(), kt = key.tensor(), vt = value.tensor(), ot = to.tensor(), lt = lse.tensor(),
                     cq = cumulative_queries.tensor(), ck = lengths == nullptr ? mo_tensor{} : lengths->tensor();
     mo_attention_params params = MO_ATTENTION_PARAMS_INIT;
@@ -257,7 +255,7 @@ TEST(AttentionCache, QuantisedEqualsGathered) {
       Problem p(c);
       Context context;
       ASSERT_EQ(p.run(context), MO_STATUS_OK) << mo_last_error();
-      Buffer key(dtype, {2, c.kv_heads, 60, 32}), value = key, output = p.output;
+      TestTensor key(dtype, {2, c.kv_heads, 60, 32}), value = key, output = p.output;
       const mo_tensor kt = key.tensor(), vt = value.tensor(), ck = p.key.buffer.tensor(), cv = p.value.buffer.tensor(),
                       ks = p.key.scale.tensor(), vs = p.value.scale.tensor(), bt = p.table.tensor(), ot = output.tensor();
       mo_kv_gather_params gather = MO_KV_GATHER_PARAMS_INIT;
@@ -271,7 +269,7 @@ TEST(AttentionCache, QuantisedEqualsGathered) {
                       }),
                 MO_STATUS_OK)
           << mo_last_error();
-      EXPECT_EQ(output.bytes(), p.output.bytes()) << mo_dtype_name(dtype) << " " << mo_dtype_name(stored);
+      EXPECT_EQ(output.memory(), p.output.memory()) << mo_dtype_name(dtype) << " " << mo_dtype_name(stored);
     }
   }
 }

@@ -18,14 +18,18 @@
 #include <limits>
 #include <numeric>
 
-#include "attention_buffer.h"
 #include "modelout/context.h"
 #include "tests/support/device_mirror.h"
+#include "tests/support/instruction_sets.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/test_tensor.h"
 
 namespace attention_case {
 
 using test_support::Context;
+using test_support::rounded;
+using test_support::Shape;
+using test_support::TestTensor;
 
 enum class Keys { kPlain, kPacked, kCache };
 
@@ -85,9 +89,9 @@ class Side {
       int64_t tokens = 3;
       for (int64_t length : c.keys) first_.push_back(tokens), tokens += length;
       tokens += 2;
-      buffer = Buffer(c.dtype, {1, heads_, tokens, width}, packed_strides(c, heads_, tokens, width));
+      buffer = TestTensor(c.dtype, {1, heads_, tokens, width}, packed_strides(c, heads_, tokens, width));
     } else if (c.source == Keys::kPlain) {
-      buffer = Buffer(c.dtype, {count, heads_, longest_, width});
+      buffer = TestTensor(c.dtype, {count, heads_, longest_, width});
     } else {
       const int64_t slots = c.page_size > 0 ? c.page_size : c.capacity;
       const int64_t blocks = c.page_size > 0 ? static_cast<int64_t>(table.size()) + 2 : count;
@@ -121,7 +125,7 @@ class Side {
             if (d % (width / c.groups) == 0) scale.set({block, h, slot, group}, factor);
             buffer.set({block, h, slot, d}, stored == MO_DTYPE_INT8 ? static_cast<int8_t>(code) : code);
             const double own = scale.at({block, h, slot, group});
-            value = round_to(static_cast<float>(meaning(stored, code) * own), c.dtype);
+            value = rounded(c.dtype, static_cast<float>(meaning(stored, code) * own));
           }
         }
       }
@@ -134,13 +138,13 @@ class Side {
                           : Shape{heads * tokens * width, tokens * width, width, 1};
   }
 
-  Buffer buffer, scale;
+  TestTensor buffer, scale;
   std::vector<int64_t> first_;
 
  private:
-  static Buffer make(mo_dtype_t dtype, const Shape &shape, bool nhd) {
-    if (!nhd) return Buffer(dtype, shape);
-    return Buffer(dtype, shape, {shape[1] * shape[2] * shape[3], shape[3], shape[1] * shape[3], 1});
+  static TestTensor make(mo_dtype_t dtype, const Shape &shape, bool nhd) {
+    if (!nhd) return TestTensor(dtype, shape);
+    return TestTensor(dtype, shape, {shape[1] * shape[2] * shape[3], shape[3], shape[1] * shape[3], 1});
   }
   size_t index(int64_t n, int64_t h, int64_t j, int64_t d) const {
     return static_cast<size_t>(((n * heads_ + h) * longest_ + j) * width_ + d);
@@ -155,7 +159,7 @@ struct Problem {
   Case c;
   int64_t count, rows, columns;  // sequences, bounds
   std::vector<int64_t> query_first;
-  Buffer query, output, weights, log_sum_exp, mask, bias, cumulative_queries, cumulative_keys, lengths, offsets, table;
+  TestTensor query, output, weights, log_sum_exp, mask, bias, cumulative_queries, cumulative_keys, lengths, offsets, table;
   Side key, value;
 
   explicit Problem(const Case &given, unsigned seed = 7) : c(given), count(static_cast<int64_t>(given.queries.size())) {
@@ -168,7 +172,7 @@ struct Problem {
       entries.resize(static_cast<size_t>(count * pages));
       std::iota(entries.begin(), entries.end(), 1);
       std::shuffle(entries.begin(), entries.end(), random);
-      table = Buffer(MO_DTYPE_INT32, {count, pages});
+      table = TestTensor(MO_DTYPE_INT32, {count, pages});
       for (int64_t i = 0; i < count * pages; ++i) {
         if (c.missing_pages && i % 3 == 1)  // a GPU takes any outsider for -1, the CPU refuses all others
           entries[static_cast<size_t>(i)] = test_device_is_cpu() ? -1 : i % 2 == 0 ? -5 : 1 << 30;
@@ -180,7 +184,7 @@ struct Problem {
     int64_t tokens = q, batch = count;
     if (c.packed_queries) {
       tokens = 1, batch = 1;
-      cumulative_queries = Buffer(MO_DTYPE_INT32, {count + 1});
+      cumulative_queries = TestTensor(MO_DTYPE_INT32, {count + 1});
       for (int64_t n = 0; n < count; ++n) {
         cumulative_queries.set({n}, static_cast<double>(tokens));
         query_first.push_back(tokens);
@@ -190,7 +194,7 @@ struct Problem {
       tokens += 2;
     }
     if (c.source == Keys::kPacked) {
-      cumulative_keys = Buffer(MO_DTYPE_INT32, {count + 1});
+      cumulative_keys = TestTensor(MO_DTYPE_INT32, {count + 1});
       for (int64_t n = 0; n < count; ++n) cumulative_keys.set({n}, static_cast<double>(key.first_[static_cast<size_t>(n)]));
       cumulative_keys.set({count}, static_cast<double>(count > 0 ? key.first_.back() + c.keys.back() : 0));
     }
@@ -201,11 +205,11 @@ struct Problem {
                                                             : k_tensor.shape[2];
     const auto strides = [&](int64_t width) {
       return c.packed_queries ? Side::packed_strides(c, c.heads, tokens, width)
-                              : Buffer::contiguous({batch, c.heads, tokens, width});
+                              : TestTensor::contiguous({batch, c.heads, tokens, width});
     };
-    query = Buffer(c.dtype, {batch, c.heads, tokens, c.head_dim}, strides(c.head_dim));
-    output = Buffer(c.dtype, {batch, c.heads, tokens, c.value_dim}, strides(c.value_dim));
-    log_sum_exp = Buffer(MO_DTYPE_FLOAT32, {batch, c.heads, tokens});
+    query = TestTensor(c.dtype, {batch, c.heads, tokens, c.head_dim}, strides(c.head_dim));
+    output = TestTensor(c.dtype, {batch, c.heads, tokens, c.value_dim}, strides(c.value_dim));
+    log_sum_exp = TestTensor(MO_DTYPE_FLOAT32, {batch, c.heads, tokens});
     for (int64_t n = 0; n < count; ++n)
       for (int64_t i = 0; i < c.queries[static_cast<size_t>(n)]; ++i)
         for (int64_t h = 0; h < c.heads; ++h)
@@ -215,23 +219,24 @@ struct Problem {
     const int64_t selected_rows = c.last_rows > 0 ? c.last_rows : rows;
     const Shape shape = {count, c.reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN ? 1 : selected_heads,
                          c.reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM ? 1 : selected_rows, columns};
-    weights = Buffer(c.weights_dtype, shape, {shape[1] * shape[2] * (columns + 3), shape[2] * (columns + 3), columns + 3, 1});
+    weights =
+        TestTensor(c.weights_dtype, shape, {shape[1] * shape[2] * (columns + 3), shape[2] * (columns + 3), columns + 3, 1});
     if (c.mask) {
-      mask = Buffer(MO_DTYPE_BOOL, {count, 1, rows, columns});
+      mask = TestTensor(MO_DTYPE_BOOL, {count, 1, rows, columns});
       std::bernoulli_distribution visible(0.7);
       mask.for_each([&](const Shape &i) { mask.set(i, visible(random) ? 1 : 0); });
     }
     if (c.bias) {
-      bias = Buffer(MO_DTYPE_FLOAT32, {1, c.heads, rows, columns});
-      bias.fill_random(random, -2, 2);
+      bias = TestTensor(MO_DTYPE_FLOAT32, {1, c.heads, rows, columns});
+      bias.fill_uniform(random, -2, 2);
     }
     const std::vector<int64_t> &given_lengths = c.source == Keys::kCache ? c.keys : c.limits;
     if (!given_lengths.empty() && (c.source != Keys::kCache || c.lengths_given)) {
-      lengths = Buffer(c.length_dtype, {count});
+      lengths = TestTensor(c.length_dtype, {count});
       for (int64_t n = 0; n < count; ++n) lengths.set({n}, static_cast<double>(given_lengths[static_cast<size_t>(n)]));
     }
     if (!c.offsets.empty()) {
-      offsets = Buffer(MO_DTYPE_INT32, {count});
+      offsets = TestTensor(MO_DTYPE_INT32, {count});
       for (int64_t n = 0; n < count; ++n) offsets.set({n}, static_cast<double>(c.offsets[static_cast<size_t>(n)]));
     }
   }
@@ -319,7 +324,7 @@ Plain<Real> plain(const Problem &p, int64_t n, int64_t h) {
     for (int64_t j = 0; j < keys; ++j) {
       Real &w = row[static_cast<size_t>(j)];
       w /= sum;
-      const Real factor = sizeof(Real) == sizeof(double) ? w : static_cast<Real>(round_to(static_cast<float>(w), c.dtype));
+      const Real factor = sizeof(Real) == sizeof(double) ? w : static_cast<Real>(rounded(c.dtype, static_cast<float>(w)));
       for (int64_t d = 0; d < c.value_dim; ++d)
         output[static_cast<size_t>(d)] += factor * static_cast<Real>(p.value.value(n, g, j, d));
     }
@@ -372,7 +377,7 @@ struct Comparison {
   double bound = 0, largest = 0, worst = 0;
   int64_t wrong = 0;
   void add(mo_dtype_t dtype, double got, double exact, float in_float) {
-    bound = std::max(bound, std::fabs(round_to(in_float, dtype) - exact));
+    bound = std::max(bound, std::fabs(rounded(dtype, in_float) - exact));
     largest = std::max(largest, std::fabs(exact));
     const double difference = std::fabs(got - exact);
     if (std::isnan(difference)) ++wrong;

@@ -94,7 +94,7 @@ TEST(AttentionLengths, AStructOfTheFirstVersionIsWelcome) {
                   }),
             MO_STATUS_OK)
       << mo_last_error();
-  EXPECT_EQ(p.output.bytes(), q.output.bytes());
+  EXPECT_EQ(p.output.memory(), q.output.memory());
 }
 
 TEST(AttentionLengths, IdenticalFromRunToRun) {
@@ -107,8 +107,8 @@ TEST(AttentionLengths, IdenticalFromRunToRun) {
   Problem again(c);
   Context other(3);
   ASSERT_EQ(again.run(other), MO_STATUS_OK);
-  EXPECT_EQ(first.output.bytes(), again.output.bytes());
-  EXPECT_EQ(first.weights.bytes(), again.weights.bytes());
+  EXPECT_EQ(first.output.memory(), again.output.memory());
+  EXPECT_EQ(first.weights.memory(), again.weights.memory());
 }
 
 // ---- The front door ----

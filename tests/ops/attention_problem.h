@@ -12,14 +12,19 @@
 #include <functional>
 #include <limits>
 
-#include "attention_buffer.h"
 #include "attention_shim.h"
 #include "modelout/context.h"
+#include "tests/support/device_mirror.h"
+#include "tests/support/instruction_sets.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/test_tensor.h"
 
 namespace attention_problem {
 
 using test_support::Context;
+using test_support::rounded;
+using test_support::Shape;
+using test_support::TestTensor;
 
 enum class Layout { kContiguous, kFused, kRowPadded };
 
@@ -52,7 +57,7 @@ struct Case {
 // Everything one call needs, with sources drawn from a fixed seed and poisoned destinations.
 struct Problem {
   Case c;
-  Buffer query, key, value, output, weights, log_sum_exp, mask, bias, lengths;
+  TestTensor query, key, value, output, weights, log_sum_exp, mask, bias, lengths;
 
   explicit Problem(const Case &given, unsigned seed = 7) : c(given) {
     std::mt19937 random(seed);
@@ -60,23 +65,23 @@ struct Problem {
     query = source(c.heads, c.queries, d, 0);
     key = source(kv, c.keys, d, heads * d);
     value = source(kv, c.keys, dv, heads * d + kv * d);
-    query.fill_random(random, -c.spread, c.spread);
-    key.fill_random(random, -1, 1);
-    value.fill_random(random, -1, 1);
+    query.fill_uniform(random, -c.spread, c.spread);
+    key.fill_uniform(random, -1, 1);
+    value.fill_uniform(random, -1, 1);
     if (c.layout == Layout::kContiguous) {
-      output = Buffer(c.dtype, {c.batch, heads, c.queries, dv});
+      output = TestTensor(c.dtype, {c.batch, heads, c.queries, dv});
     } else {  // a view of (batch, queries, heads * value_dim), the rows a little apart
       const int64_t row = heads * dv + (c.layout == Layout::kRowPadded ? 3 : 0);
-      output = Buffer(c.dtype, {c.batch, heads, c.queries, dv}, {c.queries * row, dv, row, 1});
+      output = TestTensor(c.dtype, {c.batch, heads, c.queries, dv}, {c.queries * row, dv, row, 1});
     }
     const int64_t selected_heads = c.weight_heads.empty() ? heads : static_cast<int64_t>(c.weight_heads.size());
     const int64_t selected_rows = c.last_rows > 0 ? c.last_rows : c.queries;
     const Shape shape = {c.batch, c.reduction == MO_WEIGHTS_REDUCTION_HEAD_MEAN ? 1 : selected_heads,
                          c.reduction == MO_WEIGHTS_REDUCTION_COLUMN_SUM ? 1 : selected_rows, c.keys};
-    Shape strides = Buffer::contiguous(shape);
+    Shape strides = TestTensor::contiguous(shape);
     if (c.layout == Layout::kRowPadded) strides = {shape[1] * shape[2] * (c.keys + 5), shape[2] * (c.keys + 5), c.keys + 5, 1};
-    weights = Buffer(c.weights_dtype, shape, strides);
-    log_sum_exp = Buffer(MO_DTYPE_FLOAT32, {c.batch, heads, c.queries});
+    weights = TestTensor(c.weights_dtype, shape, strides);
+    log_sum_exp = TestTensor(MO_DTYPE_FLOAT32, {c.batch, heads, c.queries});
     if (!c.mask_shape.empty()) {
       mask = masks(c.mask_dtype, c.mask_shape);
       std::bernoulli_distribution visible(0.7);
@@ -84,10 +89,10 @@ struct Problem {
     }
     if (!c.bias_shape.empty()) {
       bias = masks(c.bias_dtype, c.bias_shape);
-      bias.fill_random(random, -3, 3);
+      bias.fill_uniform(random, -3, 3);
     }
     if (!c.lengths.empty()) {
-      lengths = Buffer(c.length_dtype, {c.batch});
+      lengths = TestTensor(c.length_dtype, {c.batch});
       for (int64_t b = 0; b < c.batch; ++b) lengths.set({b}, static_cast<double>(c.lengths[static_cast<size_t>(b)]));
     }
   }
@@ -121,22 +126,22 @@ struct Problem {
   }
 
  private:
-  Buffer source(int64_t heads, int64_t length, int64_t dim, int64_t offset) const {
+  TestTensor source(int64_t heads, int64_t length, int64_t dim, int64_t offset) const {
     const Shape shape = {c.batch, heads, length, dim};
-    if (c.layout == Layout::kContiguous) return Buffer(c.dtype, shape);
+    if (c.layout == Layout::kContiguous) return TestTensor(c.dtype, shape);
     const int64_t row =
         c.heads * c.head_dim + c.kv_heads * (c.head_dim + c.value_dim) + (c.layout == Layout::kRowPadded ? 1 : 0);
-    return Buffer(c.dtype, shape, {length * row, dim, row, 1}, offset);
+    return TestTensor(c.dtype, shape, {length * row, dim, row, 1}, offset);
   }
-  Buffer masks(mo_dtype_t dtype, Shape shape) const {
-    Shape strides = Buffer::contiguous(shape);
+  TestTensor masks(mo_dtype_t dtype, Shape shape) const {
+    Shape strides = TestTensor::contiguous(shape);
     if (c.transposed_masks) strides = {shape[1] * shape[2] * shape[3], shape[2] * shape[3], 1, shape[2]};
     if (c.stride_zero_masks) {
       const Shape full = {c.batch, c.heads, c.queries, c.keys};
       for (size_t i = 0; i < 4; ++i)
         if (shape[i] == 1) strides[i] = 0, shape[i] = full[i];
     }
-    return Buffer(dtype, shape, strides);
+    return TestTensor(dtype, shape, strides);
   }
 };
 
@@ -146,7 +151,7 @@ struct Plain {
 };
 
 template <typename Real>
-inline std::vector<Real> rows_of(const Buffer &buffer, int64_t b, int64_t h, int64_t rows, int64_t width) {
+inline std::vector<Real> rows_of(const TestTensor &buffer, int64_t b, int64_t h, int64_t rows, int64_t width) {
   std::vector<Real> result;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t d = 0; d < width; ++d) result.push_back(static_cast<Real>(buffer.at({b, h, i, d})));
@@ -241,11 +246,11 @@ inline std::vector<Real> selected(const Case &c, const std::vector<Real> &all) {
   return result;
 }
 
-inline void expect_close(const char *what, const Buffer &got, const std::vector<double> &exact,
+inline void expect_close(const char *what, const TestTensor &got, const std::vector<double> &exact,
                          const std::vector<float> &in_float) {
   double bound = 0, largest = 0, worst = 0;
   for (size_t n = 0; n < exact.size(); ++n) {
-    bound = std::max(bound, std::fabs(round_to(in_float[n], got.dtype()) - exact[n]));
+    bound = std::max(bound, std::fabs(rounded(got.dtype(), in_float[n]) - exact[n]));
     largest = std::max(largest, std::fabs(exact[n]));
   }
   bound = 2 * bound + 2e-6 * largest;

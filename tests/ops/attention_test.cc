@@ -334,8 +334,8 @@ TEST(Attention, KeysPastTheLengthAreNeverRead) {
             for (int64_t d = 0; d < c.head_dim; ++d) dirty.key.set({b, h, j, d}, nan), dirty.value.set({b, h, j, d}, nan);
       ASSERT_EQ(clean.run(context), MO_STATUS_OK);
       ASSERT_EQ(dirty.run(context), MO_STATUS_OK);
-      EXPECT_EQ(clean.output.bytes(), dirty.output.bytes());
-      EXPECT_EQ(clean.weights.bytes(), dirty.weights.bytes());
+      EXPECT_EQ(clean.output.memory(), dirty.output.memory());
+      EXPECT_EQ(clean.weights.memory(), dirty.weights.memory());
     }
   }
 }
@@ -387,9 +387,9 @@ TEST(Attention, LargeAndIdenticalFromRunToRun) {
       Problem again(c);
       Context other(threads);
       ASSERT_EQ(again.run(other), MO_STATUS_OK);
-      EXPECT_EQ(first.output.bytes(), again.output.bytes());
-      EXPECT_EQ(first.weights.bytes(), again.weights.bytes());
-      EXPECT_EQ(first.log_sum_exp.bytes(), again.log_sum_exp.bytes());
+      EXPECT_EQ(first.output.memory(), again.output.memory());
+      EXPECT_EQ(first.weights.memory(), again.weights.memory());
+      EXPECT_EQ(first.log_sum_exp.memory(), again.log_sum_exp.memory());
     }
   }
 }

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "tests/ops/test_tensor.h"
+#include "tests/ops/op_expectations.h"
 
 extern "C" mo_status_t mo_test_masked_mean(mo_context_t *context, float *hidden, uint8_t *mask, int64_t batch, int64_t length,
                                            int64_t channels, float *output);
@@ -34,7 +34,7 @@ std::vector<T> PlainRow(mo_pooling_mode_t mode, const TestTensor &input, const T
   const int64_t length = input.get()->shape[1], channels = input.get()->shape[2];
   std::vector<int64_t> valid;
   for (int64_t s = 0; s < length; ++s) {
-    if (mask == nullptr || mask->Get(b * length + s) != 0) valid.push_back(s);
+    if (mask == nullptr || mask->at(b * length + s) != 0) valid.push_back(s);
   }
   if (mode == MO_POOLING_FIRST) valid = {0};
   if (mode == MO_POOLING_LAST && !valid.empty()) valid = {valid.back()};
@@ -42,13 +42,13 @@ std::vector<T> PlainRow(mo_pooling_mode_t mode, const TestTensor &input, const T
   for (int64_t c = 0; c < channels && !valid.empty(); ++c) {
     T sum = 0, best = -std::numeric_limits<T>::infinity(), squares = 0;
     for (const int64_t s : valid) {
-      const T x = static_cast<T>(input.Get((b * length + s) * channels + c));
+      const T x = static_cast<T>(input.at((b * length + s) * channels + c));
       sum += x;
       best = best != best || x <= best ? best : x;
     }
     const T mean = sum / static_cast<T>(valid.size());
     for (const int64_t s : valid) {
-      const T difference = static_cast<T>(input.Get((b * length + s) * channels + c)) - mean;
+      const T difference = static_cast<T>(input.at((b * length + s) * channels + c)) - mean;
       squares += difference * difference;
     }
     row[static_cast<size_t>(c)] = mode == MO_POOLING_MAX ? best : mean;
@@ -77,24 +77,24 @@ TEST_F(PoolingTest, ValuesOfPyTorch) {
   TestTensor input(MO_DTYPE_FLOAT32, {2, 4, 3}), mask(MO_DTYPE_INT64, {2, 4}), output(MO_DTYPE_FLOAT32, {2, 3}),
       both(MO_DTYPE_FLOAT32, {2, 6}), weight(MO_DTYPE_FLOAT32, {2, 3}), bias(MO_DTYPE_FLOAT32, {2}),
       dense(MO_DTYPE_FLOAT32, {2, 2});
-  input.FillPattern(31, 19, 9, 0.5);
-  mask.Fill({1, 1, 0, 1, 0, 1, 0, 0});
-  weight.FillPattern(5, 11, 5, 0.125);
-  bias.Fill({0.25, -0.5});
-  mo_pooling_params params = Pooling(MO_POOLING_MEAN, output.Poison(), input, &mask);
+  input.fill_pattern(31, 19, 9, 0.5);
+  mask.fill_list({1, 1, 0, 1, 0, 1, 0, 0});
+  weight.fill_pattern(5, 11, 5, 0.125);
+  bias.fill_list({0.25, -0.5});
+  mo_pooling_params params = Pooling(MO_POOLING_MEAN, output.poison(), input, &mask);
   ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(output, {0.5, 0.166666672, -0.166666672, 0.0, -3.5, 2.5}, 1e-7);
   params.l2_normalize = true;
   ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(output, {0.904534042, 0.301511347, -0.301511347, 0.0, -0.813733459, 0.58123821}, 1e-7);
-  params = Pooling(MO_POOLING_MAX, output.Poison(), input, &mask);
+  params = Pooling(MO_POOLING_MAX, output.poison(), input, &mask);
   ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(output, {4.0, 1.5, 4.5, 0.0, -3.5, 2.5}, 0);
-  params = Pooling(MO_POOLING_MEAN_STD, both.Poison(), input, &mask);
+  params = Pooling(MO_POOLING_MEAN_STD, both.poison(), input, &mask);
   ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(both, {0.5, 0.166666672, -0.166666672, 4.44409704, 1.52752519, 4.07226372, 0.0, -3.5, 2.5, kNan, kNan, kNan},
                1e-6);
-  params = Pooling(MO_POOLING_FIRST, dense.Poison(), input, nullptr);
+  params = Pooling(MO_POOLING_FIRST, dense.poison(), input, nullptr);
   params.weight = weight.get();
   params.bias = bias.get();
   ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
@@ -113,19 +113,19 @@ TEST_F(PoolingTest, EveryModeSizeDtypeAndLayout) {
           SCOPED_TRACE(std::string(mo_dtype_name(dtype)) + " mode " + std::to_string(mode) + " channels " +
                        std::to_string(size.channels) + " variant " + std::to_string(variant));
           const int64_t width = size.channels * (mode == MO_POOLING_MEAN_STD ? 2 : 1);
-          TestTensor input(dtype, {size.batch, size.length, size.channels}, 1, variant);
-          TestTensor output(dtype, {size.batch, width}, variant == 1 ? 3 : 1, variant);
+          TestTensor input(dtype, {size.batch, size.length, size.channels}, Layout{.gap = variant});
+          TestTensor output(dtype, {size.batch, width}, Layout{.gap = variant, .spread = variant == 1 ? 3 : 1});
           const mo_dtype_t mask_dtypes[] = {MO_DTYPE_BOOL, MO_DTYPE_INT32, MO_DTYPE_INT64, MO_DTYPE_UINT8};
-          TestTensor mask(mask_dtypes[(size.channels + variant) % 4], {size.batch, size.length}, variant + 1);
-          input.FillNormal(&random_, 2.0, 1.0);
-          for (int64_t i = 0; i < mask.count(); ++i) mask.Set(i, random_() % 3 == 0 ? 0 : random_() % 200);
+          TestTensor mask(mask_dtypes[(size.channels + variant) % 4], {size.batch, size.length}, Layout{.spread = variant + 1});
+          input.fill_normal(random_, 2.0, 1.0);
+          for (int64_t i = 0; i < mask.count(); ++i) mask.set(i, random_() % 3 == 0 ? 0 : random_() % 200);
           if (variant != 0) {  // what the mask hides must not be read into the result
             for (int64_t i = 0; i < mask.count(); ++i) {
-              if (mask.Get(i) != 0 || (mode == MO_POOLING_FIRST && i % size.length == 0)) continue;
-              for (int64_t c = 0; c < size.channels; ++c) input.Set(i * size.channels + c, kNan);
+              if (mask.at(i) != 0 || (mode == MO_POOLING_FIRST && i % size.length == 0)) continue;
+              for (int64_t c = 0; c < size.channels; ++c) input.set(i * size.channels + c, kNan);
             }
           }
-          mo_pooling_params params = Pooling(mode, output.Poison(), input, variant != 0 ? &mask : nullptr);
+          mo_pooling_params params = Pooling(mode, output.poison(), input, variant != 0 ? &mask : nullptr);
           params.l2_normalize = variant == 2;
           ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
           for (int64_t b = 0; b < size.batch; ++b) {
@@ -139,7 +139,7 @@ TEST_F(PoolingTest, EveryModeSizeDtypeAndLayout) {
               const double expected = reference[static_cast<size_t>(c)];
               const double bound =
                   2 * std::abs(plain[static_cast<size_t>(c)] - expected) + 2 * Rounding(dtype) * std::abs(expected) + 1e-6;
-              ExpectNearOrSame(output.Get(b * width + c), expected, bound);
+              ExpectNearOrSame(output.at(b * width + c), expected, bound);
             }
           }
         }
@@ -158,12 +158,13 @@ TEST_F(PoolingTest, DenseOfEverySizeDtypeAndLayout) {
         for (const bool with_bias : {true, false}) {
           SCOPED_TRACE(std::string(mo_dtype_name(dtype)) + " channels " + std::to_string(size.channels));
           TestTensor input(dtype, {size.batch, 2, size.channels}),
-              weight(dtype, {size.width, size.channels}, spread, spread - 1), bias(dtype, {size.width}, spread),
-              output(dtype, {size.batch, size.width}, spread);
-          input.FillNormal(&random_);
-          weight.FillNormal(&random_, 1.0 / std::sqrt(static_cast<double>(size.channels) + 1));
-          bias.FillNormal(&random_);
-          mo_pooling_params params = Pooling(MO_POOLING_FIRST, output.Poison(), input, nullptr);
+              weight(dtype, {size.width, size.channels}, Layout{.gap = spread - 1, .spread = spread}),
+              bias(dtype, {size.width}, Layout{.spread = spread}),
+              output(dtype, {size.batch, size.width}, Layout{.spread = spread});
+          input.fill_normal(random_);
+          weight.fill_normal(random_, 1.0 / std::sqrt(static_cast<double>(size.channels) + 1));
+          bias.fill_normal(random_);
+          mo_pooling_params params = Pooling(MO_POOLING_FIRST, output.poison(), input, nullptr);
           params.weight = weight.get();
           params.bias = with_bias ? bias.get() : nullptr;
           ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
@@ -172,15 +173,15 @@ TEST_F(PoolingTest, DenseOfEverySizeDtypeAndLayout) {
               double sum = 0;
               float plain = 0;
               for (int64_t c = 0; c < size.channels; ++c) {
-                const double x = input.Get(b * 2 * size.channels + c), w = weight.Get(n * size.channels + c);
+                const double x = input.at(b * 2 * size.channels + c), w = weight.at(n * size.channels + c);
                 sum += x * w;
                 plain += static_cast<float>(x) * static_cast<float>(w);
               }
-              if (with_bias) sum += bias.Get(n), plain += static_cast<float>(bias.Get(n));
+              if (with_bias) sum += bias.at(n), plain += static_cast<float>(bias.at(n));
               const double expected = std::tanh(sum);
               const double bound = 2 * std::abs(static_cast<double>(std::tanh(plain)) - expected) +
                                    2 * Rounding(dtype) * std::abs(expected) + 1e-6;
-              EXPECT_NEAR(output.Get(b * size.width + n), expected, bound);
+              EXPECT_NEAR(output.at(b * size.width + n), expected, bound);
             }
           }
         }
@@ -192,17 +193,17 @@ TEST_F(PoolingTest, DenseOfEverySizeDtypeAndLayout) {
 TEST_F(PoolingTest, SequencesWithoutAValidPositionGiveZeros) {
   TestTensor input(MO_DTYPE_FLOAT32, {2, 3, 20}), empty(MO_DTYPE_FLOAT32, {2, 0, 20}), mask(MO_DTYPE_INT32, {2, 3}),
       output(MO_DTYPE_FLOAT32, {2, 20}), both(MO_DTYPE_FLOAT32, {2, 40});
-  input.Poison();
-  mask.FillAll(0);
+  input.poison();
+  mask.fill_all(0);
   for (const mo_pooling_mode_t mode : {MO_POOLING_MEAN, MO_POOLING_MAX, MO_POOLING_LAST, MO_POOLING_MEAN_STD}) {
     for (const bool normalize : {false, true}) {
       for (const bool no_positions : {false, true}) {
         TestTensor &destination = mode == MO_POOLING_MEAN_STD ? both : output;
         mo_pooling_params params =
-            Pooling(mode, destination.Poison(), no_positions ? empty : input, no_positions ? nullptr : &mask);
+            Pooling(mode, destination.poison(), no_positions ? empty : input, no_positions ? nullptr : &mask);
         params.l2_normalize = normalize;
         ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
-        for (int64_t i = 0; i < destination.count(); ++i) ASSERT_EQ(destination.Get(i), 0.0);
+        for (int64_t i = 0; i < destination.count(); ++i) ASSERT_EQ(destination.at(i), 0.0);
       }
     }
   }
@@ -217,37 +218,37 @@ TEST_F(PoolingTest, SequencesWithoutAValidPositionGiveZeros) {
 TEST_F(PoolingTest, MaxKeepsNanAndInfinity) {
   const int64_t channels = 37;
   TestTensor input(MO_DTYPE_FLOAT32, {1, 4, channels}), output(MO_DTYPE_FLOAT32, {1, channels});
-  input.FillAll(-kInf);
+  input.fill_all(-kInf);
   for (int64_t c = 0; c < channels; ++c) {
-    input.Set(c % 4 * channels + c, c % 3 == 0 ? kNan : c % 3 == 1 ? kInf : -5);
-    if (c % 3 == 0) input.Set((c + 1) % 4 * channels + c, kInf);
+    input.set(c % 4 * channels + c, c % 3 == 0 ? kNan : c % 3 == 1 ? kInf : -5);
+    if (c % 3 == 0) input.set((c + 1) % 4 * channels + c, kInf);
   }
   mo_pooling_params params = Pooling(MO_POOLING_MAX, output, input, nullptr);
   ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
-  for (int64_t c = 0; c < channels; ++c) ExpectNearOrSame(output.Get(c), c % 3 == 0 ? kNan : c % 3 == 1 ? kInf : -5, 0);
+  for (int64_t c = 0; c < channels; ++c) ExpectNearOrSame(output.at(c), c % 3 == 0 ? kNan : c % 3 == 1 ? kInf : -5, 0);
 }
 
 TEST_F(PoolingTest, LongSequencesDoNotLosePrecision) {
   const int64_t length = 20011;
   TestTensor input(MO_DTYPE_FLOAT32, {1, length, 3}), output(MO_DTYPE_FLOAT32, {1, 6});
-  input.FillNormal(&random_, 1.0, 1000.0);
+  input.fill_normal(random_, 1.0, 1000.0);
   const std::vector<double> reference = PlainRow<double>(MO_POOLING_MEAN_STD, input, nullptr, 0);
-  mo_pooling_params params = Pooling(MO_POOLING_MEAN_STD, output.Poison(), input, nullptr);
+  mo_pooling_params params = Pooling(MO_POOLING_MEAN_STD, output.poison(), input, nullptr);
   ASSERT_EQ(test_pooling(context_, &params), MO_STATUS_OK) << mo_last_error();
-  for (int64_t c = 0; c < 6; ++c) EXPECT_NEAR(output.Get(c), reference[static_cast<size_t>(c)], c < 3 ? 2e-3 : 1e-5);
+  for (int64_t c = 0; c < 6; ++c) EXPECT_NEAR(output.at(c), reference[static_cast<size_t>(c)], c < 3 ? 2e-3 : 1e-5);
 }
 
 TEST_F(PoolingTest, Refuses) {
   TestTensor input(MO_DTYPE_FLOAT32, {2, 3, 4}), mask(MO_DTYPE_BOOL, {2, 3}), output(MO_DTYPE_FLOAT32, {2, 4}),
       half(MO_DTYPE_FLOAT16, {2, 4}), weight(MO_DTYPE_FLOAT32, {5, 4}), bias(MO_DTYPE_FLOAT32, {5}),
       wide(MO_DTYPE_FLOAT32, {2, 5}), small_mask(MO_DTYPE_BOOL, {2, 4}), float_mask(MO_DTYPE_FLOAT32, {2, 3}),
-      int8_mask(MO_DTYPE_INT8, {2, 3}), spread(MO_DTYPE_FLOAT32, {2, 3, 4}, 2), empty(MO_DTYPE_FLOAT32, {2, 0, 4}),
-      half_weight(MO_DTYPE_FLOAT16, {5, 4}), turned(MO_DTYPE_FLOAT32, {4, 5}),
+      int8_mask(MO_DTYPE_INT8, {2, 3}), spread(MO_DTYPE_FLOAT32, {2, 3, 4}, Layout{.spread = 2}),
+      empty(MO_DTYPE_FLOAT32, {2, 0, 4}), half_weight(MO_DTYPE_FLOAT16, {5, 4}), turned(MO_DTYPE_FLOAT32, {4, 5}),
       folded(MO_DTYPE_FLOAT32, {2, 4}, std::vector<int64_t>{0, 1});
-  input.FillAll(1);
+  input.fill_all(1);
   const mo_pooling_params good = Pooling(MO_POOLING_FIRST, output, input, nullptr);
   ASSERT_EQ(test_pooling(context_, &good), MO_STATUS_OK) << mo_last_error();
-  output.Poison();
+  output.poison();
   using P = mo_pooling_params *;
   const auto refuse = [&](const std::string &part, auto change) {
     SCOPED_TRACE(part);
@@ -255,7 +256,7 @@ TEST_F(PoolingTest, Refuses) {
     change(&params);
     ExpectInvalid(test_pooling(context_, &params), "pooling: ");
     EXPECT_NE(std::string(mo_last_error()).find(part), std::string::npos) << mo_last_error();
-    EXPECT_TRUE(std::isnan(output.Get(0)));
+    EXPECT_TRUE(std::isnan(output.at(0)));
   };
   EXPECT_EQ(test_pooling(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
   ExpectInvalid(test_pooling(context_, nullptr), "NULL");

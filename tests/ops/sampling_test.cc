@@ -12,7 +12,7 @@
 #include <set>
 #include <string>
 
-#include "tests/ops/test_tensor.h"
+#include "tests/ops/op_expectations.h"
 
 extern "C" {
 mo_status_t mo_test_sample(mo_context_t *context, float *row, int64_t count, float temperature, uint64_t seed, int64_t *token);
@@ -122,12 +122,12 @@ Reference Refer(const std::vector<double> &logits, const Settings &s, uint64_t b
 // One call with everything asked for, compared row by row.
 void Check(mo_context_t *context, const TestTensor &logits, const Settings &s, uint64_t seed, uint64_t step) {
   const int64_t rows = logits.get()->shape[0], count = logits.get()->shape[1];
-  TestTensor tokens(MO_DTYPE_INT64, {rows}, 3), scores(MO_DTYPE_FLOAT32, {rows, count}, 1, 5),
-      log_probabilities(MO_DTYPE_FLOAT32, {rows}, 2), bare(MO_DTYPE_INT32, {rows});
+  TestTensor tokens(MO_DTYPE_INT64, {rows}, Layout{.spread = 3}), scores(MO_DTYPE_FLOAT32, {rows, count}, Layout{.gap = 5}),
+      log_probabilities(MO_DTYPE_FLOAT32, {rows}, Layout{.spread = 2}), bare(MO_DTYPE_INT32, {rows});
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
-  params.tokens = tokens.Poison().get();
-  params.scores = scores.Poison().get();
-  params.log_probabilities = log_probabilities.Poison().get();
+  params.tokens = tokens.poison().get();
+  params.scores = scores.poison().get();
+  params.log_probabilities = log_probabilities.poison().get();
   params.logits = logits.get();
   params.temperature = s.temperature;
   params.top_k = s.top_k;
@@ -139,23 +139,23 @@ void Check(mo_context_t *context, const TestTensor &logits, const Settings &s, u
   for (int64_t row = 0; row < rows; ++row) {
     SCOPED_TRACE("row " + std::to_string(row));
     std::vector<double> values(static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; ++i) values[static_cast<size_t>(i)] = logits.Get(row * count + i);
+    for (int64_t i = 0; i < count; ++i) values[static_cast<size_t>(i)] = logits.at(row * count + i);
     const Reference r = Refer(values, s, mo_test_sampling_bits(seed, step, static_cast<uint64_t>(row)));
     for (int64_t i = 0; i < count; ++i) {
       const size_t place = static_cast<size_t>(i);
       if (!r.certain[place]) continue;
       const double expected = r.kept[place] ? static_cast<double>(r.scores[place]) : -kInf;
-      ASSERT_EQ(scores.Get(row * count + i), expected) << "score " << i;
+      ASSERT_EQ(scores.at(row * count + i), expected) << "score " << i;
     }
-    const int64_t token = static_cast<int64_t>(tokens.Get(row));
+    const int64_t token = static_cast<int64_t>(tokens.at(row));
     ASSERT_TRUE(r.tokens.count(token)) << token << " instead of " << *r.tokens.begin();
     const double expected = r.log_probability[static_cast<size_t>(token)];
-    ExpectNearOrSame(log_probabilities.Get(row), expected, 1e-5 + 1e-5 * std::abs(expected));
+    ExpectNearOrSame(log_probabilities.at(row), expected, 1e-5 + 1e-5 * std::abs(expected));
   }
-  params.tokens = bare.Poison().get();  // the same without anything else asked for
+  params.tokens = bare.poison().get();  // the same without anything else asked for
   params.scores = params.log_probabilities = nullptr;
   ASSERT_EQ(test_sample(context, &params), MO_STATUS_OK) << mo_last_error();
-  for (int64_t row = 0; row < rows; ++row) ASSERT_EQ(bare.Get(row), tokens.Get(row));
+  for (int64_t row = 0; row < rows; ++row) ASSERT_EQ(bare.at(row), tokens.at(row));
 }
 
 std::vector<Settings> AllSettings(int64_t count) {
@@ -178,11 +178,11 @@ std::vector<Settings> AllSettings(int64_t count) {
 void Fill(TestTensor *logits, int kind, std::mt19937_64 *random) {
   const double special[] = {kNan, kInf, -kInf, 0.0, -0.0, 1e-7, -6e4, 1, 2, -kInf};
   for (int64_t i = 0; i < logits->count(); ++i) {
-    if (kind == 1) logits->Set(i, static_cast<double>((*random)() % 5) - 2);
-    if (kind == 2) logits->Set(i, special[(*random)() % 10]);
-    if (kind == 3) logits->Set(i, i % 2 == 0 ? kNan : -kInf);
+    if (kind == 1) logits->set(i, static_cast<double>((*random)() % 5) - 2);
+    if (kind == 2) logits->set(i, special[(*random)() % 10]);
+    if (kind == 3) logits->set(i, i % 2 == 0 ? kNan : -kInf);
   }
-  if (kind == 0) logits->FillNormal(random, 3);
+  if (kind == 0) logits->fill_normal(*random, 3);
 }
 
 TEST_F(SamplingTest, PhiloxHasTheKnownAnswers) {
@@ -216,7 +216,7 @@ TEST_F(SamplingTest, IsItsDefinition) {
     for (const int64_t count : {1, 2, 63, 64, 65, 257, 1031}) {
       if (test_device_is_simulated() && count != 2 && count != 257) continue;
       for (const int kind : {0, 1, 2, 3}) {
-        TestTensor logits(dtype, {3, count}, 1, 3);  // rows at every alignment
+        TestTensor logits(dtype, {3, count}, Layout{.gap = 3});  // rows at every alignment
         Fill(&logits, kind, &random_);
         int64_t turn = dtype + count / 2 + kind;  // on the simulated device every other setting, in turn
         for (const Settings &s : AllSettings(count)) {
@@ -236,11 +236,11 @@ TEST_F(SamplingTest, LongRows) {
   for (const mo_dtype_t dtype : {MO_DTYPE_FLOAT32, MO_DTYPE_BFLOAT16}) {
     const int64_t count = test_device_is_simulated() ? 9001 : 20011;
     for (const int kind : {0, 1, 4, 5}) {
-      TestTensor logits(dtype, {2, count}, 1, dtype == MO_DTYPE_FLOAT32 ? 1 : 0);
+      TestTensor logits(dtype, {2, count}, Layout{.gap = dtype == MO_DTYPE_FLOAT32 ? 1 : 0});
       Fill(&logits, kind, &random_);
-      for (int64_t i = 0; i < logits.count() && kind == 4; ++i) logits.Set(i, -static_cast<double>(i % count) / 500);
+      for (int64_t i = 0; i < logits.count() && kind == 4; ++i) logits.set(i, -static_cast<double>(i % count) / 500);
       for (int64_t i = 0; i < logits.count() && kind == 5; ++i)
-        logits.Set(i, i % 83 == 0 ? 1 + static_cast<double>(i) / 1000 : 0);
+        logits.set(i, i % 83 == 0 ? 1 + static_cast<double>(i) / 1000 : 0);
       for (const Settings &s : {Settings{0}, Settings{1}, Settings{1, 50}, Settings{0.9f, 2000}, Settings{1, 0, 0.3f},
                                 Settings{1, 0, 0.9f}, Settings{3, 0, 0.99f}, Settings{1, 100, 0.9f, 0.01f}}) {
         SCOPED_TRACE(std::string(mo_dtype_name(dtype)) + " kind " + std::to_string(kind) + " temperature " +
@@ -256,10 +256,10 @@ TEST_F(SamplingTest, HasTheDistributionItSays) {
   const std::vector<double> values = {0.3, -1, 2, 2, 0, 1.5, -3, 1, -kInf, 0.7};
   const auto count = static_cast<int64_t>(values.size());
   TestTensor logits(MO_DTYPE_FLOAT32, {draws, count}, std::vector<int64_t>{0, 1}), tokens(MO_DTYPE_INT32, {draws});
-  for (int64_t i = 0; i < count; ++i) logits.Set(i, values[static_cast<size_t>(i)]);
+  for (int64_t i = 0; i < count; ++i) logits.set(i, values[static_cast<size_t>(i)]);
   for (const Settings &s : {Settings{1}, Settings{0.7f, 4}, Settings{2, 0, 0.8f}}) {
     mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
-    params.tokens = tokens.Poison().get();
+    params.tokens = tokens.poison().get();
     params.logits = logits.get();
     params.temperature = s.temperature;
     params.top_k = s.top_k;
@@ -267,7 +267,7 @@ TEST_F(SamplingTest, HasTheDistributionItSays) {
     params.seed = 4;
     ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
     std::vector<double> seen(values.size(), 0.0);
-    for (int64_t i = 0; i < draws; ++i) seen[static_cast<size_t>(tokens.Get(i))] += 1;
+    for (int64_t i = 0; i < draws; ++i) seen[static_cast<size_t>(tokens.at(i))] += 1;
     const Reference r = Refer(values, s, 0);
     double chi_square = 0;
     for (size_t i = 0; i < values.size(); ++i) {
@@ -282,15 +282,16 @@ TEST_F(SamplingTest, HasTheDistributionItSays) {
 TEST_F(SamplingTest, RowsFinishAndCountersAdvance) {
   const int64_t rows = 4, count = 6;
   TestTensor logits(MO_DTYPE_FLOAT16, {rows, count}), tokens(MO_DTYPE_INT32, {rows, 3}), finished(MO_DTYPE_BOOL, {rows}),
-      end_tokens(MO_DTYPE_INT64, {2}, 2), lengths(MO_DTYPE_INT32, {rows}), positions(MO_DTYPE_INT32, {rows}, 2),
-      log_probabilities(MO_DTYPE_FLOAT32, {rows}), scores(MO_DTYPE_FLOAT32, {rows, count});
-  logits.FillAll(0);
-  for (const int64_t place : {0 * count + 1, 1 * count + 4, 2 * count + 5, 3 * count + 2}) logits.Set(place, 9);
-  finished.FillAll(0).Set(1, 1);
-  end_tokens.Fill({5, 2});
-  lengths.Fill({0, 10, 20, 30});
-  positions.Fill({5, 6, 7, 8});
-  tokens.Poison();
+      end_tokens(MO_DTYPE_INT64, {2}, Layout{.spread = 2}), lengths(MO_DTYPE_INT32, {rows}),
+      positions(MO_DTYPE_INT32, {rows}, Layout{.spread = 2}), log_probabilities(MO_DTYPE_FLOAT32, {rows}),
+      scores(MO_DTYPE_FLOAT32, {rows, count});
+  logits.fill_all(0);
+  for (const int64_t place : {0 * count + 1, 1 * count + 4, 2 * count + 5, 3 * count + 2}) logits.set(place, 9);
+  finished.fill_all(0).set(1, 1);
+  end_tokens.fill_list({5, 2});
+  lengths.fill_list({0, 10, 20, 30});
+  positions.fill_list({5, 6, 7, 8});
+  tokens.poison();
   mo_tensor column = *tokens.get();
   column.rank = 1;
   column.strides[0] = 3;
@@ -298,7 +299,7 @@ TEST_F(SamplingTest, RowsFinishAndCountersAdvance) {
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
   params.tokens = &column;
   params.logits = logits.get();
-  params.scores = scores.Poison().get();
+  params.scores = scores.poison().get();
   params.log_probabilities = log_probabilities.get();
   params.finished = finished.get();
   params.end_tokens = end_tokens.get();
@@ -310,23 +311,23 @@ TEST_F(SamplingTest, RowsFinishAndCountersAdvance) {
   ExpectValues(finished, {0, 1, 1, 1}, 0);
   ExpectValues(lengths, {1, 11, 21, 31}, 0);
   ExpectValues(positions, {6, 7, 8, 9}, 0);
-  EXPECT_EQ(log_probabilities.Get(1), 0);
-  EXPECT_EQ(scores.Get(1 * count + 4), 9);  // scores of a finished row too
+  EXPECT_EQ(log_probabilities.at(1), 0);
+  EXPECT_EQ(scores.at(1 * count + 4), 9);  // scores of a finished row too
   params.scores = nullptr;
   params.temperature = 1;
   ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
-  for (int64_t row = 1; row < rows; ++row) EXPECT_EQ(tokens.Get(row * 3 + 1), 3);
-  EXPECT_EQ(log_probabilities.Get(3), 0);
+  for (int64_t row = 1; row < rows; ++row) EXPECT_EQ(tokens.at(row * 3 + 1), 3);
+  EXPECT_EQ(log_probabilities.at(3), 0);
 }
 
 TEST_F(SamplingTest, StepCountsAndRowNumbersAreTheCounter) {
   const int64_t rows = 3, count = 40;
   TestTensor logits(MO_DTYPE_BFLOAT16, {rows, count}), tokens(MO_DTYPE_INT64, {rows}), counted(MO_DTYPE_INT64, {rows}),
-      steps(MO_DTYPE_INT64, {rows}), numbers(MO_DTYPE_INT64, {rows}, 2), alone(MO_DTYPE_INT64, {1}),
+      steps(MO_DTYPE_INT64, {rows}), numbers(MO_DTYPE_INT64, {rows}, Layout{.spread = 2}), alone(MO_DTYPE_INT64, {1}),
       number(MO_DTYPE_INT64, {1});
-  logits.FillNormal(&random_);
-  steps.FillAll(0);
-  numbers.Fill({0, 1, 2});
+  logits.fill_normal(random_);
+  steps.fill_all(0);
+  numbers.fill_list({0, 1, 2});
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
   params.logits = logits.get();
   params.temperature = 1.5f;
@@ -343,40 +344,41 @@ TEST_F(SamplingTest, StepCountsAndRowNumbersAreTheCounter) {
     params.row_numbers = numbers.get();
     ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
     for (int64_t row = 0; row < rows; ++row) {
-      EXPECT_EQ(tokens.Get(row), counted.Get(row));
-      EXPECT_EQ(steps.Get(row), static_cast<double>(step + 1));
-      different.insert(tokens.Get(row));
+      EXPECT_EQ(tokens.at(row), counted.at(row));
+      EXPECT_EQ(steps.at(row), static_cast<double>(step + 1));
+      different.insert(tokens.at(row));
     }
     mo_sampling_params single = params;  // the last row, without the batch around it
     mo_tensor last = *logits.get();
     last.shape[0] = 1;
     last.data = static_cast<uint16_t *>(last.data) + 2 * count;
-    number.Set(0, 2);
+    number.set(0, 2);
     single.logits = &last;
     single.tokens = alone.get();
     single.step = step + 3;
     single.step_counts = nullptr;
     single.row_numbers = number.get();
     ASSERT_EQ(test_sample(context_, &single), MO_STATUS_OK) << mo_last_error();
-    EXPECT_EQ(alone.Get(0), tokens.Get(2));
+    EXPECT_EQ(alone.at(0), tokens.at(2));
   }
   EXPECT_GT(different.size(), 6u);
 }
 
 TEST_F(SamplingTest, SuppressedTokensAndLogSoftmax) {
   const int64_t rows = 2, count = 150;
-  TestTensor logits(MO_DTYPE_FLOAT16, {rows, count}, 1, 1), tokens(MO_DTYPE_INT32, {rows}),
-      scores(MO_DTYPE_FLOAT32, {rows, count}), suppressed(MO_DTYPE_INT32, {3}, 2), log_probabilities(MO_DTYPE_FLOAT32, {rows});
-  logits.FillNormal(&random_, 2);
-  logits.Set(7, 30), logits.Set(count + 149, 30), logits.Set(130, 25), logits.Set(count, 25);
-  suppressed.Fill({7, 149, 1000});  // the last is none of the vocabulary
+  TestTensor logits(MO_DTYPE_FLOAT16, {rows, count}, Layout{.gap = 1}), tokens(MO_DTYPE_INT32, {rows}),
+      scores(MO_DTYPE_FLOAT32, {rows, count}), suppressed(MO_DTYPE_INT32, {3}, Layout{.spread = 2}),
+      log_probabilities(MO_DTYPE_FLOAT32, {rows});
+  logits.fill_normal(random_, 2);
+  logits.set(7, 30), logits.set(count + 149, 30), logits.set(130, 25), logits.set(count, 25);
+  suppressed.fill_list({7, 149, 1000});  // the last is none of the vocabulary
   for (const bool log_softmax : {false, true}) {
     for (const float temperature : {0.0f, 1.0f}) {
       if (log_softmax && temperature > 0) continue;
       mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
-      params.tokens = tokens.Poison().get();
-      params.scores = scores.Poison().get();
-      params.log_probabilities = log_probabilities.Poison().get();
+      params.tokens = tokens.poison().get();
+      params.scores = scores.poison().get();
+      params.log_probabilities = log_probabilities.poison().get();
       params.logits = logits.get();
       params.temperature = temperature;
       params.top_k = 1;
@@ -386,17 +388,17 @@ TEST_F(SamplingTest, SuppressedTokensAndLogSoftmax) {
       ExpectValues(tokens, {130, 0}, 0);
       for (int64_t row = 0; row < rows; ++row) {
         double sum = 0;
-        for (int64_t i = 0; i < count; ++i) sum += std::exp(logits.Get(row * count + i));
+        for (int64_t i = 0; i < count; ++i) sum += std::exp(logits.at(row * count + i));
         for (int64_t i = 0; i < count; ++i) {
-          double expected = logits.Get(row * count + i) - (log_softmax ? std::log(sum) : 0);
+          double expected = logits.at(row * count + i) - (log_softmax ? std::log(sum) : 0);
           if (i == 7 || i == 149 || (temperature > 0 && i != (row == 0 ? 130 : 0))) expected = -kInf;
-          ExpectNearOrSame(scores.Get(row * count + i), expected, 1e-5);
+          ExpectNearOrSame(scores.at(row * count + i), expected, 1e-5);
         }
         if (log_softmax) {
-          EXPECT_NEAR(log_probabilities.Get(row), 25 - std::log(sum), 1e-5);
+          EXPECT_NEAR(log_probabilities.at(row), 25 - std::log(sum), 1e-5);
         }
         if (temperature > 0) {
-          EXPECT_EQ(log_probabilities.Get(row), 0);
+          EXPECT_EQ(log_probabilities.at(row), 0);
         }
       }
       params.scores = nullptr;
@@ -405,8 +407,8 @@ TEST_F(SamplingTest, SuppressedTokensAndLogSoftmax) {
       ExpectValues(tokens, {130, 0}, 0);
     }
   }
-  logits.FillAll(-kInf);  // nothing but -inf, and infinities, stay what the header says
-  for (int64_t i = 0; i < 4; ++i) logits.Set(10 + i, kInf);
+  logits.fill_all(-kInf);  // nothing but -inf, and infinities, stay what the header says
+  for (int64_t i = 0; i < 4; ++i) logits.set(10 + i, kInf);
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
   params.tokens = tokens.get();
   params.scores = scores.get();
@@ -414,9 +416,9 @@ TEST_F(SamplingTest, SuppressedTokensAndLogSoftmax) {
   params.log_softmax = true;
   ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
   ExpectValues(tokens, {10, 0}, 0);
-  EXPECT_NEAR(scores.Get(12), -std::log(4.0), 1e-6);
-  EXPECT_EQ(scores.Get(14), -kInf);
-  EXPECT_EQ(scores.Get(count + 14), -kInf);
+  EXPECT_NEAR(scores.at(12), -std::log(4.0), 1e-6);
+  EXPECT_EQ(scores.at(14), -kInf);
+  EXPECT_EQ(scores.at(count + 14), -kInf);
 }
 
 TEST_F(SamplingTest, SameTokensOnEveryBackend) {
@@ -426,7 +428,7 @@ TEST_F(SamplingTest, SameTokensOnEveryBackend) {
   ASSERT_EQ(mo_context_create(&options, &cpu), MO_STATUS_OK);
   const int64_t rows = 16, count = 700;
   TestTensor logits(MO_DTYPE_FLOAT32, {rows, count}), here(MO_DTYPE_INT32, {rows}), there(MO_DTYPE_INT32, {rows});
-  logits.FillNormal(&random_, 2);
+  logits.fill_normal(random_, 2);
   for (const Settings &s : AllSettings(count)) {
     mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
     params.logits = logits.get();
@@ -447,7 +449,7 @@ TEST_F(SamplingTest, SameTokensOnEveryBackend) {
 TEST_F(SamplingTest, InPlaceAndWithoutRows) {
   TestTensor logits(MO_DTYPE_FLOAT32, {2, 300}), scores(MO_DTYPE_FLOAT32, {2, 300}), tokens(MO_DTYPE_INT32, {2}),
       again(MO_DTYPE_INT32, {2}), none(MO_DTYPE_FLOAT32, {0, 300}), no_tokens(MO_DTYPE_INT32, {0});
-  logits.FillNormal(&random_);
+  logits.fill_normal(random_);
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
   params.logits = logits.get();
   params.tokens = tokens.get();
@@ -470,24 +472,24 @@ TEST_F(SamplingTest, AnyByteButZeroIsTrueAndCountersStayAtTheirEnd) {
   TestTensor logits(MO_DTYPE_FLOAT32, {4, 6}), tokens(MO_DTYPE_INT64, {4}), finished(MO_DTYPE_BOOL, {4});
   TestTensor lengths(MO_DTYPE_INT32, {4}), positions(MO_DTYPE_INT32, {4}), counts(MO_DTYPE_INT64, {4}),
       ends(MO_DTYPE_INT64, {1});
-  logits.FillPattern(5, 6, 2, 1.0);
-  ends.Set(0, 2);
+  logits.fill_pattern(5, 6, 2, 1.0);
+  ends.set(0, 2);
   const uint8_t bytes[] = {0, 2, 128, 255};
-  memcpy(finished.mutable_tensor()->data, bytes, sizeof bytes);
-  lengths.Fill({INT32_MAX, INT32_MAX - 1, 3, 4});
-  positions.Fill({1, 2, INT32_MAX, 4});
-  for (int64_t i = 0; i < 4; ++i) static_cast<int64_t *>(counts.mutable_tensor()->data)[i] = INT64_MAX - i;
+  memcpy(finished.get()->data, bytes, sizeof bytes);
+  lengths.fill_list({INT32_MAX, INT32_MAX - 1, 3, 4});
+  positions.fill_list({1, 2, INT32_MAX, 4});
+  for (int64_t i = 0; i < 4; ++i) static_cast<int64_t *>(counts.get()->data)[i] = INT64_MAX - i;
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
   params.tokens = tokens.get(), params.logits = logits.get(), params.finished = finished.get(), params.end_tokens = ends.get();
   params.lengths = lengths.get(), params.positions = positions.get(), params.step_counts = counts.get();
   params.pad_token = 77;
   ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
-  EXPECT_NE(tokens.Get(0), 77);
-  for (int64_t i = 1; i < 4; ++i) EXPECT_EQ(tokens.Get(i), 77) << i;
-  EXPECT_EQ(lengths.Get(0), INT32_MAX);
-  EXPECT_EQ(lengths.Get(1), INT32_MAX);
-  EXPECT_EQ(positions.Get(2), INT32_MAX);
-  EXPECT_EQ(positions.Get(3), 5);
+  EXPECT_NE(tokens.at(0), 77);
+  for (int64_t i = 1; i < 4; ++i) EXPECT_EQ(tokens.at(i), 77) << i;
+  EXPECT_EQ(lengths.at(0), INT32_MAX);
+  EXPECT_EQ(lengths.at(1), INT32_MAX);
+  EXPECT_EQ(positions.at(2), INT32_MAX);
+  EXPECT_EQ(positions.at(3), 5);
   for (int64_t i = 0; i < 4; ++i)
     EXPECT_EQ(static_cast<const int64_t *>(counts.get()->data)[i], i == 0 ? INT64_MAX : INT64_MAX - i + 1) << i;
 }
@@ -497,20 +499,20 @@ TEST_F(SamplingTest, ARowWithoutAChoiceIsMarked) {
     for (const float temperature : {0.0f, 0.7f}) {
       for (const bool with_scores : {false, true}) {
         TestTensor logits(dtype, {4, 300}), tokens(MO_DTYPE_INT64, {4}), scores(MO_DTYPE_FLOAT32, {4, 300});
-        logits.FillAll(NAN);
-        for (int64_t i = 300; i < 600; ++i) logits.Set(i, -INFINITY);
-        logits.Set(600, 0.5);        /* one number among NaN, at id 0 */
-        logits.Set(900 + 299, -3.0); /* and at the end */
+        logits.fill_all(NAN);
+        for (int64_t i = 300; i < 600; ++i) logits.set(i, -INFINITY);
+        logits.set(600, 0.5);        /* one number among NaN, at id 0 */
+        logits.set(900 + 299, -3.0); /* and at the end */
         mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
         params.tokens = tokens.get(), params.logits = logits.get(), params.temperature = temperature;
         if (with_scores) params.scores = scores.get();
         for (const bool marks : {true, false}) {
           params.marks_no_choice = marks;
           ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
-          EXPECT_EQ(tokens.Get(0), marks ? -1 : 0);
-          EXPECT_EQ(tokens.Get(1), marks ? -1 : 0);
-          EXPECT_EQ(tokens.Get(2), 0);
-          EXPECT_EQ(tokens.Get(3), 299);
+          EXPECT_EQ(tokens.at(0), marks ? -1 : 0);
+          EXPECT_EQ(tokens.at(1), marks ? -1 : 0);
+          EXPECT_EQ(tokens.at(2), 0);
+          EXPECT_EQ(tokens.at(3), 299);
         }
       }
     }
@@ -519,32 +521,32 @@ TEST_F(SamplingTest, ARowWithoutAChoiceIsMarked) {
 
 TEST_F(SamplingTest, TheSmallestTopPKeepsTheLikeliest) {
   TestTensor logits(MO_DTYPE_FLOAT32, {1, 50}), tokens(MO_DTYPE_INT64, {1});
-  logits.FillPattern(7, 50, 20, 0.1);
+  logits.fill_pattern(7, 50, 20, 0.1);
   mo_sampling_params params = MO_SAMPLING_PARAMS_INIT;
   params.tokens = tokens.get(), params.logits = logits.get();
   ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
-  const double best = tokens.Get(0);
+  const double best = tokens.at(0);
   params.temperature = 2;
   for (const float top_p : {1e-9f, 1e-20f, 1e-38f}) {
     params.top_p = top_p;
     for (params.seed = 0; params.seed < 20; ++params.seed) {
       ASSERT_EQ(test_sample(context_, &params), MO_STATUS_OK) << mo_last_error();
-      ASSERT_EQ(tokens.Get(0), best) << top_p;
+      ASSERT_EQ(tokens.at(0), best) << top_p;
     }
   }
 }
 
 TEST_F(SamplingTest, Refuses) {
   TestTensor logits(MO_DTYPE_FLOAT32, {2, 9}), tokens(MO_DTYPE_INT64, {2}), three(MO_DTYPE_INT64, {3}),
-      halves(MO_DTYPE_FLOAT16, {2}), spread(MO_DTYPE_FLOAT32, {2, 9}, 2), empty(MO_DTYPE_FLOAT32, {2, 0}),
+      halves(MO_DTYPE_FLOAT16, {2}), spread(MO_DTYPE_FLOAT32, {2, 9}, Layout{.spread = 2}), empty(MO_DTYPE_FLOAT32, {2, 0}),
       flat(MO_DTYPE_FLOAT32, {9}), scores(MO_DTYPE_FLOAT32, {2, 8}), finished(MO_DTYPE_BOOL, {2}), ends(MO_DTYPE_INT32, {1}),
       counters(MO_DTYPE_INT64, {2}), one_place(MO_DTYPE_INT64, {2}, std::vector<int64_t>{0});
-  logits.FillAll(1);
+  logits.fill_all(1);
   mo_sampling_params good = MO_SAMPLING_PARAMS_INIT;
   good.logits = logits.get();
   good.tokens = tokens.get();
   ASSERT_EQ(test_sample(context_, &good), MO_STATUS_OK) << mo_last_error();
-  tokens.Poison();
+  tokens.poison();
   using P = mo_sampling_params *;
   const auto refuse = [&](const std::string &part, auto change) {
     SCOPED_TRACE(part);
@@ -552,7 +554,7 @@ TEST_F(SamplingTest, Refuses) {
     change(&params);
     ExpectInvalid(test_sample(context_, &params), "sampling: ");
     EXPECT_NE(std::string(mo_last_error()).find(part), std::string::npos) << mo_last_error();
-    EXPECT_EQ(tokens.Get(0), -1);
+    EXPECT_EQ(tokens.at(0), -1);
   };
   EXPECT_EQ(test_sample(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
   ExpectInvalid(test_sample(context_, nullptr), "NULL");

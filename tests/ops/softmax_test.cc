@@ -10,14 +10,19 @@
 #include <functional>
 #include <limits>
 
-#include "attention_buffer.h"
 #include "modelout/context.h"
 #include "softmax_shim.h"
+#include "tests/support/device_mirror.h"
+#include "tests/support/instruction_sets.h"
 #include "tests/support/scoped_context.h"
+#include "tests/support/test_tensor.h"
 
 namespace {
 
 using test_support::Context;
+using test_support::rounded;
+using test_support::Shape;
+using test_support::TestTensor;
 
 const double kInfinity = std::numeric_limits<double>::infinity();
 const mo_dtype_t kDtypes[] = {MO_DTYPE_FLOAT32, MO_DTYPE_FLOAT16, MO_DTYPE_BFLOAT16};
@@ -37,21 +42,22 @@ struct Case {
 
 struct Problem {
   Case c;
-  Buffer input, output, mask, bias;
+  TestTensor input, output, mask, bias;
 
   explicit Problem(const Case &given) : c(given) {
     std::mt19937 random(3);
-    input = Buffer(c.input_dtype, c.shape, c.input_strides.empty() ? Buffer::contiguous(c.shape) : c.input_strides);
-    output = Buffer(c.output_dtype, c.shape, c.output_strides.empty() ? Buffer::contiguous(c.shape) : c.output_strides);
-    input.fill_random(random, -c.spread, c.spread);
+    input = TestTensor(c.input_dtype, c.shape, c.input_strides.empty() ? TestTensor::contiguous(c.shape) : c.input_strides);
+    output = TestTensor(c.output_dtype, c.shape, c.output_strides.empty() ? TestTensor::contiguous(c.shape) : c.output_strides);
+    input.fill_uniform(random, -c.spread, c.spread);
     if (!c.mask_shape.empty()) {
-      mask = Buffer(c.mask_dtype, c.mask_shape, c.mask_strides.empty() ? Buffer::contiguous(c.mask_shape) : c.mask_strides);
+      mask = TestTensor(c.mask_dtype, c.mask_shape,
+                        c.mask_strides.empty() ? TestTensor::contiguous(c.mask_shape) : c.mask_strides);
       std::bernoulli_distribution visible(0.6);
       mask.for_each([&](const Shape &index) { mask.set(index, visible(random) ? 1 : 0); });
     }
     if (!c.bias_shape.empty()) {
-      bias = Buffer(c.bias_dtype, c.bias_shape);
-      bias.fill_random(random, -2, 2);
+      bias = TestTensor(c.bias_dtype, c.bias_shape);
+      bias.fill_uniform(random, -2, 2);
     }
   }
 
@@ -102,10 +108,10 @@ void check(const Case &c) {
   const std::vector<double> exact = p.plain<double>();
   const std::vector<float> in_float = p.plain<float>();
   ASSERT_EQ(p.run(context), MO_STATUS_OK) << mo_last_error();
-  const Buffer &got = c.in_place ? p.input : p.output;
+  const TestTensor &got = c.in_place ? p.input : p.output;
   double bound = 0, worst = 0;
   for (size_t n = 0; n < exact.size(); ++n) {
-    bound = std::max(bound, std::fabs(round_to(in_float[n], c.output_dtype) - exact[n]));
+    bound = std::max(bound, std::fabs(rounded(c.output_dtype, in_float[n]) - exact[n]));
   }
   size_t n = 0, wrong = 0;
   got.for_each([&](const Shape &index) {
@@ -146,7 +152,7 @@ TEST(Softmax, RanksStridesAndThreads) {
       Case c;
       c.shape = shape, c.threads = threads;
       check(c);
-      c.input_strides = c.output_strides = Buffer::contiguous(shape);
+      c.input_strides = c.output_strides = TestTensor::contiguous(shape);
       for (size_t i = 0; i + 1 < shape.size(); ++i) {
         c.output_strides[i] = c.output_strides[i] / 37 * 41;
         c.input_strides[i] = i == 0 ? 0 : c.input_strides[i];  // a broadcast input
@@ -251,7 +257,7 @@ TEST(Softmax, IdenticalFromRunToRun) {
     Problem again(c);
     Context other(threads);
     ASSERT_EQ(again.run(other), MO_STATUS_OK);
-    EXPECT_EQ(first.output.bytes(), again.output.bytes());
+    EXPECT_EQ(first.output.memory(), again.output.memory());
   }
 }
 

@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "tests/ops/test_tensor.h"
+#include "tests/ops/op_expectations.h"
 
 extern "C" mo_status_t mo_test_topk(mo_context_t *context, float *row, int64_t count, int64_t k, float *values,
                                     int64_t *indices);
@@ -33,11 +33,11 @@ void Check(mo_context_t *context, const TestTensor &input, int64_t k) {
   std::vector<int64_t> shape(tensor->shape, tensor->shape + tensor->rank);
   shape.back() = k;
   TestTensor values(tensor->dtype, shape), indices(MO_DTYPE_INT64, shape);
-  const mo_topk_params params = Topk(values.Poison(), indices.Poison(), input);
+  const mo_topk_params params = Topk(values.poison(), indices.poison(), input);
   ASSERT_EQ(test_topk(context, &params), MO_STATUS_OK) << mo_last_error();
   for (int64_t row = 0; row < input.count() / std::max<int64_t>(count, 1); ++row) {
     std::vector<double> x(static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; ++i) x[static_cast<size_t>(i)] = input.Get(row * count + i);
+    for (int64_t i = 0; i < count; ++i) x[static_cast<size_t>(i)] = input.at(row * count + i);
     std::vector<int64_t> order(static_cast<size_t>(count));
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&x](int64_t a, int64_t b) {
@@ -46,8 +46,8 @@ void Check(mo_context_t *context, const TestTensor &input, int64_t k) {
     });
     for (int64_t i = 0; i < k; ++i) {
       const int64_t expected = order[static_cast<size_t>(i)];
-      ASSERT_EQ(indices.Get(row * k + i), expected) << "row " << row << " place " << i;
-      const double value = values.Get(row * k + i), wanted = x[static_cast<size_t>(expected)];
+      ASSERT_EQ(indices.at(row * k + i), expected) << "row " << row << " place " << i;
+      const double value = values.at(row * k + i), wanted = x[static_cast<size_t>(expected)];
       ASSERT_TRUE(value == wanted || (std::isnan(value) && std::isnan(wanted))) << value << " " << wanted;
       ASSERT_EQ(std::signbit(value), std::signbit(wanted));
     }
@@ -77,14 +77,14 @@ TEST_F(TopkTest, EverySizeDtypeAndLayout) {
       ++turn;
       if (count == 4099 && test_device_is_simulated()) continue;
       for (const int64_t spread : {1, 3}) {
-        TestTensor input(dtype, {3, count}, spread, spread);
+        TestTensor input(dtype, {3, count}, Layout{.gap = spread, .spread = spread});
         for (const int kind : {0, 1, 2}) {  // all different; many ties; special values
           if (test_device_is_simulated() && (kind + turn + spread / 2) % 3 != 0) continue;  // of three kinds one, in turn
-          if (kind == 0) input.FillNormal(&random_, 10);
-          for (int64_t i = 0; i < input.count() && kind == 1; ++i) input.Set(i, static_cast<double>(random_() % 5) - 2);
+          if (kind == 0) input.fill_normal(random_, 10);
+          for (int64_t i = 0; i < input.count() && kind == 1; ++i) input.set(i, static_cast<double>(random_() % 5) - 2);
           for (int64_t i = 0; i < input.count() && kind == 2; ++i) {
             const double special[] = {kNan, -kNan, kInf, -kInf, 0.0, -0.0, 1e-7, -6e4, 1, 2};
-            input.Set(i, special[random_() % 10]);
+            input.set(i, special[random_() % 10]);
           }
           std::set<int64_t> ks = {1, 2, 5, 64, 127, 128, 129, count / 2, count - 1, count};
           for (const int64_t k : ks) {
@@ -104,40 +104,40 @@ TEST_F(TopkTest, OrdersThatAreHardForTheScan) {
   TestTensor input(MO_DTYPE_FLOAT32, {count});
   for (const int64_t k : {1, 3, 50, 128, 129, 2500}) {
     SCOPED_TRACE(k);
-    for (int64_t i = 0; i < count; ++i) input.Set(i, static_cast<double>(i));
+    for (int64_t i = 0; i < count; ++i) input.set(i, static_cast<double>(i));
     Check(context_, input, k);
-    for (int64_t i = 0; i < count; ++i) input.Set(i, static_cast<double>(-i));
+    for (int64_t i = 0; i < count; ++i) input.set(i, static_cast<double>(-i));
     Check(context_, input, k);
-    input.FillAll(-kInf);
+    input.fill_all(-kInf);
     Check(context_, input, k);
-    input.Set(count - 1, -3e38);
+    input.set(count - 1, -3e38);
     Check(context_, input, k);
-    input.FillAll(kNan);
+    input.fill_all(kNan);
     Check(context_, input, k);
-    input.FillAll(kInf).Set(count - 2, kNan);
+    input.fill_all(kInf).set(count - 2, kNan);
     Check(context_, input, k);
-    input.FillAll(0.0);
-    for (int64_t i = 1; i < count; i += 2) input.Set(i, -0.0);
+    input.fill_all(0.0);
+    for (int64_t i = 1; i < count; i += 2) input.set(i, -0.0);
     Check(context_, input, k);
-    for (int64_t i = 0; i < count; ++i) input.Set(i, std::ldexp(static_cast<double>(i % 7 - 3), -149));  // subnormal
+    for (int64_t i = 0; i < count; ++i) input.set(i, std::ldexp(static_cast<double>(i % 7 - 3), -149));  // subnormal
     Check(context_, input, k);
   }
 }
 
 TEST_F(TopkTest, ManyRowsManyDimensionsAndBroadcastRows) {
   TestTensor deep(MO_DTYPE_FLOAT32, {2, 3, 1, 5, 2, 1, 3, 301});
-  deep.FillNormal(&random_);
+  deep.fill_normal(random_);
   Check(context_, deep, 4);
   TestTensor rows(MO_DTYPE_BFLOAT16, {200, 999});
-  rows.FillNormal(&random_);
+  rows.fill_normal(random_);
   Check(context_, rows, 10);
   Check(context_, rows, 300);
   TestTensor repeated(MO_DTYPE_FLOAT32, {4, 50}, std::vector<int64_t>{0, 1}),
       turned(MO_DTYPE_FLOAT16, {40, 70}, std::vector<int64_t>{1, 40}),
       one_value(MO_DTYPE_FLOAT32, {3, 200}, std::vector<int64_t>{1, 0});
-  repeated.FillNormal(&random_);
-  turned.FillNormal(&random_);
-  one_value.FillNormal(&random_);
+  repeated.fill_normal(random_);
+  turned.fill_normal(random_);
+  one_value.fill_normal(random_);
   Check(context_, repeated, 7);
   Check(context_, turned, 9);
   Check(context_, one_value, 150);
@@ -149,12 +149,13 @@ TEST_F(TopkTest, Refuses) {
   TestTensor input(MO_DTYPE_FLOAT32, {2, 9}), values(MO_DTYPE_FLOAT32, {2, 4}), indices(MO_DTYPE_INT64, {2, 4}),
       half(MO_DTYPE_FLOAT16, {2, 4}), narrow(MO_DTYPE_INT32, {2, 4}), zero(MO_DTYPE_FLOAT32, {2, 0}),
       ten(MO_DTYPE_FLOAT32, {2, 10}), three(MO_DTYPE_INT64, {2, 3}), tall(MO_DTYPE_FLOAT32, {3, 4}),
-      flat(MO_DTYPE_FLOAT32, {8}), gap(MO_DTYPE_FLOAT32, {2, 4}, 1, 2), gap_indices(MO_DTYPE_INT64, {2, 4}, 2),
-      ids(MO_DTYPE_INT64, {2, 9}), scalar(MO_DTYPE_FLOAT32, std::vector<int64_t>{}), empty(MO_DTYPE_FLOAT32, {2, 0});
-  input.FillAll(1);
+      flat(MO_DTYPE_FLOAT32, {8}), gap(MO_DTYPE_FLOAT32, {2, 4}, Layout{.gap = 2}),
+      gap_indices(MO_DTYPE_INT64, {2, 4}, Layout{.spread = 2}), ids(MO_DTYPE_INT64, {2, 9}),
+      scalar(MO_DTYPE_FLOAT32, std::vector<int64_t>{}), empty(MO_DTYPE_FLOAT32, {2, 0});
+  input.fill_all(1);
   const mo_topk_params good = Topk(values, indices, input);
   ASSERT_EQ(test_topk(context_, &good), MO_STATUS_OK) << mo_last_error();
-  values.Poison();
+  values.poison();
   using P = mo_topk_params *;
   const auto refuse = [&](const std::string &part, auto change) {
     SCOPED_TRACE(part);
@@ -162,7 +163,7 @@ TEST_F(TopkTest, Refuses) {
     change(&params);
     ExpectInvalid(test_topk(context_, &params), "topk: ");
     EXPECT_NE(std::string(mo_last_error()).find(part), std::string::npos) << mo_last_error();
-    EXPECT_TRUE(std::isnan(values.Get(0)));
+    EXPECT_TRUE(std::isnan(values.at(0)));
   };
   EXPECT_EQ(test_topk(nullptr, &good), MO_STATUS_INVALID_ARGUMENT);
   ExpectInvalid(test_topk(context_, nullptr), "NULL");
