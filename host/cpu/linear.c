@@ -51,7 +51,7 @@ typedef struct linear_job {
   int64_t partial_count; /* floats per thread */
 } linear_job;
 
-static const mo_linear_kernels *linear_kernels(void) {
+const mo_linear_kernels *mo_cpu_linear_kernels(void) {
 #if defined(__x86_64__)
   if (mo_cpu_isa() == MO_CPU_ISA_AVX512) return &mo_linear_kernels_avx512;
   if (mo_cpu_isa() == MO_CPU_ISA_AVX2) return &mo_linear_kernels_avx2;
@@ -87,7 +87,7 @@ static int64_t widened_stride(int64_t depth) {
 static void job_init(linear_job *job, const mo_context_t *context, const mo_linear_params *p) {
   const mo_tensor *output = p->output, *input = p->input;
   *job = (linear_job){
-      .kernels = linear_kernels(),
+      .kernels = mo_cpu_linear_kernels(),
       .epilogue = {.output = output->data,
                    .output_dtype = output->dtype,
                    .output_rows = mo_rows_of(output),
@@ -281,7 +281,7 @@ static void pack_panels(const packing *to, int32_t threads) {
 mo_status_t mo_cpu_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
                                mo_packed_weight_t *packed) {
   (void)count; /* packed->rows is the sum of theirs */
-  const mo_linear_kernels *kernels = linear_kernels();
+  const mo_linear_kernels *kernels = mo_cpu_linear_kernels();
   const int64_t rows = ceiling(packed->rows, kernels->panel_columns) * kernels->panel_columns;
   int64_t bytes;
   MO_CHECK(mo_checked_mul(rows, packed->columns, &bytes) &&

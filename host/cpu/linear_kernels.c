@@ -243,8 +243,10 @@ INLINE void epilogue_body(const mo_linear_epilogue *e, mo_activation_t activatio
       const int n = columns - j < MO_VL ? (int)(columns - j) : MO_VL;
       mo_vf v = mo_vf_load(product + i * product_stride + j);
       if (e->bias != NULL) v = mo_vf_add(v, mo_vf_load_any(e->bias, e->bias_dtype, first_column + j, n));
+      const mo_vf added = e->residual != NULL ? mo_vf_load_any(e->residual, e->output_dtype, residual + j, n) : mo_vf_zero();
+      if (e->residual != NULL && e->residual_first) v = mo_vf_add(v, added);
       v = mo_vf_activate(v, activation);
-      if (e->residual != NULL) v = mo_vf_add(v, mo_vf_load_any(e->residual, e->output_dtype, residual + j, n));
+      if (e->residual != NULL && !e->residual_first) v = mo_vf_add(v, added);
       mo_vf_store_any(e->output, e->output_dtype, output + j, v, n);
     }
   }

@@ -12,7 +12,8 @@
 #define MO_LINEAR_PANEL_COLUMNS_MAX 32
 #define MO_LINEAR_DOT_ROWS 4
 
-/* What becomes of the float32 products: output = activation(product + bias) + residual, rounded once. */
+/* What becomes of the float32 products: output = activation(product + bias) + residual, rounded once. With residual_first the
+ * residual is added before the activation. */
 typedef struct mo_linear_epilogue {
   void *output;
   mo_dtype_t output_dtype;
@@ -22,6 +23,7 @@ typedef struct mo_linear_epilogue {
   const void *bias; /* or NULL */
   mo_dtype_t bias_dtype;
   mo_activation_t activation;
+  bool residual_first;
 } mo_linear_epilogue;
 
 /* PANELS. A weight (N, K) is packed into panels of `panel_columns` output columns: element (k, n) of a panel lies at
@@ -50,6 +52,9 @@ typedef struct mo_linear_kernels {
 
   void (*widen)(float *destination, const void *source, mo_dtype_t dtype, int64_t count);
 } mo_linear_kernels;
+
+/* Those of the instruction set that is in use (linear.c). */
+const mo_linear_kernels *mo_cpu_linear_kernels(void);
 
 extern const mo_linear_kernels mo_linear_kernels_generic;
 #if defined(__x86_64__)

@@ -19,6 +19,7 @@
 #include "modelout/attention_merge.h"
 #include "modelout/cast.h"
 #include "modelout/context.h"
+#include "modelout/convolution.h"
 #include "modelout/decode_attention.h"
 #include "modelout/embedding.h"
 #include "modelout/gate.h"
@@ -118,6 +119,8 @@ typedef struct mo_backend {
   mo_status_t (*decode_attention)(mo_context_t *context, const mo_decode_attention_params *params);
   mo_status_t (*cast)(mo_context_t *context, const mo_cast_params *params);
   mo_status_t (*edit_scores)(mo_context_t *context, const mo_score_edit_params *params);
+  /* Tensors have rank 4, the weight has one part, and output may be a part of the caller's: see mo_convolution_part. */
+  mo_status_t (*convolution)(mo_context_t *context, const mo_convolution_params *params);
 } mo_backend;
 
 /* A packed weight: `data` is the backend's, in memory of mo_context_allocate. Made by the front door, filled by linear_pack. */
@@ -127,6 +130,32 @@ struct mo_packed_weight {
   int64_t rows;          /* N: sum of the packed weights' rows */
   int64_t columns;       /* K */
   void *data;            /* owned by the backend's linear_pack / packed_weight_release */
+};
+
+/* What a backend is to carry out: output[b][o][y][x] = sum over the taps (i, j) and the channels c of o's group of
+ *
+ *   input[b][c][y stride[0] + i dilation[0] - padding[0]][x stride[1] + j dilation[1] - padding[1]] matrix[row of o][i][j][c]
+ *
+ * with 0 for what lies outside of the input. Row of o: (o / (O / groups)) * group_rows + o % (O / groups). One dimension is two
+ * with a height of 1; a transposed convolution is one part per remainder of the output's position by the stride, whose outputs
+ * lie `stride` apart, with taps in reverse and paddings that may be negative. */
+typedef struct mo_convolution_part {
+  mo_packed_weight_t *matrix; /* (groups * group_rows, taps * C / groups); rows past a group's are not used. NULL: no taps */
+  int32_t groups;
+  int64_t channels, out_channels; /* C, O */
+  int64_t group_rows;             /* at least O / groups; a multiple of 32 with several groups of several channels */
+  int32_t kernel[2], stride[2], dilation[2], padding[2];
+} mo_convolution_part;
+
+struct mo_packed_convolution {
+  mo_context_t *context; /* held alive */
+  mo_dtype_t dtype;
+  int32_t rank; /* of the weight */
+  int32_t part_count;
+  mo_convolution_geometry geometry; /* defaults put in; two dimensions */
+  int64_t channels, out_channels;
+  int32_t kernel[2];
+  const mo_convolution_part *parts; /* stride[0] * stride[1] of them if transposed, else one */
 };
 
 /* ---- What a backend may use of the library ---- */

@@ -21,6 +21,7 @@
 #include "modelout/attention.h"
 #include "modelout/attention_merge.h"
 #include "modelout/cast.h"
+#include "modelout/convolution.h"
 #include "modelout/decode_attention.h"
 #include "modelout/embedding.h"
 #include "modelout/gate.h"

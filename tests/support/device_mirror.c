@@ -425,3 +425,41 @@ mo_status_t test_linear_pack(mo_context_t *context, const mo_tensor *const *weig
   status = mo_linear_pack(context, translated, count, packed);
   return finish(&m, status);
 }
+
+static mo_status_t run_convolution(mo_context_t *context, const void *params) { return mo_convolution(context, params); }
+
+mo_status_t test_convolution(mo_context_t *context, const mo_convolution_params *params) {
+  if (is_cpu_context(context) || params == NULL) return mo_convolution(context, params);
+  mirror m = {.context = context};
+  mo_convolution_params p = *params;
+  T(output), T(input), T(bias), T(residual);
+  mo_convolution_params probing = p;
+  mo_packed_convolution_t packed;
+  if (p.weight != NULL && mo_context_backend(p.weight->context) == mo_context_backend(context)) {
+    packed = *p.weight;
+    packed.context = probe_of(context);
+    probing.weight = &packed;
+  }
+  if (mo_convolution(probe_of(context), &probing) != MO_STATUS_OK) return mo_convolution(context, &p);
+  return run_mirrored(&m, run_convolution, &p);
+}
+
+mo_status_t test_convolution_pack(mo_context_t *context, const mo_tensor *weight, const mo_convolution_geometry *geometry,
+                                  mo_packed_convolution_t **packed) {
+  if (is_cpu_context(context) || weight == NULL || packed == NULL)
+    return mo_convolution_pack(context, weight, geometry, packed);
+  mirror m = {.context = context};
+  const mo_tensor *translated = translate(&m, weight);
+  mo_packed_convolution_t *probed = NULL;
+  if (mo_convolution_pack(probe_of(context), translated, geometry, &probed) != MO_STATUS_OK)
+    return mo_convolution_pack(context, translated, geometry, packed);
+  mo_packed_convolution_destroy(probed);
+  collect_ranges(&m);
+  mo_status_t status = copy_in(&m);
+  if (status != MO_STATUS_OK) {
+    release(&m);
+    return status;
+  }
+  status = mo_convolution_pack(context, translated, geometry, packed);
+  return finish(&m, status);
+}

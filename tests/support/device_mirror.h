@@ -22,6 +22,8 @@ extern "C" {
 MO_OP_LIST(MO_DECLARE_OP, test)
 mo_status_t test_linear_pack(mo_context_t *context, const mo_tensor *const *weights, int32_t count,
                              mo_packed_weight_t **packed);
+mo_status_t test_convolution_pack(mo_context_t *context, const mo_tensor *weight, const mo_convolution_geometry *geometry,
+                                  mo_packed_convolution_t **packed);
 
 #ifdef __cplusplus
 }
