@@ -70,7 +70,8 @@ static int forward(run_state *state) {
   cli_progress progress;
   cli_progress_start(&progress, "running", !state->options.quiet);
   const double start = cli_seconds();
-  mo_status_t status = mo_model_forward(state->model, &state->inputs.inputs, &request, &state->output);
+  mo_status_t status =
+      mo_model_forward_named(state->model, state->inputs.given.named, state->inputs.given.count, &request, &state->output);
   if (status == MO_STATUS_OK) status = mo_output_synchronize(state->output);
   state->run_seconds = cli_seconds() - start;
   cli_progress_stop(&progress);
@@ -102,10 +103,10 @@ static void add_heading(json_t *report, const run_state *state) {
 
 static void add_inputs(json_t *report, const run_state *state) {
   json_t *inputs = json_array();
-  for (int i = 0; i < state->inputs.count; i++) {
-    const mo_tensor *tensor = &state->inputs.tensors[i];
+  for (int32_t i = 0; i < state->inputs.given.count; i++) {
+    const mo_tensor *tensor = &state->inputs.given.tensors[i];
     json_t *entry = json_object();
-    json_object_set_new(entry, "name", json_string(state->inputs.names[i]));
+    json_object_set_new(entry, "name", json_string(state->inputs.given.named[i].name));
     json_object_set_new(entry, "shape", run_json_shape(tensor->rank, tensor->shape));
     json_object_set_new(entry, "dtype", json_string(mo_dtype_name(tensor->dtype)));
     json_array_append_new(inputs, entry);

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "host/cli/cli.h"
-#include "host/replay/input_names.h"
+#include "host/replay/inputs.h"
 
 #define RUN_COMMAND "run"
 
@@ -51,10 +51,7 @@ int run_sentence_resolve(run_options *options);
 const char *run_pool_name(mo_pooling_mode_t pool);
 
 typedef struct run_inputs {
-  mo_model_inputs inputs; /* points into tensors */
-  mo_tensor tensors[MO_REPLAY_INPUT_COUNT];
-  const char *names[MO_REPLAY_INPUT_COUNT];
-  int count;
+  mo_replay_inputs given;
   mo_tokenizer_t *tokenizer; /* NULL if the folder has none that was needed */
 } run_inputs;
 

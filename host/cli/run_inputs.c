@@ -9,28 +9,8 @@
 
 static int out_of_memory(void) { return cli_fail(RUN_COMMAND, CLI_EXIT_FAILED, "out of memory for the inputs"); }
 
-/* Makes the tensor of an input with memory of its own; NULL when out of memory. */
-static mo_tensor *add_tensor(run_inputs *inputs, int input, mo_dtype_t dtype, int32_t rank, const int64_t *shape) {
-  int64_t count = 1;
-  for (int32_t i = 0; i < rank; i++) count *= shape[i];
-  void *memory = malloc((size_t)count * mo_dtype_bytes(dtype) + 1);
-  if (memory == NULL) return NULL;
-  mo_tensor *tensor = &inputs->tensors[inputs->count];
-  *tensor = mo_tensor_cpu(memory, dtype, rank, shape);
-  if (tensor->dtype == MO_DTYPE_NONE) {
-    free(memory);
-    return NULL;
-  }
-  inputs->names[inputs->count++] = mo_replay_input_name(input);
-  mo_replay_input_set(&inputs->inputs, input, tensor);
-  return tensor;
-}
-
 const mo_tensor *run_inputs_find(const run_inputs *inputs, const char *name) {
-  for (int i = 0; i < inputs->count; i++) {
-    if (strcmp(inputs->names[i], name) == 0) return &inputs->tensors[i];
-  }
-  return NULL;
+  return mo_replay_inputs_find(&inputs->given, name);
 }
 
 static bool is_multiple_choice(const mo_model_t *model) {
@@ -79,16 +59,16 @@ static int add_rows(run_inputs *inputs, const mo_model_t *model, const cli_numbe
   const int64_t shape[] = {choices ? 1 : row_count, choices ? row_count : length, length};
   const int32_t rank = choices ? 3 : 2;
 
-  const mo_tensor *ids = add_tensor(inputs, mo_replay_input_find("input_ids"), MO_DTYPE_INT64, rank, shape);
+  const mo_tensor *ids = mo_replay_inputs_add(&inputs->given, "input_ids", MO_DTYPE_INT64, rank, shape);
   if (ids == NULL) return out_of_memory();
   fill_rows(ids->data, rows, row_count, length, padding);
   if (padded) {
-    const mo_tensor *mask = add_tensor(inputs, mo_replay_input_find("attention_mask"), MO_DTYPE_INT64, rank, shape);
+    const mo_tensor *mask = mo_replay_inputs_add(&inputs->given, "attention_mask", MO_DTYPE_INT64, rank, shape);
     if (mask == NULL) return out_of_memory();
     fill_mask(mask->data, rows, row_count, length, padding.left);
   }
   if (typed) {
-    const mo_tensor *type_ids = add_tensor(inputs, mo_replay_input_find("token_type_ids"), MO_DTYPE_INT64, rank, shape);
+    const mo_tensor *type_ids = mo_replay_inputs_add(&inputs->given, "token_type_ids", MO_DTYPE_INT64, rank, shape);
     if (type_ids == NULL) return out_of_memory();
     fill_rows(type_ids->data, types, row_count, length, (row_padding){.left = padding.left});
   }
@@ -177,52 +157,53 @@ static int build_from_texts(const run_options *options, const mo_model_t *model,
   return exit_code;
 }
 
-static int unknown_input(const char *path, const char *name) {
+static int unknown_input(const char *path, const mo_model_t *model, const char *name) {
   char known[512] = "";
+  const mo_input_info *info;
   size_t length = 0;
-  for (int i = 0; i < MO_REPLAY_INPUT_COUNT && length < sizeof known; i++)
-    length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i > 0 ? ", " : "", mo_replay_input_name(i));
+  for (int32_t i = 0; (info = mo_model_input(model, i)) != NULL && length < sizeof known; i++)
+    length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i > 0 ? ", " : "", info->name);
   return cli_fail(RUN_COMMAND, CLI_EXIT_BAD_FILE, "%s: '%s' is no input; known: %s", path, name, known);
 }
 
-/* The known tensors of a file, each read into memory of its own. */
-static int build_from_file(const char *path, run_inputs *inputs) {
+/* The model's own name for an input, which outlives the file; NULL: it takes none of that name. */
+static const char *known_name(const mo_model_t *model, const char *name) {
+  const mo_input_info *info;
+  for (int32_t i = 0; (info = mo_model_input(model, i)) != NULL; i++)
+    if (strcmp(info->name, mo_replay_input_name(name)) == 0) return info->name;
+  return NULL;
+}
+
+static int read_input(const char *path, const mo_model_t *model, const mo_safetensors_t *file, const char *name,
+                      run_inputs *inputs) {
+  const char *known = known_name(model, name);
+  mo_tensor source;
+  if (known == NULL) return unknown_input(path, model, name);
+  if (run_inputs_find(inputs, known) != NULL)
+    return cli_fail(RUN_COMMAND, CLI_EXIT_BAD_FILE, "%s: %s is given twice, under two names", path, name);
+  mo_status_t status = mo_safetensors_describe(file, name, &source);
+  if (status != MO_STATUS_OK) return cli_library_error(RUN_COMMAND, status);
+  const mo_tensor *copy = mo_replay_inputs_add(&inputs->given, known, source.dtype, source.rank, source.shape);
+  if (copy == NULL) return out_of_memory();
+  status = mo_safetensors_read(file, name, 0, mo_tensor_count(&source), copy->data);
+  return status == MO_STATUS_OK ? CLI_EXIT_OK : cli_library_error(RUN_COMMAND, status);
+}
+
+/* The tensors of a file, each read into memory of its own. */
+static int build_from_file(const char *path, const mo_model_t *model, run_inputs *inputs) {
   mo_safetensors_t *file = NULL;
-  mo_status_t status = mo_safetensors_open(path, &file);
+  const mo_status_t status = mo_safetensors_open(path, &file);
   if (status != MO_STATUS_OK) return cli_library_error(RUN_COMMAND, status);
   int exit_code = CLI_EXIT_OK;
-  for (int64_t i = 0; exit_code == CLI_EXIT_OK && i < mo_safetensors_count(file); i++) {
-    const char *name = mo_safetensors_name(file, i);
-    const int input = mo_replay_input_find(name);
-    if (input < 0) {
-      exit_code = unknown_input(path, name);
-      break;
-    }
-    if (run_inputs_find(inputs, mo_replay_input_name(input)) != NULL) {
-      exit_code = cli_fail(RUN_COMMAND, CLI_EXIT_BAD_FILE, "%s: %s is given twice, under two names", path, name);
-      break;
-    }
-    mo_tensor source;
-    status = mo_safetensors_describe(file, name, &source);
-    if (status != MO_STATUS_OK) {
-      exit_code = cli_library_error(RUN_COMMAND, status);
-      break;
-    }
-    const mo_tensor *copy = add_tensor(inputs, input, source.dtype, source.rank, source.shape);
-    if (copy == NULL) {
-      exit_code = out_of_memory();
-    } else {
-      status = mo_safetensors_read(file, name, 0, mo_tensor_count(&source), copy->data);
-      if (status != MO_STATUS_OK) exit_code = cli_library_error(RUN_COMMAND, status);
-    }
-  }
+  for (int64_t i = 0; exit_code == CLI_EXIT_OK && i < mo_safetensors_count(file); i++)
+    exit_code = read_input(path, model, file, mo_safetensors_name(file, i), inputs);
   mo_safetensors_close(file);
   return exit_code;
 }
 
 int run_inputs_build(const run_options *options, const mo_model_t *model, run_inputs *inputs) {
-  *inputs = (run_inputs){.inputs = MO_MODEL_INPUTS_INIT};
-  if (options->inputs_path != NULL) return build_from_file(options->inputs_path, inputs);
+  *inputs = (run_inputs){.given.count = 0};
+  if (options->inputs_path != NULL) return build_from_file(options->inputs_path, model, inputs);
   if (options->ids == NULL) return build_from_texts(options, model, inputs);
   cli_numbers *rows = NULL;
   int64_t row_count = 0;
@@ -234,6 +215,6 @@ int run_inputs_build(const run_options *options, const mo_model_t *model, run_in
 }
 
 void run_inputs_release(run_inputs *inputs) {
-  for (int i = 0; i < inputs->count; i++) free(inputs->tensors[i].data);
+  mo_replay_inputs_release(&inputs->given);
   mo_tokenizer_destroy(inputs->tokenizer);
 }

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "host/replay/case_files.h"
-#include "host/replay/input_names.h"
+#include "host/replay/inputs.h"
 
 #define NAME_BYTES 160
 
@@ -96,19 +96,20 @@ typedef struct replay_run {
   mo_replay *replay;
 } replay_run;
 
-/* The tensors of the file that belong to the step. `tensors` has MO_REPLAY_INPUT_COUNT elements, whose data are to be freed. */
-static mo_status_t bind_inputs(const replay_run *run, const char *prefix, mo_model_inputs *inputs, mo_tensor *tensors) {
+/* The tensors of the file that belong to the step. */
+static mo_status_t bind_inputs(const replay_run *run, const char *prefix, mo_replay_inputs *inputs) {
   char *message = run->replay->message;
   const size_t prefix_length = strlen(prefix);
   for (int64_t i = 0; i < mo_safetensors_count(run->file); i++) {
     const char *name = mo_safetensors_name(run->file, i);
+    mo_tensor found;
     if (strncmp(name, prefix, prefix_length) != 0) continue;
-    const int input = mo_replay_input_find(name + prefix_length);
-    if (input < 0) return mo_replay_tell(message, MO_STATUS_UNSUPPORTED, "models take no input of this name", name);
-    if (tensors[input].data != NULL) return mo_replay_tell(message, MO_STATUS_BAD_FILE, "an input is given twice", name);
-    const mo_status_t status = mo_replay_read(run->file, name, &tensors[input], message);
+    mo_status_t status = mo_replay_told(message, mo_safetensors_describe(run->file, name, &found), name);
     if (status != MO_STATUS_OK) return status;
-    mo_replay_input_set(inputs, input, &tensors[input]);
+    const mo_tensor *tensor = mo_replay_inputs_add(inputs, name + prefix_length, found.dtype, found.rank, found.shape);
+    if (tensor == NULL) return mo_replay_tell(message, MO_STATUS_OUT_OF_MEMORY, "no memory, or too many inputs, for", name);
+    status = mo_safetensors_read(run->file, name, 0, mo_tensor_count(tensor), tensor->data);
+    if (status != MO_STATUS_OK) return mo_replay_told(message, status, name);
   }
   return MO_STATUS_OK;
 }
@@ -162,15 +163,18 @@ static mo_status_t find_cache(const replay_run *run, int64_t index, mo_cache_t *
 }
 
 /* What the step takes from an earlier one. `cache` is to be released after the call. */
-static mo_status_t bind_earlier(const replay_run *run, int64_t index, mo_model_inputs *inputs, mo_cache_t **cache) {
+static mo_status_t bind_earlier(const replay_run *run, int64_t index, mo_replay_inputs *inputs, mo_cache_t **cache) {
   char *message = run->replay->message;
   int64_t earlier;
+  bool fits = true;
   mo_status_t status = mo_replay_earlier_step(run->description, index, "encoder_outputs_from", &earlier, message);
-  if (status == MO_STATUS_OK && earlier >= 0)
-    inputs->encoder_outputs = mo_output_get(run->outputs[earlier], "encoder_last_hidden_state");
+  if (status == MO_STATUS_OK && earlier >= 0) {
+    mo_field *states = mo_output_get(run->outputs[earlier], "encoder_last_hidden_state");
+    if (states != NULL) fits = mo_replay_inputs_add_field(inputs, "encoder_outputs", states);
+  }
   if (status == MO_STATUS_OK) status = find_cache(run, index, cache);
-  inputs->past_key_values = *cache;
-  return status;
+  if (*cache != NULL) fits = fits && mo_replay_inputs_add_cache(inputs, "past_key_values", *cache);
+  return fits ? status : mo_replay_tell(message, MO_STATUS_BAD_FILE, "too many inputs", "");
 }
 
 /* A call that did not say takes config.use_cache: its keys show what that was. */
@@ -187,26 +191,27 @@ static bool used_cache(const json_t *step) {
 
 static mo_status_t run_call(replay_run *run, int64_t index) {
   mo_replay *replay = run->replay;
-  mo_model_inputs inputs = MO_MODEL_INPUTS_INIT;
+  mo_replay_inputs inputs = {.count = 0};
   mo_request request = MO_REQUEST_INIT;
-  mo_tensor tensors[MO_REPLAY_INPUT_COUNT] = {{.data = NULL}};
   mo_cache_t *past = NULL;
   char prefix[32];
   const json_t *flags = json_object_get(mo_replay_step(run->description, index), "flags");
   request.output_hidden_states = json_is_true(json_object_get(flags, "output_hidden_states"));
   request.output_attentions = json_is_true(json_object_get(flags, "output_attentions"));
+  request.output_router_logits = json_is_true(json_object_get(flags, "output_router_logits"));
   request.use_cache = used_cache(mo_replay_step(run->description, index));
   mo_replay_step_prefix(run->description, index, prefix);
 
-  mo_status_t status = bind_inputs(run, prefix, &inputs, tensors);
+  mo_status_t status = bind_inputs(run, prefix, &inputs);
   if (status == MO_STATUS_OK) status = bind_earlier(run, index, &inputs, &past);
   const double start = now_seconds();
   if (status == MO_STATUS_OK)
-    status = mo_replay_told(replay->message, mo_model_forward(run->model, &inputs, &request, &run->outputs[index]), "run");
+    status = mo_replay_told(
+        replay->message, mo_model_forward_named(run->model, inputs.named, inputs.count, &request, &run->outputs[index]), "run");
   if (status == MO_STATUS_OK) status = mo_replay_told(replay->message, mo_output_synchronize(run->outputs[index]), "run");
   replay->run_seconds += now_seconds() - start;
   mo_cache_release(past); /* the output holds it */
-  for (int i = 0; i < MO_REPLAY_INPUT_COUNT; i++) free(tensors[i].data);
+  mo_replay_inputs_release(&inputs);
   return status == MO_STATUS_OK ? keep(replay, &replay->calls[index], prefix, run->outputs[index]) : status;
 }
 
