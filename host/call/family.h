@@ -79,9 +79,12 @@ typedef struct mo_head_kind {
   mo_status_t (*loss)(mo_call *call, const mo_tensor *loss);
 } mo_head_kind;
 
-/* One vector per sequence: activation(dense(first token)), or (of base models) the first end token as it is. */
+/* One vector per sequence: activation(dense(first token)), or (of base models) norm(first token), the first token as it is, or
+ * the first end token. */
 typedef struct mo_summary_rule {
   const char *dense; /* NULL: none */
+  const char *norm;  /* NULL: none */
+  bool of_first;     /* the last hidden state of the first token as it is */
   bool of_end;       /* the last hidden state of the first end token among input_ids (CLIP); no dense layer */
   mo_activation_t activation;
   bool may_be_absent; /* a checkpoint without it is a model without pooler */
@@ -114,6 +117,7 @@ struct mo_architecture {
   bool classifies_last_token; /* logits per sequence are those of its last token that is not padding */
   bool summarises_end;        /* the summary is that of the last end token among input_ids, not of the first token */
   const char *token_dense;    /* replaced tokens: dense + activation before the classifier */
+  bool masks_patches;         /* pictures: bool_masked_pos is taken, and the mask token is a parameter */
 };
 
 struct mo_family {

@@ -37,6 +37,68 @@ mo_status_t mo_load_vector_as(mo_loader *loader, const char *name, mo_dtype_t dt
   return load(loader, name, dtype, 1, &count, weight);
 }
 
+mo_status_t mo_load_tensor(mo_loader *loader, const char *name, int32_t rank, const int64_t *shape, mo_weight *weight) {
+  return load(loader, name, loader->dtype, rank, shape, weight);
+}
+
+/* ---- Through host memory ------------------------------------------------------------------------------------------------- */
+
+static int64_t element_count(int32_t rank, const int64_t *shape) {
+  int64_t count = 1;
+  for (int32_t i = 0; i < rank; i++) count *= shape[i];
+  return count;
+}
+
+mo_status_t mo_read_values(mo_loader *loader, const char *name, int32_t rank, const int64_t *shape, float **values) {
+  const int64_t count = element_count(rank, shape);
+  mo_weight unused;
+  mo_tensor found;
+  *values = NULL;
+  MO_TRY(mo_checkpoint_load(loader->checkpoint, NULL, name, loader->dtype, rank, shape, loader->mode, loader->allow_missing,
+                            &unused));
+  if (loader->context == NULL) return MO_STATUS_OK;
+  const bool there = mo_checkpoint_contains(loader->checkpoint, name);
+  MO_CHECK(there || loader->allow_missing, MO_STATUS_BAD_FILE, "checkpoint: tensor \"%s\" is missing", name);
+  float *made = mo_host_allocate(loader->context, (size_t)count * sizeof *made);
+  if (made == NULL) return MO_STATUS_OUT_OF_MEMORY;
+  mo_status_t status = MO_STATUS_OK;
+  if (there) status = mo_checkpoint_find(loader->checkpoint, name, &found);
+  if (there && status == MO_STATUS_OK) status = mo_checkpoint_read(loader->checkpoint, name, &found, MO_DTYPE_FLOAT32, made);
+  if (status != MO_STATUS_OK) {
+    mo_release_values(loader, made, count);
+    return status;
+  }
+  loader->parameter_count += count;
+  *values = made;
+  return MO_STATUS_OK;
+}
+
+void mo_release_values(const mo_loader *loader, float *values, int64_t count) {
+  if (values != NULL) mo_host_free(loader->context, values, (size_t)count * sizeof *values);
+}
+
+mo_status_t mo_load_values(mo_loader *loader, const float *values, int32_t rank, const int64_t *shape, mo_weight *weight) {
+  mo_context_t *context = loader->context;
+  const int64_t count = element_count(rank, shape);
+  const size_t bytes = (size_t)count * mo_dtype_bytes(loader->dtype);
+  *weight = (mo_weight){.memory = NULL};
+  if (context == NULL) return MO_STATUS_OK;
+  void *memory, *stage = mo_host_allocate(context, bytes + 1);
+  if (stage == NULL) return MO_STATUS_OUT_OF_MEMORY;
+  mo_status_t status = mo_context_allocate(context, bytes, &memory);
+  if (status == MO_STATUS_OK) {
+    *weight = (mo_weight){
+        .context = context, .memory = memory, .tensor = mo_device_tensor(context, memory, loader->dtype, rank, shape)};
+    status = mo_dtype_convert(stage, loader->dtype, values, MO_DTYPE_FLOAT32, count);
+    if (status == MO_STATUS_OK) status = mo_context_copy_to_device(context, memory, stage, bytes);
+    const mo_status_t waited = mo_context_synchronize(context);
+    if (status == MO_STATUS_OK) status = waited;
+    if (status != MO_STATUS_OK) mo_weight_release(weight);
+  }
+  mo_host_free(context, stage, bytes + 1);
+  return status;
+}
+
 /* rows x columns of `source`, which is (columns, rows), into `target`; elements of `size` bytes. In tiles, as one side of a
  * transposition always strides. */
 static inline void transpose_elements(const char *source, size_t size, int64_t rows, int64_t columns, char *target) {

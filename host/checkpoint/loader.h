@@ -37,6 +37,17 @@ mo_status_t mo_load_vector_as(mo_loader *loader, const char *name, mo_dtype_t dt
 /* A table that is (columns, rows) in the file, as (rows, columns). */
 mo_status_t mo_load_transposed(mo_loader *loader, const char *name, int64_t rows, int64_t columns, mo_weight *weight);
 
+/* A tensor of this shape as float32 in host memory (mo_host_allocate; *values is given back with mo_release_values), for
+ * parameters that become others when a model is loaded: *values is NULL in the looking walk, zeros where it is missing. */
+mo_status_t mo_read_values(mo_loader *loader, const char *name, int32_t rank, const int64_t *shape, float **values);
+void mo_release_values(const mo_loader *loader, float *values, int64_t count);
+
+/* Such numbers as a parameter in the loader's dtype. */
+mo_status_t mo_load_values(mo_loader *loader, const float *values, int32_t rank, const int64_t *shape, mo_weight *weight);
+
+/* A tensor of any rank, as it lies. */
+mo_status_t mo_load_tensor(mo_loader *loader, const char *name, int32_t rank, const int64_t *shape, mo_weight *weight);
+
 /* The descriptor of a loaded weight, NULL if it is not there. */
 static inline const mo_tensor *mo_weight_tensor(const mo_weight *weight) {
   return weight->tensor.dtype == MO_DTYPE_NONE ? NULL : &weight->tensor;

@@ -6,12 +6,14 @@
 #include "host/heads/heads.h"
 #include "host/heads/rows.h"
 #include "host/heads/sequence.h"
+#include "host/nn/norm.h"
 #include "modelout/pooling.h"
 
 #define LEGACY_END 2
 
 typedef struct base_head {
   mo_dense pooler;
+  mo_norm_weights norm;
   bool has_pooler;
 } base_head;
 
@@ -24,14 +26,19 @@ static mo_status_t load(mo_model_t *model, mo_loader *loader) {
   const mo_summary_rule *rule = &model->architecture.summary;
   const int64_t width = model->facts.output_size;
   char name[MO_PARAMETER_NAME_BYTES];
-  head->has_pooler = rule->of_end;
+  head->has_pooler = rule->of_end || rule->of_first || rule->norm != NULL;
+  if (rule->norm != NULL) return mo_load_norm(loader, "", rule->norm, MO_NORM_LAYER, loader->dtype, width, &head->norm);
   if (rule->dense == NULL) return MO_STATUS_OK;
   MO_TRY(mo_parameter_name(name, rule->dense, ".weight", ""));
   head->has_pooler = !rule->may_be_absent || mo_checkpoint_contains(loader->checkpoint, name);
   return head->has_pooler ? mo_load_simple_dense(loader, rule->dense, width, width, &head->pooler) : MO_STATUS_OK;
 }
 
-static void release(mo_model_t *model) { mo_dense_release(&((base_head *)model->head)->pooler); }
+static void release(mo_model_t *model) {
+  base_head *head = model->head;
+  mo_dense_release(&head->pooler);
+  mo_norm_weights_release(&head->norm);
+}
 
 /* The first end token of each row, or its first token if there is none. Files with the end token 2 are older than the use of
  * further tokens: there it is the largest id, as transformers/models/clip/modeling_clip.py has it. */
@@ -85,8 +92,13 @@ static mo_status_t forward(mo_call *call, const mo_tensor *last_hidden) {
   const base_head *head = call->model->head;
   const mo_tensor *pooled = mo_call_output(call, "pooler_output");
   const mo_tensor first = mo_first_tokens(last_hidden);
-  if (pooled != NULL && call->model->architecture.summary.of_end) return pool_ends(call, last_hidden, pooled);
-  return pooled != NULL ? mo_summarise(call, &head->pooler, &first, pooled) : MO_STATUS_OK;
+  const mo_summary_rule *rule = &call->model->architecture.summary;
+  if (pooled == NULL) return MO_STATUS_OK;
+  if (rule->of_end) return pool_ends(call, last_hidden, pooled);
+  if (rule->of_first) return mo_copy_tokens(call, pooled, &first);
+  if (rule->norm != NULL)
+    return mo_norm_apply(call->model->context, &head->norm, call->model->facts.epsilon, pooled, &first, NULL);
+  return mo_summarise(call, &head->pooler, &first, pooled);
 }
 
 const mo_head_kind mo_base_head = {.bytes = sizeof(base_head),

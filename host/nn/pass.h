@@ -8,9 +8,18 @@
 #include "host/nn/sinks.h"
 #include "modelout/cache.h"
 
+typedef struct mo_pass mo_pass;
+
+/* What gives a transformer its first states where they are not those of tokens: writes state 0, (B * S, C). */
+typedef struct mo_embedder {
+  mo_status_t (*embed)(const void *state, const mo_pass *pass, const mo_tensor *destination);
+  const void *state;
+} mo_embedder;
+
 /* Inputs on the device, checked. Descriptors with dtype NONE are not given. */
 typedef struct mo_transformer_inputs {
   int64_t batch_size, sequence_length;
+  mo_embedder embedder; /* embed NULL: the transformer's own embedding, of what follows */
   mo_tensor ids;       /* (B, S) */
   mo_tensor embeds;    /* (B, S, E), instead of ids */
   mo_tensor types;     /* (B, S) */
@@ -33,14 +42,14 @@ typedef struct mo_transformer_inputs {
   int64_t encoder_length;   /* T, also where only the cross cache has it; 0: no cross attention */
 } mo_transformer_inputs;
 
-typedef struct mo_pass {
+struct mo_pass {
   mo_context_t *context;
   mo_dtype_t dtype; /* of the weights, and of everything between the layers unless they say otherwise */
   const mo_transformer_inputs *inputs;
   const mo_sinks *sinks;
   int64_t tokens; /* B * S */
   void *wide;     /* temporaries of the block that is running */
-} mo_pass;
+};
 
 /* (rows, width), contiguous. */
 static inline mo_tensor mo_pass_matrix(const mo_pass *pass, void *data, int64_t rows, int64_t width) {

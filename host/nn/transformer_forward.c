@@ -134,6 +134,8 @@ static mo_status_t run_layer(const run_state *run, int64_t index, const mo_tenso
 
 static mo_status_t embed(const run_state *run, const mo_tensor *destination) {
   const mo_transformer_config *config = &run->transformer->config;
+  const mo_embedder *embedder = &run->pass.inputs->embedder;
+  if (embedder->embed != NULL) return embedder->embed(embedder->state, &run->pass, destination);
   return mo_token_embedding_forward(&run->transformer->embedding, &run->pass, &config->embedding, &config->norm,
                                     run->workspace->attended, destination);
 }

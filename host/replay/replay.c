@@ -221,6 +221,8 @@ static mo_status_t load(replay_run *run, mo_context_t *context, const char *dire
   options.dtype = dtype;
   options.architecture = json_string_value(json_object_get(run->description, "model_class"));
   options.sub_module = json_string_value(json_object_get(run->description, "sub_module"));
+  const char *framework = json_string_value(json_object_get(run->description, "framework"));
+  if (framework != NULL) options.framework = strcmp(framework, "tf") == 0 ? MO_FRAMEWORK_TF : MO_FRAMEWORK_FLAX;
   const double start = now_seconds();
   const mo_status_t status = mo_replay_told(message, mo_model_load(context, directory, &options, &run->model), "load");
   run->replay->load_seconds = now_seconds() - start;
