@@ -28,6 +28,7 @@
 #include "modelout/loss.h"
 #include "modelout/norm.h"
 #include "modelout/pooling.h"
+#include "modelout/pooling2d.h"
 #include "modelout/position_bias.h"
 #include "modelout/rotary.h"
 #include "modelout/sampling.h"
@@ -121,6 +122,7 @@ typedef struct mo_backend {
   mo_status_t (*edit_scores)(mo_context_t *context, const mo_score_edit_params *params);
   /* Tensors have rank 4, the weight has one part, and output may be a part of the caller's: see mo_convolution_part. */
   mo_status_t (*convolution)(mo_context_t *context, const mo_convolution_params *params);
+  mo_status_t (*pooling2d)(mo_context_t *context, const mo_pooling2d_params *params); /* tensors of rank 4 */
 } mo_backend;
 
 /* A packed weight: `data` is the backend's, in memory of mo_context_allocate. Made by the front door, filled by linear_pack. */

@@ -30,6 +30,7 @@
 #include "modelout/loss.h"
 #include "modelout/norm.h"
 #include "modelout/pooling.h"
+#include "modelout/pooling2d.h"
 #include "modelout/position_bias.h"
 #include "modelout/rotary.h"
 #include "modelout/sampling.h"
