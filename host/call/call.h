@@ -12,7 +12,7 @@
 
 #define MO_CALL_INPUTS 32     /* most inputs a model can be given */
 #define MO_CALL_PLACEMENTS 24 /* most tensors the ops can read of them */
-#define MO_CALL_BASE_BYTES 1536
+#define MO_CALL_BASE_BYTES 8192
 #define MO_CALL_HEAD_BYTES 256
 
 typedef struct mo_given_input {

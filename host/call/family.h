@@ -85,6 +85,7 @@ typedef struct mo_summary_rule {
   const char *dense; /* NULL: none */
   const char *norm;  /* NULL: none */
   bool of_first;     /* the last hidden state of the first token as it is */
+  bool of_mean;      /* the mean of all tokens */
   bool of_end;       /* the last hidden state of the first end token among input_ids (CLIP); no dense layer */
   mo_activation_t activation;
   bool may_be_absent; /* a checkpoint without it is a model without pooler */

@@ -15,7 +15,8 @@ static const mo_family *const families[] = {
     &mo_bert_family,        &mo_distilbert_family, &mo_roberta_family,     &mo_electra_family, &mo_albert_family,
     &mo_gpt2_family,        &mo_gpt_neox_family,   &mo_llama_family,       &mo_mistral_family, &mo_opt_family,
     &mo_qwen2_family,       &mo_bart_family,       &mo_t5_family,          &mo_qwen3_family,   &mo_phi3_family,
-    &mo_xlm_roberta_family, &mo_clip_text_family,  &mo_clip_vision_family, &mo_vit_family,     &mo_deit_family};
+    &mo_xlm_roberta_family, &mo_clip_text_family,  &mo_clip_vision_family, &mo_vit_family,     &mo_deit_family,
+    &mo_resnet_family};
 enum { FAMILY_COUNT = sizeof families / sizeof families[0] };
 
 const char *mo_model_known_architecture(int32_t index) {
@@ -137,8 +138,8 @@ mo_status_t mo_architecture_part(const mo_family *family, const char *sub_module
   const bool encoder = strcmp(sub_module, "encoder") == 0;
   MO_CHECK(encoder || strcmp(sub_module, "decoder") == 0, MO_STATUS_INVALID_ARGUMENT,
            "model load: sub_module %.64s, the parts of a model are encoder and decoder", sub_module);
-  MO_CHECK(family->encoder_class[0] != NULL && architecture->part == MO_PART_ALL, MO_STATUS_INVALID_ARGUMENT,
-           "model load: sub_module %s, but %s has one part only", sub_module, architecture->name);
+  MO_CHECK((encoder ? family->encoder_class : family->decoder_class)[0] != NULL && architecture->part == MO_PART_ALL,
+           MO_STATUS_INVALID_ARGUMENT, "model load: sub_module %s, but %s has no such part", sub_module, architecture->name);
   const char *const *classes = encoder ? family->encoder_class : family->decoder_class;
   *architecture = (mo_architecture){.name = architecture->name,
                                     .part = encoder ? MO_PART_ENCODER : MO_PART_DECODER,

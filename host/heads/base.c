@@ -26,7 +26,7 @@ static mo_status_t load(mo_model_t *model, mo_loader *loader) {
   const mo_summary_rule *rule = &model->architecture.summary;
   const int64_t width = model->facts.output_size;
   char name[MO_PARAMETER_NAME_BYTES];
-  head->has_pooler = rule->of_end || rule->of_first || rule->norm != NULL;
+  head->has_pooler = rule->of_end || rule->of_first || rule->of_mean || rule->norm != NULL;
   if (rule->norm != NULL) return mo_load_norm(loader, "", rule->norm, MO_NORM_LAYER, loader->dtype, width, &head->norm);
   if (rule->dense == NULL) return MO_STATUS_OK;
   MO_TRY(mo_parameter_name(name, rule->dense, ".weight", ""));
@@ -96,6 +96,10 @@ static mo_status_t forward(mo_call *call, const mo_tensor *last_hidden) {
   if (pooled == NULL) return MO_STATUS_OK;
   if (rule->of_end) return pool_ends(call, last_hidden, pooled);
   if (rule->of_first) return mo_copy_tokens(call, pooled, &first);
+  if (rule->of_mean) {
+    const mo_tensor rows = mo_tensor_reshaped(pooled, 2, (int64_t[]){last_hidden->shape[0], last_hidden->shape[2]});
+    return mo_mean_tokens(call, &rows, last_hidden);
+  }
   if (rule->norm != NULL)
     return mo_norm_apply(call->model->context, &head->norm, call->model->facts.epsilon, pooled, &first, NULL);
   return mo_summarise(call, &head->pooler, &first, pooled);

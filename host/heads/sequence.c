@@ -5,6 +5,7 @@
 
 #include "host/heads/rows.h"
 #include "modelout/cast.h"
+#include "modelout/pooling.h"
 
 mo_status_t mo_load_classifier(mo_model_t *model, mo_loader *loader, int64_t class_count, mo_dense *classifier) {
   const mo_architecture *architecture = &model->architecture;
@@ -35,6 +36,14 @@ mo_status_t mo_copy_tokens(const mo_call *call, const mo_tensor *summary, const 
   return mo_cast(call->model->context, &params);
 }
 
+mo_status_t mo_mean_tokens(const mo_call *call, const mo_tensor *summary, const mo_tensor *hidden) {
+  mo_pooling_params params = MO_POOLING_PARAMS_INIT;
+  params.mode = MO_POOLING_MEAN;
+  params.output = summary;
+  params.input = hidden;
+  return mo_pooling(call->model->context, &params);
+}
+
 void *mo_sequence_carve(mo_call *call, mo_arena *arena) {
   const int64_t elements = call->batch_size * call->model->facts.output_size;
   return mo_call_carve_after_base(call, arena, (size_t)elements * mo_dtype_bytes(call->model->dtype));
@@ -51,7 +60,12 @@ mo_status_t mo_sequence_forward(const mo_call *call, const mo_sequence_layers *l
   const mo_model_t *model = call->model;
   const int64_t extents[2] = {hidden->shape[0], hidden->shape[2]};
   const mo_tensor summary = mo_device_tensor(model->context, memory, model->dtype, 2, extents), first = mo_first_tokens(hidden);
-  if (model->architecture.summary.dense == NULL) return mo_sequence_classify(call, layers, &first, logits);
+  const mo_summary_rule *rule = &model->architecture.summary;
+  if (rule->of_mean) {
+    MO_TRY(mo_mean_tokens(call, &summary, hidden));
+    return mo_sequence_classify(call, layers, &summary, logits);
+  }
+  if (rule->dense == NULL) return mo_sequence_classify(call, layers, &first, logits);
   MO_TRY(mo_summarise(call, &layers->summary, &first, &summary));
   return mo_sequence_classify(call, layers, &summary, logits);
 }

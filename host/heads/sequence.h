@@ -24,8 +24,9 @@ mo_status_t mo_load_classifier(mo_model_t *model, mo_loader *loader, int64_t cla
 /* summary (B, C) = activation(dense(tokens)), tokens (B, C). */
 mo_status_t mo_summarise(const mo_call *call, const mo_dense *dense, const mo_tensor *tokens, const mo_tensor *summary);
 
-/* The same without a layer: summary = tokens. */
+/* The same without a layer: summary = tokens; or the mean of all tokens of each sequence (B, S, C). */
 mo_status_t mo_copy_tokens(const mo_call *call, const mo_tensor *summary, const mo_tensor *tokens);
+mo_status_t mo_mean_tokens(const mo_call *call, const mo_tensor *summary, const mo_tensor *hidden);
 
 /* Memory for the summaries. */
 void *mo_sequence_carve(mo_call *call, mo_arena *arena);

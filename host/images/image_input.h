@@ -11,8 +11,9 @@
 #define MO_PIXEL_VALUES                                                                                                        \
   { {"pixel_values", MO_INPUT_TENSOR, MO_DTYPES_FLOAT, "(batch, channels, height, width)"}, NULL }
 
-/* Pictures of `channels`, of this height and width (0: any); finite numbers, as far as the host can look. Sets the call's
- * extents but sequence_length, and the placement of the pixels. */
-mo_status_t mo_check_pixels(mo_call *call, int64_t channels, int64_t height, int64_t width, int32_t *placement);
+/* The input `name`: pictures of `channels`, of this height and width (0: any); finite numbers, as far as the host can look.
+ * Sets the call's extents but sequence_length, and the placement of the pixels. */
+mo_status_t mo_check_pixels(mo_call *call, const char *name, int64_t channels, int64_t height, int64_t width,
+                            int32_t *placement);
 
 #endif

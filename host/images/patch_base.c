@@ -102,7 +102,8 @@ static mo_status_t check(mo_call *call) {
   const mo_tensor *mask = mo_call_tensor(call, "bool_masked_pos");
   const int64_t count = mo_patch_count(&base->config);
   patches->placed_rows = -1;
-  MO_TRY(mo_check_pixels(call, base->config.channels, base->config.height, base->config.width, &patches->placed_pixels));
+  MO_TRY(mo_check_pixels(call, "pixel_values", base->config.channels, base->config.height, base->config.width,
+                         &patches->placed_pixels));
   call->sequence_length = base->prefix + count;
   if (mask == NULL) return MO_STATUS_OK;
   MO_TRY(mo_check_input(model, "bool_masked_pos", mask, MO_DTYPES_MASK, 2, (int64_t[]){call->batch_size, count}));

@@ -153,6 +153,8 @@ const mo_class *mo_model_class_find(const char *name) {
 mo_status_t mo_architecture_class(const mo_architecture *architecture, mo_framework_t framework,
                                   const mo_class **output_class) {
   const char *name = architecture->output_class[framework - MO_FRAMEWORK_PT];
+  MO_CHECK(name != NULL, MO_STATUS_UNSUPPORTED, "model load: %s has no form in %s", architecture->name,
+           mo_framework_name(framework));
   *output_class = mo_class_find(name);
   if (*output_class == NULL) *output_class = mo_model_class_find(name);
   MO_CHECK(*output_class != NULL, MO_STATUS_INTERNAL, "model load: %s names the output class %s, which does not exist",
