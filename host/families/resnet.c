@@ -5,8 +5,8 @@
  *   basic       3 x 3, 3 x 3
  *   bottleneck  1 x 1 to a quarter of the channels, 3 x 3, 1 x 1
  *
- * Each convolution is followed by a batch norm (folded in) and, but for the last, the activation; the layer's input, or a 1 x 1
- * convolution of it, is added before the last activation.
+ * Each convolution is followed by a batch norm (folded in) and, but for the last, relu; the layer's input, or a 1 x 1 convolution
+ * of it, is added before hidden_act.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
@@ -199,7 +199,7 @@ static mo_status_t run_layer(const mo_stage_run *run, const resnet_layer *layer,
   }
   for (int i = 0; i < last; i++) {
     const mo_tensor next = inner_map(run, &layer->convolutions[i], &map, memory[i]);
-    MO_TRY(mo_convolution_apply(run->context, &layer->convolutions[i], state->activation, &next, &map, NULL));
+    MO_TRY(mo_convolution_apply(run->context, &layer->convolutions[i], MO_ACTIVATION_RELU, &next, &map, NULL));
     map = next;
   }
   return mo_convolution_apply(run->context, &layer->convolutions[last], state->activation, output, &map, &residual);
