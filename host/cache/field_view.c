@@ -40,9 +40,20 @@ static void release_fields(mo_context_t *context, mo_field **fields, int64_t cou
   mo_host_free(context, fields, (size_t)(count + 1) * sizeof *fields);
 }
 
-/* ---- PyTorch ---- */
+/* ---- Layer by layer ---- */
 
-static mo_status_t torch_form(mo_cache_t *cache, mo_field **field) {
+/* fields[layer * each + i] as `each` tensors of a layer, in tuples. */
+static mo_status_t make_tuples(mo_context_t *context, mo_field *const *fields, int64_t layers, int32_t each, mo_field **field) {
+  mo_field **tuples = mo_host_allocate(context, (size_t)(layers + 1) * sizeof *tuples);
+  mo_status_t status = tuples != NULL ? MO_STATUS_OK : MO_STATUS_OUT_OF_MEMORY;
+  for (int64_t i = 0; i < layers && status == MO_STATUS_OK; i++)
+    status = mo_field_create_tuple(context, fields + i * each, each, &tuples[i]);
+  if (status == MO_STATUS_OK) status = mo_field_create_tuple(context, tuples, layers, field);
+  release_fields(context, tuples, layers);
+  return status;
+}
+
+static mo_status_t layer_form(mo_cache_t *cache, bool as_tuples, mo_field **field) {
   mo_cache_t *const parts[2] = {mo_cache_self(cache), cache->cross};
   const int32_t each = cache->cross != NULL ? 4 : 2;
   int64_t layers = parts[0]->layer_count;
@@ -56,13 +67,14 @@ static mo_status_t torch_form(mo_cache_t *cache, mo_field **field) {
     layer_tensors(part, layer, tensors);
     status = make_tensor(part, layer, &tensors[i % 2], &fields[i]);
   }
-  if (status == MO_STATUS_OK) status = mo_field_create_cache(cache->context, fields, layers, each, field);
-  if (status == MO_STATUS_OK) mo_field_set_owner(*field, mo_cache_retain(cache), release_cache);
+  if (status == MO_STATUS_OK)
+    status = as_tuples ? make_tuples(cache->context, fields, layers, each, field)
+                       : mo_field_create_cache(cache->context, fields, layers, each, field);
   release_fields(cache->context, fields, layers * each);
   return status;
 }
 
-/* ---- TensorFlow ---- */
+/* ---- A tensor per layer ---- */
 
 static mo_status_t stacked(const mo_cache_t *cache, mo_cache_layer *layer, mo_field **field) {
   mo_tensor tensors[2], pair;
@@ -78,7 +90,7 @@ static mo_status_t stacked(const mo_cache_t *cache, mo_cache_layer *layer, mo_fi
   return make_tensor(cache, layer, &pair, field);
 }
 
-static mo_status_t tensorflow_form(mo_cache_t *cache, mo_field **field) {
+static mo_status_t stacked_form(mo_cache_t *cache, mo_field **field) {
   const int64_t layers = cache->layer_count;
   mo_field **fields = mo_host_allocate(cache->context, (size_t)(layers + 1) * sizeof *fields);
   mo_status_t status = fields != NULL ? MO_STATUS_OK : MO_STATUS_OUT_OF_MEMORY;
@@ -88,7 +100,7 @@ static mo_status_t tensorflow_form(mo_cache_t *cache, mo_field **field) {
   return status;
 }
 
-/* ---- Flax ---- */
+/* ---- A dict ---- */
 
 #define FLAX_KEY_BYTES 32
 
@@ -109,7 +121,7 @@ static mo_status_t flax_layer(const mo_cache_t *cache, mo_cache_layer *layer, mo
   return mo_field_create_integer(cache->context, layer->seen, &fields[2]);
 }
 
-static mo_status_t flax_form(mo_cache_t *cache, mo_field **field) {
+static mo_status_t dict_form(mo_cache_t *cache, mo_field **field) {
   static const char *const names[3] = {"cached_key", "cached_value", "cache_index"};
   const int64_t count = 3 * cache->layer_count;
   const size_t text_bytes = (size_t)(count + 1) * FLAX_KEY_BYTES, key_bytes = (size_t)(count + 1) * sizeof(char *);
@@ -138,26 +150,42 @@ static mo_status_t check_plain(const mo_cache_t *cache) {
   return MO_STATUS_OK;
 }
 
-static mo_status_t make_field(mo_cache_t *cache, mo_framework_t framework, mo_field **field) {
-  mo_cache_t *self = mo_cache_self(cache);
-  MO_CHECK(field != NULL, MO_STATUS_INVALID_ARGUMENT, "cache field: field is NULL, it receives the result");
-  MO_TRY(check_plain(self));
-  MO_TRY(check_plain(cache->cross));
-  switch (framework) {
-    case MO_FRAMEWORK_PT:
-      return torch_form(cache, field);
-    case MO_FRAMEWORK_TF:
-      return tensorflow_form(self, field);
-    case MO_FRAMEWORK_FLAX:
-      return flax_form(self, field);
-    default:
-      return mo_fail(MO_STATUS_INVALID_ARGUMENT, "cache field: framework %d has no form of a cache", (int)framework);
+static mo_status_t make_form(mo_cache_t *cache, mo_cache_form_t form, mo_field **field) {
+  switch (form) {
+    case MO_CACHE_FORM_CACHE:
+    case MO_CACHE_FORM_TUPLES:
+      return layer_form(cache, form == MO_CACHE_FORM_TUPLES, field);
+    case MO_CACHE_FORM_STACKED:
+      return stacked_form(mo_cache_self(cache), field);
+    case MO_CACHE_FORM_DICT:
+      return dict_form(mo_cache_self(cache), field);
   }
+  return mo_fail(MO_STATUS_INVALID_ARGUMENT, "cache field: form %d is not one of mo_cache_form_t", (int)form);
+}
+
+static mo_status_t make_field(mo_cache_t *cache, mo_cache_form_t form, mo_field **field) {
+  MO_CHECK(field != NULL, MO_STATUS_INVALID_ARGUMENT, "cache field: field is NULL, it receives the result");
+  MO_TRY(check_plain(mo_cache_self(cache)));
+  MO_TRY(check_plain(cache->cross));
+  MO_TRY(make_form(cache, form, field));
+  mo_field_set_owner(*field, mo_cache_retain(cache), release_cache);
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_cache_field_as(mo_cache_t *cache, mo_cache_form_t form, mo_field **field) {
+  MO_CHECK(cache != NULL, MO_STATUS_INVALID_ARGUMENT, "cache field: the cache is NULL");
+  return mo_context_note(cache->context, make_field(cache, form, field));
 }
 
 mo_status_t mo_cache_field(mo_cache_t *cache, mo_framework_t framework, mo_field **field) {
+  static const mo_cache_form_t forms[] = {[MO_FRAMEWORK_PT] = MO_CACHE_FORM_CACHE,
+                                          [MO_FRAMEWORK_TF] = MO_CACHE_FORM_STACKED,
+                                          [MO_FRAMEWORK_FLAX] = MO_CACHE_FORM_DICT};
   MO_CHECK(cache != NULL, MO_STATUS_INVALID_ARGUMENT, "cache field: the cache is NULL");
-  return mo_context_note(cache->context, make_field(cache, framework, field));
+  if (framework < MO_FRAMEWORK_PT || framework > MO_FRAMEWORK_FLAX)
+    return mo_context_note(cache->context, mo_fail(MO_STATUS_INVALID_ARGUMENT,
+                                                   "cache field: framework %d has no form of a cache", (int)framework));
+  return mo_cache_field_as(cache, forms[framework], field);
 }
 
 mo_cache_t *mo_field_cache(const mo_field *field) { return mo_field_owner(field, release_cache); }

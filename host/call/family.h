@@ -128,6 +128,7 @@ struct mo_family {
   const mo_base_model *base;                       /* what runs it */
   const void *rules;                               /* what `base` wants to know of the family */
   int64_t default_label_count;                     /* where the file is silent; 0: 2 */
+  bool stacks_tensorflow_cache;                    /* a tensor per layer (GPT-2), not a tuple of key and value */
   bool answers_with_two;                           /* question answering has two labels, whatever the file says */
   const char *encoder_class[3], *decoder_class[3]; /* outputs of a part alone: pt, tf, flax; NULL: one part only */
   /* Further checks or changes of an architecture's rules by the configuration; may be NULL. */

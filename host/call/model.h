@@ -36,6 +36,7 @@ struct mo_model {
   mo_base_facts facts;
   void *head; /* architecture.head->bytes of them */
   int64_t label_count;
+  bool legacy_tensorflow_loss; /* config.json's tf_legacy_loss: a loss per label, not their mean */
   const char *problem_type; /* NULL: by the number of labels and their dtype */
   int64_t parameter_count;
   /* Grown when a run needs more, so a repeated shape never allocates. `staging` is pinned memory for inputs on their way to a

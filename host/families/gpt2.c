@@ -90,7 +90,8 @@ static const mo_architecture architectures[] = {
 
 static const mo_token_rules rules = {.names = &names, .configure = configure};
 
-const mo_family mo_gpt2_family = {.name = "gpt2",
+const mo_family mo_gpt2_family = {.stacks_tensorflow_cache = true,
+                                  .name = "gpt2",
                                   .base_prefix = "transformer",
                                   .base = &mo_token_base,
                                   .rules = &rules,

@@ -39,6 +39,7 @@ static mo_status_t check(mo_call *call) {
   const int64_t extents[2] = {counted.shape[0], counted.shape[1]};
   MO_TRY(mo_check_classes(call, "labels", &counted, MO_LABELS_EXACT, 2, extents, classes, "the vocabulary's"));
   call->has_loss = true;
+  mo_count_token_losses(call);
   head->labels = mo_place_classes(call, given, tokens[0], tokens[1]);
   return MO_STATUS_OK;
 }
@@ -56,7 +57,7 @@ static mo_status_t forward(mo_call *call, const mo_tensor *last_hidden) {
 static mo_status_t loss(mo_call *call, const mo_tensor *loss) {
   MO_CALL_HEAD(lm_call, head, call);
   const mo_tensor classes = mo_call_placed(call, head->labels);
-  return mo_class_loss(call, loss, mo_call_output(call, "logits"), &classes, true, MO_LOSS_REDUCTION_COMPACT);
+  return mo_token_loss(call, loss, mo_call_output(call, "logits"), &classes, true);
 }
 
 const mo_head_kind mo_causal_lm_head = {.bytes = sizeof(mo_vocabulary),

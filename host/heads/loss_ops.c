@@ -20,6 +20,16 @@ mo_status_t mo_class_loss(const mo_call *call, const mo_tensor *loss, const mo_t
   return mo_cross_entropy(call->model->context, &params);
 }
 
+void mo_count_token_losses(mo_call *call) {
+  if (call->model->framework == MO_FRAMEWORK_TF && !call->model->legacy_tensorflow_loss) call->loss_count = 1;
+}
+
+mo_status_t mo_token_loss(const mo_call *call, const mo_tensor *loss, const mo_tensor *logits, const mo_tensor *labels,
+                          bool shift) {
+  const bool legacy = call->model->legacy_tensorflow_loss;
+  return mo_class_loss(call, loss, logits, labels, shift, legacy ? MO_LOSS_REDUCTION_COMPACT : MO_LOSS_REDUCTION_MEAN);
+}
+
 mo_status_t mo_number_loss(const mo_call *call, mo_number_loss_t kind, const mo_tensor *loss, const mo_tensor *logits,
                            const mo_tensor *labels, mo_loss_reduction_t reduction) {
   mo_elementwise_loss_params params = MO_ELEMENTWISE_LOSS_PARAMS_INIT;

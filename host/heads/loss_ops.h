@@ -15,6 +15,12 @@
 mo_status_t mo_class_loss(const mo_call *call, const mo_tensor *loss, const mo_tensor *logits, const mo_tensor *labels,
                           bool shift, mo_loss_reduction_t tensorflow);
 
+/* Cross entropy of each token's class, whose mean is the loss; TensorFlow's has shape (1), or with tf_legacy_loss is one number
+ * per label that is not ignored. mo_count_token_losses says so to the plan, after the labels were checked. */
+void mo_count_token_losses(mo_call *call);
+mo_status_t mo_token_loss(const mo_call *call, const mo_tensor *loss, const mo_tensor *logits, const mo_tensor *labels,
+                          bool shift);
+
 typedef enum mo_number_loss_t { MO_NUMBER_LOSS_SQUARED = 0, MO_NUMBER_LOSS_BINARY } mo_number_loss_t;
 
 /* Mean square error, or binary cross entropy with logits. */

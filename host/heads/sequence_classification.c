@@ -20,6 +20,8 @@ typedef struct sequence_call {
   label_kind_t kind;
   int32_t labels, token_mask;      /* placements; the mask shows which tokens may be the one that counts, -1: all */
   void *tokens, *summary, *values; /* the tokens that count, their summaries, one loss per label */
+  mo_entry_extents losses;         /* TensorFlow */
+  mo_field_extents stated;
 } sequence_call;
 
 static const mo_input_spec labels[] = {{{"labels", MO_INPUT_TENSOR, MO_LABELS_NUMBERS, "(batch) or (batch, num_labels)"}, NULL},
@@ -139,6 +141,16 @@ static mo_status_t check(mo_call *call) {
 
 /* ---- Running ----------------------------------------------------------------------------------------------------------- */
 
+/* TensorFlow's loss is one per example, also where its class documents one number. */
+static void set_dimensions(const mo_call *call, mo_dimensions *dimensions) {
+  MO_CALL_HEAD(sequence_call, head, call);
+  if (call->model->framework != MO_FRAMEWORK_TF || !call->has_loss || dimensions->stated_count > 0) return;
+  head->losses = (mo_entry_extents){.dtype = MO_DTYPE_FLOAT32, .rank = 1, .shape = {call->example_count}};
+  head->stated = (mo_field_extents){"loss", &head->losses, 1};
+  dimensions->stated = &head->stated;
+  dimensions->stated_count = 1;
+}
+
 static void carve(mo_call *call, mo_arena *arena) {
   MO_CALL_HEAD(sequence_call, head, call);
   const size_t count = (size_t)(call->example_count * call->model->label_count);
@@ -193,6 +205,7 @@ const mo_head_kind mo_sequence_classification_head = {.bytes = sizeof(mo_sequenc
                                                       .load = load,
                                                       .release = release,
                                                       .check = check,
+                                                      .dimensions = set_dimensions,
                                                       .carve = carve,
                                                       .forward = forward,
                                                       .loss = loss};

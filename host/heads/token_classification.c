@@ -27,6 +27,7 @@ static mo_status_t check(mo_call *call) {
   if (given == NULL) return MO_STATUS_OK;
   MO_TRY(mo_check_classes(call, "labels", given, MO_LABELS_FLATTENED, 2, tokens, call->model->label_count, "num_labels"));
   call->has_loss = true;
+  mo_count_token_losses(call);
   head->labels = mo_place_classes(call, given, tokens[0], tokens[1]);
   return MO_STATUS_OK;
 }
@@ -42,7 +43,7 @@ static mo_status_t forward(mo_call *call, const mo_tensor *last_hidden) {
 static mo_status_t loss(mo_call *call, const mo_tensor *loss) {
   MO_CALL_HEAD(token_call, head, call);
   const mo_tensor classes = mo_call_placed(call, head->labels);
-  return mo_class_loss(call, loss, mo_call_output(call, "logits"), &classes, false, MO_LOSS_REDUCTION_COMPACT);
+  return mo_token_loss(call, loss, mo_call_output(call, "logits"), &classes, false);
 }
 
 const mo_head_kind mo_token_classification_head = {.bytes = sizeof(mo_dense),

@@ -161,6 +161,7 @@ static mo_status_t load(mo_model_t *model, const char *directory, const mo_model
   MO_TRY(mo_declarations_check_decoder(model->config, model->family, &model->facts));
   MO_TRY(count_labels(model));
   MO_TRY(mo_config_problem_type(model->config, &model->problem_type));
+  MO_TRY(mo_config_flag(model->config, "tf_legacy_loss", false, &model->legacy_tensorflow_loss));
   return load_weights(model, directory, options);
 }
 

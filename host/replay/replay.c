@@ -57,6 +57,8 @@ static mo_status_t flatten(mo_replay *replay, mo_replay_call *call, const char *
     snprintf(entry_name, sizeof entry_name, "%s%.120s", prefix, name);
     return append_tensor(replay, entry_name, field);
   }
+  /* TensorFlow's is a tuple of tuples. */
+  const bool is_cache = mo_field_kind(field) == MO_FIELD_CACHE || strcmp(name, "past_key_values") == 0;
   for (int64_t i = 0; i < mo_field_length(field); i++) {
     const char *key = layer_of_cache && i < 4 ? cache_names[i] : mo_field_key(field, i);
     mo_field *item = mo_field_item(field, i);
@@ -64,7 +66,7 @@ static mo_status_t flatten(mo_replay *replay, mo_replay_call *call, const char *
     else snprintf(entry_name, sizeof entry_name, "%.100s.%lld", name, (long long)i);
     const mo_status_t status = item == NULL
                                    ? append_none(replay, call, entry_name)
-                                   : flatten(replay, call, prefix, entry_name, item, mo_field_kind(field) == MO_FIELD_CACHE);
+                                   : flatten(replay, call, prefix, entry_name, item, is_cache);
     if (status != MO_STATUS_OK) return status;
   }
   return MO_STATUS_OK;

@@ -240,11 +240,18 @@ void mo_token_cache_undo(mo_call *call) {
   if (cache->cross != NULL && cache->cross_is_new) (void)mo_cache_reset(cache->cross);
 }
 
+/* What the real model of the framework returns, which is not what every class documents. */
+static mo_cache_form_t form_of(const mo_model_t *model) {
+  if (model->framework == MO_FRAMEWORK_FLAX) return MO_CACHE_FORM_DICT;
+  if (model->framework != MO_FRAMEWORK_TF) return MO_CACHE_FORM_CACHE;
+  return model->family->stacks_tensorflow_cache ? MO_CACHE_FORM_STACKED : MO_CACHE_FORM_TUPLES;
+}
+
 mo_status_t mo_token_cache_show(mo_call *call) {
   MO_TOKEN_CALL(tokens, call);
   mo_field *field = NULL;
   if (!mo_output_contains(call->output, "past_key_values")) return MO_STATUS_OK;
-  MO_TRY(mo_cache_field(tokens->cache.given, call->model->framework, &field));
+  MO_TRY(mo_cache_field_as(tokens->cache.given, form_of(call->model), &field));
   const mo_status_t status = mo_output_set_item(call->output, "past_key_values", field);
   mo_field_release(field);
   return status;

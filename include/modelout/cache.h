@@ -236,17 +236,24 @@ MO_API mo_status_t mo_cache_copy(const mo_cache_t *cache, mo_cache_t **copy);
 
 /* ---- As a field of an output ---- */
 
-/* The content as `past_key_values` in a framework's form, views of the cache's blocks (plain storage only; UNSUPPORTED
- * otherwise):
- *   PyTorch     a cache field: per layer key, value[, cross key, cross value], each (B, Hkv, L, D)
- *   TensorFlow  a tuple of per layer (2, B, Hkv, L, D); UNSUPPORTED if keys and values differ in size
- *   Flax        a dict: "<layer>.cached_key" and "<layer>.cached_value" (B, L, Hkv, D), "<layer>.cache_index" an integer
- * L as mo_cache_read gives it; layers that are not allocated have extents of 0. Of an encoder-decoder cache the latter two show
- * the self cache, as the original's do. The field retains the blocks, and (PyTorch) the cache: mo_field_cache. The caller
- * releases it. */
+/* The forms that `past_key_values` has. L as mo_cache_read gives it; layers that are not allocated have extents of 0. */
+typedef enum mo_cache_form_t {
+  MO_CACHE_FORM_CACHE = 1,   /* PyTorch: a cache field: per layer key, value[, cross key, cross value], each (B, Hkv, L, D) */
+  MO_CACHE_FORM_TUPLES = 2,  /* TensorFlow: the same as a tuple of tuples */
+  MO_CACHE_FORM_STACKED = 3, /* TensorFlow, GPT-2 and the class as documented: a tuple of per layer (2, B, Hkv, L, D); UNSUPPORTED
+                                if keys and values differ in size; of an encoder-decoder cache the self cache */
+  MO_CACHE_FORM_DICT = 4,    /* Flax: "<layer>.cached_key" and "<layer>.cached_value" (B, L, Hkv, D), "<layer>.cache_index" an
+                                integer; of an encoder-decoder cache the self cache */
+} mo_cache_form_t;
+
+/* The content in one of these forms, views of the cache's blocks (plain storage only; UNSUPPORTED otherwise). The field retains
+ * the blocks and the cache: mo_field_cache. The caller releases it. */
+MO_API mo_status_t mo_cache_field_as(mo_cache_t *cache, mo_cache_form_t form, mo_field **field);
+
+/* The form of a framework's documented classes: PyTorch a cache, TensorFlow stacked, Flax a dict. */
 MO_API mo_status_t mo_cache_field(mo_cache_t *cache, mo_framework_t framework, mo_field **field);
 
-/* The cache that a field of mo_cache_field was made from, to be passed to the next step; NULL if there is none. Borrowed. */
+/* The cache that a field of mo_cache_field or mo_cache_field_as was made from, to be passed to the next step; NULL if there is none. Borrowed. */
 MO_API mo_cache_t *mo_field_cache(const mo_field *field);
 
 /* ---- Pages ---- */
