@@ -19,7 +19,7 @@ typedef enum refused_t {
   REFUSED_UNLESS_ABSOLUTE,
 } refused_t;
 
-#define BERT_LIKE "bert roberta electra albert xlm-roberta"
+#define BERT_LIKE "bert roberta electra albert xlm-roberta altclip_text_model"
 #define WITHOUT_CROSS_ATTENTION "gpt_neox llama mistral opt qwen2 qwen3 phi3"
 
 static const struct {

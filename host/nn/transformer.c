@@ -59,7 +59,9 @@ static mo_status_t load_layers(mo_transformer *transformer, mo_loader *loader, c
 
 mo_status_t mo_transformer_load(mo_transformer *transformer, mo_loader *loader, const mo_transformer_names *names) {
   const mo_transformer_config *config = &transformer->config;
-  const mo_dense_rule projection = {.rows = {config->output_size}, .columns = config->hidden_size, .lacks_bias = true};
+  const mo_dense_rule projection = {.rows = {config->output_size},
+                                    .columns = config->hidden_size,
+                                    .lacks_bias = config->output_projection != MO_OUTPUT_PROJECTION_ALWAYS};
   MO_TRY(mo_token_embedding_load(&transformer->embedding, loader, &names->embedding, &config->embedding, &config->norm,
                                  config->hidden_size));
   MO_TRY(load_layers(transformer, loader, names));
@@ -67,7 +69,7 @@ mo_status_t mo_transformer_load(mo_transformer *transformer, mo_loader *loader, 
                                config->attention.head_count));
   if (config->final_norm != MO_FINAL_NORM_NONE)
     MO_TRY(load_norm(transformer, loader, "", names->final_norm, &transformer->final_norm));
-  if (config->output_size != config->hidden_size)
+  if (mo_transformer_projects_output(config))
     MO_TRY(mo_load_dense(loader, "", &names->output_projection, &projection, &transformer->output_projection));
   if (loader->context == NULL) return MO_STATUS_OK;
   return mo_rotary_tables_load(&transformer->rotary, transformer->context, &config->attention.rotary,
@@ -122,7 +124,7 @@ void mo_transformer_carve(const mo_transformer *transformer, const mo_transforme
   const size_t element = mo_dtype_bytes(dtype);
   const size_t tokens = (size_t)(inputs->batch_size * inputs->sequence_length);
   const size_t width = (size_t)larger(config->hidden_size, config->output_size);
-  const bool two_norms = config->norm_placement == MO_NORM_PARALLEL, projects = config->output_size != config->hidden_size;
+  const bool two_norms = config->norm_placement == MO_NORM_PARALLEL, projects = mo_transformer_projects_output(config);
   *workspace = (mo_transformer_workspace){.hidden = NULL};
   workspace->hidden = mo_arena_carve(arena, tokens * width * mo_dtype_bytes(residual));
   if (two_norms || projects || residual != dtype) workspace->second = mo_arena_carve(arena, tokens * width * element);

@@ -32,6 +32,12 @@ typedef enum mo_residual_t {
   MO_RESIDUAL_FLOAT32_FOR_FLOAT16, /* T5: in float16 it exceeds 65504 */
 } mo_residual_t;
 
+/* A dense layer that makes the last hidden state. */
+typedef enum mo_output_projection_t {
+  MO_OUTPUT_PROJECTION_TO_OTHER_SIZE = 0, /* if output_size is not hidden_size, without a bias (OPT) */
+  MO_OUTPUT_PROJECTION_ALWAYS,            /* with a bias (AltCLIP) */
+} mo_output_projection_t;
+
 /* One layer. */
 typedef struct mo_layer_spec {
   int64_t parameters;    /* which set of parameters it takes: its own number, unless layers share them (ALBERT) */
@@ -50,7 +56,8 @@ typedef struct mo_transformer_config {
   mo_norm_placement_t norm_placement;
   mo_residual_t residual;
   int64_t hidden_size;
-  int64_t output_size; /* of the last hidden state; if it is not hidden_size, a dense layer follows the last layer (OPT) */
+  int64_t output_size; /* of the last hidden state */
+  mo_output_projection_t output_projection;
   int64_t layer_count;
   mo_layer_spec *layers; /* layer_count of them, owned (malloc) */
   mo_final_norm_t final_norm;
@@ -73,6 +80,10 @@ typedef struct mo_transformer_names {
   const char *final_norm, *output_projection;
   const char *relative_bias; /* whole name, of the first layer's table */
 } mo_transformer_names;
+
+static inline bool mo_transformer_projects_output(const mo_transformer_config *config) {
+  return config->output_projection == MO_OUTPUT_PROJECTION_ALWAYS || config->output_size != config->hidden_size;
+}
 
 /* The sliding window of a layer; 0: none. */
 static inline int64_t mo_transformer_window(const mo_transformer_config *config, int64_t layer) {

@@ -150,8 +150,6 @@ static mo_tensor hidden_destination(const run_state *run, int64_t index) {
   return mo_tensor_reshaped(tensor, 2, (int64_t[]){run->pass.tokens, width});
 }
 
-static bool projects_output(const mo_transformer_config *config) { return config->output_size != config->hidden_size; }
-
 /* Where the last hidden state is to be written. */
 static mo_tensor last_destination(const run_state *run) {
   const mo_transformer_config *config = &run->transformer->config;
@@ -169,10 +167,14 @@ static mo_status_t finish(const run_state *run, mo_tensor *hidden) {
   /* Neither two dtypes in one place, nor the bytes of one over those of the other. */
   if (has_wide_residual(transformer) && destination.data == hidden->data) destination.data = run->workspace->second;
   if (config->final_norm != MO_FINAL_NORM_NONE) {
-    const mo_tensor *normed = projects_output(config) ? hidden : &destination;
-    MO_TRY(norm(run, &transformer->final_norm, normed, hidden, NULL));
+    /* What the last layer gave stays if hidden_states shows it. */
+    const bool keeps = config->final_norm == MO_FINAL_NORM_AFTER_STATES;
+    const mo_tensor elsewhere = mo_pass_tokens(&run->pass, run->workspace->attended, config->hidden_size);
+    const mo_tensor normed = !mo_transformer_projects_output(config) ? destination : keeps ? elsewhere : *hidden;
+    MO_TRY(norm(run, &transformer->final_norm, &normed, hidden, NULL));
+    if (mo_transformer_projects_output(config)) *hidden = normed;
   }
-  if (projects_output(config)) {
+  if (mo_transformer_projects_output(config)) {
     /* A projection cannot write where it reads. */
     if (destination.data == hidden->data) destination.data = run->workspace->second;
     MO_TRY(mo_dense_apply(run->pass.context, &transformer->output_projection, MO_ACTIVATION_NONE, &destination, hidden, NULL));
@@ -234,7 +236,7 @@ mo_status_t mo_transformer_forward(const mo_transformer *transformer, const mo_t
                             .sinks = sinks,
                             .tokens = inputs->batch_size * inputs->sequence_length,
                             .wide = workspace->wide}};
-  const bool finishes = config->final_norm != MO_FINAL_NORM_NONE || projects_output(config);
+  const bool finishes = config->final_norm != MO_FINAL_NORM_NONE || mo_transformer_projects_output(config);
   mo_tensor hidden;
   mo_rotary_tables_view(&transformer->rotary, transformer->context, &run.rotary);
   MO_TRY(mo_relative_bias_forward(&transformer->relative_bias, &run.pass, &config->relative_bias, config->attention.head_count,

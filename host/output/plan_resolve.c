@@ -112,7 +112,10 @@ static mo_status_t extent_of(const field_scope *scope, const char *symbol, int64
   }
   if (is(symbol, "batch_size")) return batch_extent(scope, extent);
   if (is(symbol, "sequence_length")) return sequence_extent(scope, scope->encoder, extent);
-  if (is(symbol, "hidden_size")) return hidden_extent(scope, is(scope->field->name, "last_hidden_state"), extent);
+  if (is(symbol, "hidden_size")) {
+    const bool of_last = is(scope->field->name, "last_hidden_state") || is(scope->field->name, "pooler_output");
+    return hidden_extent(scope, of_last, extent);
+  }
   if (is(symbol, "num_heads")) return head_extent(scope, extent);
   if (is(symbol, "n")) return given(scope, symbol, d->loss_count, 1, extent);
   if (is(symbol, "config.vocab_size")) return given(scope, "vocab_size", d->vocab_size, 0, extent);
@@ -314,7 +317,7 @@ static mo_status_t plan_tuple(const field_scope *scope, mo_field_plan *plan) {
   }
   MO_TRY(set_strides(scope, &plan->tensor));
   plan->last = plan->tensor;
-  if (!is(field->name, "hidden_states") || plan->tensor.rank != 3) return MO_STATUS_OK;
+  if (!is(field->name, "hidden_states") || plan->tensor.rank != 3 || scope->dimensions->final_norm) return MO_STATUS_OK;
   MO_TRY(hidden_extent(scope, true, &plan->last.shape[2]));
   return set_strides(scope, &plan->last);
 }

@@ -92,7 +92,8 @@ typedef struct mo_dimensions {
   bool has_loss;            /* labels (or what the class needs) are given */
   bool add_cross_attention; /* the model has cross attention */
   bool no_pooler;           /* pooler_output is absent */
-  int64_t last_hidden_size; /* of the last hidden state; 0: hidden_size (models that project it) */
+  int64_t last_hidden_size; /* of the last hidden state; 0: hidden_size (models that project it); with final_norm the last of
+                               hidden_states is what stands before that */
   bool no_cache;            /* the model has none: past_key_values is absent */
   bool encoder_is_given; /* the encoder has run elsewhere: encoder_last_hidden_state gets no memory and is None until it is put
                             in; the encoder's hidden states and attentions are absent */
