@@ -15,6 +15,7 @@ typedef struct mo_base_facts {
   int64_t embedding_size; /* of a row of `words` */
   mo_activation_t activation;
   float epsilon;              /* of its norms */
+  float logit_cap;            /* logits become cap tanh(logit / cap); 0: they stay */
   int64_t padding_id, end_id; /* MO_NO_TOKEN, -1: none */
   int64_t max_length;         /* tokens a sequence may have; -1: no end */
   int64_t position_count;     /* what the configuration gives for it, whether that is an end or not */

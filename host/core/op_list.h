@@ -33,7 +33,8 @@
   OP(prefix, cast, mo_cast_params)                                                                                             \
   OP(prefix, edit_scores, mo_score_edit_params)                                                                                \
   OP(prefix, convolution, mo_convolution_params)                                                                               \
-  OP(prefix, pooling2d, mo_pooling2d_params)
+  OP(prefix, pooling2d, mo_pooling2d_params)                                                                                   \
+  OP(prefix, sum, mo_sum_params)
 
 /* Declares them. */
 #define MO_DECLARE_OP(prefix, name, params_type) mo_status_t prefix##_##name(mo_context_t *context, const params_type *params);

@@ -69,6 +69,23 @@
     .classifier = "qa_outputs"                                                                                                 \
   }
 
+/* What Gemma 2 began: norms on both sides of a block, whose factors stand above 1; words scaled by sqrt(size). */
+#define MO_GEMMA_RULES                                                                                                         \
+  .embedding.padding_id = 0, .norm.epsilon = 1e-6f, .embedding.positions = MO_POSITIONS_NONE,                                  \
+  .embedding.words_scale = MO_WORDS_BY_SQRT_SIZE, .norm.kind = MO_NORM_RMS_ABOVE_ONE, .norm_placement = MO_NORM_AROUND,        \
+  .final_norm = MO_FINAL_NORM_IN_STATES, .decoder = true
+#define MO_GEMMA_PARAMETER_NAMES                                                                                               \
+  .embedding.word = "embed_tokens", .layer_prefix = "layers.", .layer_infix = ".", .attention.query = "self_attn.q_proj",      \
+  .attention.key = "self_attn.k_proj", .attention.value = "self_attn.v_proj", .attention.output = "self_attn.o_proj",          \
+  .attention_norm = "input_layernorm", .attention_end_norm = "post_attention_layernorm", .feed_forward.gate = "mlp.gate_proj", \
+  .feed_forward.up = "mlp.up_proj", .feed_forward.output = "mlp.down_proj", .feed_forward_norm = "pre_feedforward_layernorm",  \
+  .feed_forward_end_norm = "post_feedforward_layernorm", .final_norm = "norm"
+#define MO_GEMMA_CONFIGURATION_KEYS                                                                                            \
+  .hidden_size = "hidden_size", .layer_count = "num_hidden_layers", .head_count = "num_attention_heads",                       \
+  .intermediate_size = "intermediate_size", .activation = "hidden_activation", .key_value_head_count = "num_key_value_heads",  \
+  .head_size = "head_dim", .epsilon = "rms_norm_eps", .default_activation = "gelu_pytorch_tanh",                               \
+  .layer.feed_forward = MO_FEED_FORWARD_GATED
+
 /* What RoBERTa began: positions are counted after the padding id, and the language model's head uses gelu whatever the layers
  * use. */
 #define MO_ROBERTA_RULES                                                                                                       \

@@ -20,7 +20,7 @@ typedef enum refused_t {
 } refused_t;
 
 #define BERT_LIKE "bert roberta electra albert xlm-roberta altclip_text_model"
-#define WITHOUT_CROSS_ATTENTION "gpt_neox llama mistral opt qwen2 qwen3 phi3"
+#define WITHOUT_CROSS_ATTENTION "gpt_neox llama mistral opt qwen2 qwen3 phi3 gemma2 gemma3_text"
 
 static const struct {
   const char *key;
@@ -132,7 +132,7 @@ mo_status_t mo_declarations_check_decoder(const mo_config_t *config, const mo_fa
   if (!facts->decoder) return MO_STATUS_OK;
   MO_TRY(mo_config_flag(config, "is_causal", true, &causal));
   MO_CHECK(causal, MO_STATUS_UNSUPPORTED, "model load: config.json's is_causal is false: decoders are causal here");
-  for (size_t i = 0; !is_among("mistral qwen2 qwen3 phi3", family->name) && i < sizeof windows / sizeof windows[0]; i++) {
+  for (size_t i = 0; !is_among("mistral qwen2 qwen3 phi3 gemma2 gemma3_text", family->name) && i < sizeof windows / sizeof windows[0]; i++) {
     int64_t window;
     MO_TRY(mo_config_integer(config, windows[i], 1, INT64_MAX, INT64_MAX, &window));
     MO_CHECK(window >= facts->position_count, MO_STATUS_UNSUPPORTED,

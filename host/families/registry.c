@@ -12,11 +12,11 @@
 #include "modelout/model.h"
 
 static const mo_family *const families[] = {
-    &mo_bert_family,        &mo_distilbert_family,  &mo_roberta_family,     &mo_electra_family, &mo_albert_family,
-    &mo_gpt2_family,        &mo_gpt_neox_family,    &mo_llama_family,       &mo_mistral_family, &mo_opt_family,
-    &mo_qwen2_family,       &mo_bart_family,        &mo_t5_family,          &mo_qwen3_family,   &mo_phi3_family,
-    &mo_xlm_roberta_family, &mo_clip_text_family,   &mo_clip_vision_family, &mo_vit_family,     &mo_deit_family,
-    &mo_resnet_family,      &mo_altclip_text_family};
+    &mo_bert_family,        &mo_distilbert_family,   &mo_roberta_family,     &mo_electra_family,    &mo_albert_family,
+    &mo_gpt2_family,        &mo_gpt_neox_family,     &mo_llama_family,       &mo_mistral_family,    &mo_opt_family,
+    &mo_qwen2_family,       &mo_bart_family,         &mo_t5_family,          &mo_qwen3_family,      &mo_phi3_family,
+    &mo_xlm_roberta_family, &mo_clip_text_family,    &mo_clip_vision_family, &mo_vit_family,        &mo_deit_family,
+    &mo_resnet_family,      &mo_altclip_text_family, &mo_gemma2_family,      &mo_gemma3_text_family};
 enum { FAMILY_COUNT = sizeof families / sizeof families[0] };
 
 const char *mo_model_known_architecture(int32_t index) {

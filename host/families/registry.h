@@ -29,6 +29,8 @@ extern const mo_family mo_vit_family;
 extern const mo_family mo_deit_family;
 extern const mo_family mo_resnet_family;
 extern const mo_family mo_altclip_text_family;
+extern const mo_family mo_gemma2_family;
+extern const mo_family mo_gemma3_text_family;
 
 /* By the name, which may be that of a TensorFlow or Flax class ("TFBertModel"). NULL if there is none. */
 const mo_architecture *mo_architecture_look_up(const char *name, const mo_family **family);

@@ -5,8 +5,8 @@
  *   basic       3 x 3, 3 x 3
  *   bottleneck  1 x 1 to a quarter of the channels, 3 x 3, 1 x 1
  *
- * Each convolution is followed by a batch norm (folded in) and, but for the last, relu; the layer's input, or a 1 x 1 convolution
- * of it, is added before hidden_act.
+ * Each convolution is followed by a batch norm (folded in) and, but for the last, relu; the layer's input, or a 1 x 1
+ * convolution of it, is added before hidden_act.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>

@@ -83,7 +83,8 @@ static mo_status_t read_rotary(const mo_config_t *config, const mo_config_t *sec
                                const mo_rotary_keys *keys, mo_transformer_config *stack) {
   mo_rotary_config rotary = MO_ROTARY_CONFIG_INIT;
   double fraction;
-  MO_TRY(mo_config_float(config, keys->theta, 1.0, 1e18, 10000.0, &rotary.theta));
+  MO_TRY(mo_config_float(config, keys->theta, 1.0, 1e18, keys->default_theta > 0.0 ? keys->default_theta : 10000.0,
+                         &rotary.theta));
   MO_TRY(mo_config_float(config, keys->fraction, 0.0, 1.0, keys->default_fraction, &fraction));
   if (section != NULL) {
     MO_TRY(mo_config_float(section, "rope_theta", 1.0, 1e18, rotary.theta, &rotary.theta));

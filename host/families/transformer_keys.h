@@ -35,8 +35,17 @@ int64_t mo_transformer_read_token(const mo_config_t *config, const char *key, in
 /* Every layer from `first` on has a sliding window; 0: none has. */
 void mo_transformer_slide(mo_transformer_config *transformer, int64_t window, int64_t first);
 
+/* What Gemma adds: attention_bias, query_pre_attn_scalar, attn_logit_softcapping and final_logit_softcapping with their
+ * defaults (0: none), and the windows: of all layers but every `pattern`-th, or as layer_types says. */
+mo_status_t mo_transformer_read_gemma(const mo_config_t *config, double attention_cap, double logit_cap, int64_t pattern,
+                                      mo_transformer_config *transformer);
+
 /* layer_types, where the file has it: which layers slide and which do not, in any order. UNSUPPORTED names other kinds. */
 mo_status_t mo_transformer_read_layer_types(const mo_config_t *config, mo_transformer_config *transformer);
+
+/* A second rotary embedding, of layers with a window: its theta under `key`. The first one was read before. */
+mo_status_t mo_transformer_read_local_rotary(const mo_config_t *config, const char *key, double fallback,
+                                             mo_transformer_config *transformer);
 
 /* For families that do not take layer_types from the file: UNSUPPORTED names a layer that is listed as what it is not. */
 mo_status_t mo_transformer_read_check_layer_types(const mo_config_t *config, const mo_transformer_config *transformer);
@@ -45,7 +54,8 @@ mo_status_t mo_transformer_read_check_layer_types(const mo_config_t *config, con
 typedef struct mo_rotary_keys {
   const char *theta, *fraction; /* of a head that is rotated */
   double default_fraction;
-  bool whole_heads; /* no other fraction than 1 */
+  double default_theta; /* 0: 10000 */
+  bool whole_heads;     /* no other fraction than 1 */
 } mo_rotary_keys;
 
 /* LLaMA's. */

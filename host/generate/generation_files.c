@@ -25,6 +25,8 @@ static const struct family_ids {
 } family_ids[] = {
     {"bart", 0, 2, 1, 2, 2},
     {"bert", MO_NO_TOKEN, MO_NO_TOKEN, 0, MO_NO_TOKEN, MO_NO_TOKEN},
+    {"gemma2", 2, 1, 0, MO_NO_TOKEN, MO_NO_TOKEN},
+    {"gemma3_text", 2, 1, 0, MO_NO_TOKEN, MO_NO_TOKEN},
     {"gpt2", 50256, 50256, MO_NO_TOKEN, MO_NO_TOKEN, MO_NO_TOKEN},
     {"gpt_neox", 0, 2, MO_NO_TOKEN, MO_NO_TOKEN, MO_NO_TOKEN},
     {"llama", 1, 2, MO_NO_TOKEN, MO_NO_TOKEN, MO_NO_TOKEN},

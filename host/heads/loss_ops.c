@@ -5,7 +5,7 @@
 
 #include "host/call/input_check.h"
 #include "host/core/tensor_view.h"
-#include "modelout/linear.h"
+#include "host/nn/elementwise.h"
 #include "modelout/pooling.h"
 
 mo_status_t mo_class_loss(const mo_call *call, const mo_tensor *loss, const mo_tensor *logits, const mo_tensor *labels,
@@ -54,17 +54,8 @@ mo_status_t mo_row_means(const mo_call *call, const mo_tensor *means, const mo_t
   return mo_pooling(call->model->context, &params);
 }
 
-/* No op adds two tensors; a dense layer without inputs adds its bias to its residual. */
 mo_status_t mo_add_losses(const mo_call *call, const mo_tensor *loss, const mo_tensor *term) {
-  const mo_context_t *context = call->model->context;
-  const mo_tensor sum = mo_tensor_reshaped(loss, 1, (int64_t[]){1});
-  const mo_tensor no_input = mo_device_tensor(context, NULL, MO_DTYPE_FLOAT32, 1, (int64_t[]){0});
-  const mo_tensor no_weight = mo_device_tensor(context, NULL, MO_DTYPE_FLOAT32, 2, (int64_t[]){1, 0});
-  mo_linear_params params = MO_LINEAR_PARAMS_INIT;
-  params.output = &sum;
-  params.input = &no_input;
-  params.weight = &no_weight;
-  params.bias = term;
-  params.residual = &sum;
-  return mo_linear(call->model->context, &params);
+  const int64_t one = 1;
+  const mo_tensor sum = mo_tensor_reshaped(loss, 1, &one), other = mo_tensor_reshaped(term, 1, &one);
+  return mo_add(call->model->context, &sum, &sum, &other);
 }

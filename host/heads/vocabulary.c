@@ -8,7 +8,7 @@
 
 #include "host/heads/heads.h"
 #include "host/heads/rows.h"
-#include "modelout/gate.h"
+#include "host/nn/elementwise.h"
 
 /* ---- Loading ----------------------------------------------------------------------------------------------------------- */
 
@@ -37,26 +37,6 @@ static mo_status_t load_row_bias(const mo_model_t *model, mo_loader *loader, mo_
   MO_TRY(mo_load_table(loader, name, 1, decoder->rows, &decoder->bias));
   if (loader->context != NULL) decoder->bias.tensor = mo_tensor_reshaped(&decoder->bias.tensor, 1, &decoder->rows);
   return MO_STATUS_OK;
-}
-
-/* One row of 1 / sqrt(width), which T5's hidden states are multiplied with before a tied head. */
-static mo_status_t make_scale(const mo_model_t *model, mo_loader *loader, mo_vocabulary *vocabulary) {
-  mo_context_t *context = loader->context;
-  const int64_t width = vocabulary->decoder.columns;
-  mo_weight *scale = &vocabulary->scale;
-  const size_t bytes = (size_t)width * mo_dtype_bytes(model->dtype);
-  if (context == NULL) return MO_STATUS_OK;
-  MO_TRY(mo_context_allocate(context, bytes, &scale->memory));
-  scale->context = context;
-  scale->tensor = mo_device_tensor(context, scale->memory, model->dtype, 1, &width);
-  float *values = mo_host_allocate(context, (size_t)width * sizeof *values);
-  if (values == NULL) return MO_STATUS_OUT_OF_MEMORY;
-  for (int64_t i = 0; i < width; i++) values[i] = 1.0f / sqrtf((float)width);
-  mo_status_t status = mo_dtype_convert(values, model->dtype, values, MO_DTYPE_FLOAT32, width);
-  if (status == MO_STATUS_OK) status = mo_context_copy_to_device(context, scale->memory, values, bytes);
-  const mo_status_t waited = mo_context_synchronize(context);
-  mo_host_free(context, values, (size_t)width * sizeof *values);
-  return status != MO_STATUS_OK ? status : waited;
 }
 
 /* The bias has two names in old files. */
@@ -113,7 +93,7 @@ mo_status_t mo_vocabulary_load(mo_model_t *model, mo_loader *loader, mo_vocabula
            "%s: config.json ties the word embeddings of width %" PRId64 " to a head of width %" PRId64,
            model->architecture.name, facts->embedding_size, decoder->columns);
   MO_TRY(load_decoder_weight(model, loader, vocabulary, weight_name, tied));
-  if (scaled) MO_TRY(make_scale(model, loader, vocabulary));
+  vocabulary->scale = scaled ? 1.0f / sqrtf((float)decoder->columns) : 1.0f;
   return load_decoder_bias(model, loader, decoder, bias_name, tied);
 }
 
@@ -121,7 +101,6 @@ void mo_vocabulary_release(mo_vocabulary *vocabulary) {
   mo_dense_release(&vocabulary->transform);
   mo_norm_weights_release(&vocabulary->transform_norm);
   mo_dense_release(&vocabulary->decoder);
-  mo_weight_release(&vocabulary->scale);
 }
 
 /* ---- Running ----------------------------------------------------------------------------------------------------------- */
@@ -133,17 +112,9 @@ void *mo_vocabulary_carve(mo_call *call, mo_arena *arena) {
   return mo_call_carve_after_base(call, arena, (size_t)elements * mo_dtype_bytes(call->model->dtype));
 }
 
-/* output = input times the scale, the same row for every token. */
-static mo_status_t scale_rows(const mo_call *call, const mo_vocabulary *vocabulary, const mo_tensor *output,
-                              const mo_tensor *input) {
-  mo_tensor scale = *output;
-  scale.data = vocabulary->scale.tensor.data;
-  for (int32_t i = 0; i + 1 < scale.rank; i++) scale.strides[i] = 0;
-  mo_gate_params params = MO_GATE_PARAMS_INIT;
-  params.output = output;
-  params.gate = &scale;
-  params.input = input;
-  return mo_gate(call->model->context, &params);
+/* cap tanh(input / cap) of the logits: the tanh is the product's own activation, its input is divided before. */
+static mo_status_t cap(const mo_call *call, const mo_tensor *logits) {
+  return mo_scale(call->model->context, logits, logits, call->model->facts.logit_cap);
 }
 
 mo_status_t mo_vocabulary_forward(const mo_call *call, const mo_vocabulary *vocabulary, const mo_tensor *hidden, void *memory,
@@ -155,9 +126,10 @@ mo_status_t mo_vocabulary_forward(const mo_call *call, const mo_vocabulary *voca
   mo_tensor rows = mo_last_tokens(hidden, logits->shape[1]);
   const mo_tensor space = {.data = memory, .dtype = model->dtype, .device = hidden->device};
   const mo_tensor destination = mo_like_rows(logits, &rows, facts->vocab_size);
-  if (vocabulary->scale.tensor.dtype != MO_DTYPE_NONE) {
+  const float scale = facts->logit_cap > 0.0f ? 1.0f / facts->logit_cap : vocabulary->scale;
+  if (scale != 1.0f) {
     const mo_tensor scaled = mo_like_rows(&space, &rows, facts->output_size);
-    MO_TRY(scale_rows(call, vocabulary, &scaled, &rows));
+    MO_TRY(mo_scale(model->context, &scaled, &rows, scale));
     rows = scaled;
   }
   if (rule->transform != NULL) {
@@ -166,5 +138,7 @@ mo_status_t mo_vocabulary_forward(const mo_call *call, const mo_vocabulary *voca
     MO_TRY(mo_norm_apply(model->context, &vocabulary->transform_norm, facts->epsilon, &narrow, &narrow, NULL));
     rows = narrow;
   }
-  return mo_dense_apply(model->context, &vocabulary->decoder, MO_ACTIVATION_NONE, &destination, &rows, NULL);
+  const mo_activation_t squash = facts->logit_cap > 0.0f ? MO_ACTIVATION_TANH : MO_ACTIVATION_NONE;
+  MO_TRY(mo_dense_apply(model->context, &vocabulary->decoder, squash, &destination, &rows, NULL));
+  return facts->logit_cap > 0.0f ? cap(call, &destination) : MO_STATUS_OK;
 }

@@ -11,7 +11,7 @@
 typedef struct mo_vocabulary {
   mo_dense transform, decoder;
   mo_norm_weights transform_norm;
-  mo_weight scale; /* what the decoder's input is multiplied with, one row; dtype NONE: nothing */
+  float scale; /* what the decoder's input is multiplied with */
 } mo_vocabulary;
 
 mo_status_t mo_vocabulary_load(mo_model_t *model, mo_loader *loader, mo_vocabulary *vocabulary);

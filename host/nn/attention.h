@@ -29,6 +29,7 @@ typedef struct mo_attention_config {
   int64_t encoder_size;    /* width of encoder_hidden_states */
   int64_t window;          /* sliding window of those layers that have one, which a cache of the model's own has too; 0: none */
   mo_rotary_config rotary; /* rotary_dim 0: none */
+  float soft_cap;          /* of the scores: cap tanh(score / cap); 0: none */
   mo_norm_config head_norm; /* of each head's query and key, before they are rotated, where the names have one */
 } mo_attention_config;
 
@@ -53,7 +54,7 @@ typedef struct mo_cross_attention {
 typedef struct mo_attention_layer {
   int64_t index;           /* of the layer, in the cache and the sinks */
   int64_t window;          /* 0: every key */
-  float scale;             /* of the scores */
+  float scale, soft_cap;   /* of the scores; soft_cap 0: none */
   const mo_rotary *rotary; /* NULL: none */
   const mo_tensor *bias;   /* (1|B, heads, S, keys); NULL: none */
   bool causal;

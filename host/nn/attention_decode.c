@@ -22,6 +22,7 @@ static mo_status_t begin(const mo_pass *pass, const mo_attention_layer *layer, c
   *call = (decode_call){.params = MO_DECODE_ATTENTION_PARAMS_INIT};
   call->params.max_key_length = key_length;
   call->params.scale = layer->scale;
+  call->params.soft_cap = layer->soft_cap;
   MO_TRY(mo_attention_weights_view(pass, sink, layer->index, key_length, &call->weights));
   if (call->weights.dtype == MO_DTYPE_NONE) return MO_STATUS_OK;
   call->params.weights = &call->weights;

@@ -4,6 +4,7 @@
 #include "modelout/attention.h"
 
 #include "host/nn/attention_internal.h"
+#include "host/nn/elementwise.h"
 #include "modelout/decode_attention.h"
 
 /* ---- Loading ------------------------------------------------------------------------------------------------------------ */
@@ -133,19 +134,11 @@ static void set_source(const key_source *source, mo_attention_params *params) {
 
 /* ---- Weights for the output --------------------------------------------------------------------------------------------- */
 
-/* A layer that no longer holds every token attends over fewer keys than the field has; the weights of the others are 0: a
- * product over an inner dimension of 0, as no op fills with a value. */
+/* A layer that no longer holds every token attends over fewer keys than the field has; the weights of the others are 0. */
 static mo_status_t clear_columns(const mo_pass *pass, const mo_tensor *weights, int64_t count) {
-  mo_tensor output = *weights, input = *weights;
-  if (count == 0) return MO_STATUS_OK;
-  output.shape[3] = count;
-  input.shape[3] = 0;
-  const mo_tensor weight = mo_pass_matrix(pass, NULL, count, 0);
-  mo_linear_params params = MO_LINEAR_PARAMS_INIT;
-  params.output = &output;
-  params.input = &input;
-  params.weight = &weight;
-  return mo_linear(pass->context, &params);
+  mo_tensor left = *weights;
+  left.shape[3] = count;
+  return count == 0 ? MO_STATUS_OK : mo_clear(pass->context, &left);
 }
 
 mo_status_t mo_attention_weights_view(const mo_pass *pass, const mo_weights_sink *sink, int64_t index, int64_t key_length,
@@ -181,6 +174,7 @@ static mo_status_t attend(const mo_pass *pass, const mo_attention_layer *layer, 
   params.query = query;
   set_source(source, &params);
   params.scale = layer->scale;
+  params.soft_cap = layer->soft_cap;
   params.causal = layer->causal;
   params.sliding_window = layer->window;
   if (inputs->mask.dtype != MO_DTYPE_NONE) {

@@ -11,7 +11,7 @@ mo_status_t mo_load_norm(mo_loader *loader, const char *prefix, const char *stem
   norm->kind = kind;
   MO_TRY(mo_parameter_name(name, prefix, stem, ".weight"));
   MO_TRY(mo_load_vector_as(loader, name, dtype, count, &norm->weight));
-  if (kind == MO_NORM_RMS) return MO_STATUS_OK;
+  if (kind != MO_NORM_LAYER) return MO_STATUS_OK;
   MO_TRY(mo_parameter_name(name, prefix, stem, ".bias"));
   return mo_load_vector_as(loader, name, dtype, count, &norm->bias);
 }
@@ -30,5 +30,6 @@ mo_status_t mo_norm_apply(mo_context_t *context, const mo_norm_weights *norm, fl
   params.weight = &norm->weight.tensor;
   params.bias = mo_weight_tensor(&norm->bias);
   params.epsilon = epsilon;
-  return norm->kind == MO_NORM_RMS ? mo_rms_norm(context, &params) : mo_layer_norm(context, &params);
+  if (norm->kind == MO_NORM_RMS_ABOVE_ONE) params.weight_offset = 1.0f;
+  return norm->kind == MO_NORM_LAYER ? mo_layer_norm(context, &params) : mo_rms_norm(context, &params);
 }

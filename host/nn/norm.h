@@ -6,7 +6,11 @@
 
 #include "host/checkpoint/loader.h"
 
-typedef enum mo_norm_kind_t { MO_NORM_LAYER = 0, MO_NORM_RMS } mo_norm_kind_t;
+typedef enum mo_norm_kind_t {
+  MO_NORM_LAYER = 0,
+  MO_NORM_RMS,
+  MO_NORM_RMS_ABOVE_ONE, /* the factor is 1 + weight (Gemma) */
+} mo_norm_kind_t;
 
 typedef struct mo_norm_config {
   mo_norm_kind_t kind;

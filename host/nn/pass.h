@@ -20,10 +20,10 @@ typedef struct mo_embedder {
 typedef struct mo_transformer_inputs {
   int64_t batch_size, sequence_length;
   mo_embedder embedder; /* embed NULL: the transformer's own embedding, of what follows */
-  mo_tensor ids;       /* (B, S) */
-  mo_tensor embeds;    /* (B, S, E), instead of ids */
-  mo_tensor types;     /* (B, S) */
-  mo_tensor positions; /* (B|1, S); rows of the whole position table if positions_are_rows */
+  mo_tensor ids;        /* (B, S) */
+  mo_tensor embeds;     /* (B, S, E), instead of ids */
+  mo_tensor types;      /* (B, S) */
+  mo_tensor positions;  /* (B|1, S); rows of the whole position table if positions_are_rows */
   bool positions_are_rows;
   mo_tensor mask; /* (B, 1, 1|S, past + S); NONE: every key is visible */
   /* Decoders. */

@@ -35,6 +35,10 @@ static mo_status_t load_layer(mo_transformer *transformer, mo_loader *loader, co
     MO_TRY(mo_cross_attention_load(&layer->cross, loader, prefix, &names->cross, &config->attention, width));
   }
   MO_TRY(load_norm(transformer, loader, prefix, names->feed_forward_norm, &layer->feed_forward_norm));
+  if (config->norm_placement == MO_NORM_AROUND) {
+    MO_TRY(load_norm(transformer, loader, prefix, names->attention_end_norm, &layer->attention_end_norm));
+    MO_TRY(load_norm(transformer, loader, prefix, names->feed_forward_end_norm, &layer->feed_forward_end_norm));
+  }
   return mo_feed_forward_load(&layer->feed_forward, loader, prefix, &names->feed_forward, &config->feed_forward, kind, width);
 }
 
@@ -72,6 +76,8 @@ mo_status_t mo_transformer_load(mo_transformer *transformer, mo_loader *loader, 
   if (mo_transformer_projects_output(config))
     MO_TRY(mo_load_dense(loader, "", &names->output_projection, &projection, &transformer->output_projection));
   if (loader->context == NULL) return MO_STATUS_OK;
+  MO_TRY(mo_rotary_tables_load(&transformer->local_rotary, transformer->context, &config->local_rotary,
+                               config->embedding.position_count));
   return mo_rotary_tables_load(&transformer->rotary, transformer->context, &config->attention.rotary,
                                config->embedding.position_count);
 }
@@ -83,6 +89,8 @@ static void release_layer(mo_transformer_layer *layer) {
   mo_norm_weights_release(&layer->attention_norm);
   mo_norm_weights_release(&layer->cross_norm);
   mo_norm_weights_release(&layer->feed_forward_norm);
+  mo_norm_weights_release(&layer->attention_end_norm);
+  mo_norm_weights_release(&layer->feed_forward_end_norm);
 }
 
 void mo_transformer_release(mo_transformer *transformer) {
@@ -96,12 +104,15 @@ void mo_transformer_release(mo_transformer *transformer) {
   mo_norm_weights_release(&transformer->final_norm);
   mo_dense_release(&transformer->output_projection);
   mo_rotary_tables_release(&transformer->rotary, transformer->context);
+  mo_rotary_tables_release(&transformer->local_rotary, transformer->context);
   free(transformer->config.layers);
   transformer->config.layers = NULL;
   transformer->config.layer_count = 0;
 }
 
 mo_status_t mo_transformer_prepare_rotary(mo_transformer *transformer, int64_t position_count, int64_t length) {
+  MO_TRY(mo_rotary_tables_prepare(&transformer->local_rotary, transformer->context, &transformer->config.local_rotary,
+                                  position_count, length));
   return mo_rotary_tables_prepare(&transformer->rotary, transformer->context, &transformer->config.attention.rotary,
                                   position_count, length);
 }
@@ -124,7 +135,8 @@ void mo_transformer_carve(const mo_transformer *transformer, const mo_transforme
   const size_t element = mo_dtype_bytes(dtype);
   const size_t tokens = (size_t)(inputs->batch_size * inputs->sequence_length);
   const size_t width = (size_t)larger(config->hidden_size, config->output_size);
-  const bool two_norms = config->norm_placement == MO_NORM_PARALLEL, projects = mo_transformer_projects_output(config);
+  const bool two_norms = config->norm_placement == MO_NORM_PARALLEL || config->norm_placement == MO_NORM_AROUND,
+             projects = mo_transformer_projects_output(config);
   *workspace = (mo_transformer_workspace){.hidden = NULL};
   workspace->hidden = mo_arena_carve(arena, tokens * width * mo_dtype_bytes(residual));
   if (two_norms || projects || residual != dtype) workspace->second = mo_arena_carve(arena, tokens * width * element);

@@ -2,6 +2,7 @@
  *
  *   post-norm (BERT, BART):         y = norm(x + attention(x));  [z = norm(y + cross(y));]  x = norm(z + feed_forward(z))
  *   pre-norm (GPT-2, LLaMA, T5):    y = x + attention(norm(x));  [z = y + cross(norm(y));]  x = z + feed_forward(norm(z))
+ *   around (Gemma 2):               y = x + norm'(attention(norm(x)));  x = y + norm'''(feed_forward(norm''(y)))
  *   parallel (GPT-NeoX):            x = x + attention(norm(x)) + feed_forward(norm'(x))
  *
  * Each block (embedding.h, attention.h, feed_forward.h, relative_bias.h, norm.h, dense.h) loads its parameters, says which
@@ -26,6 +27,7 @@ typedef struct mo_transformer_layer {
   mo_cross_attention cross;
   mo_feed_forward feed_forward;
   mo_norm_weights attention_norm, cross_norm, feed_forward_norm;
+  mo_norm_weights attention_end_norm, feed_forward_end_norm; /* of MO_NORM_AROUND */
 } mo_transformer_layer;
 
 typedef struct mo_transformer {
@@ -34,7 +36,7 @@ typedef struct mo_transformer {
   mo_dtype_t dtype;
   mo_token_embedding embedding;
   mo_relative_bias relative_bias;
-  mo_rotary_tables rotary;
+  mo_rotary_tables rotary, local_rotary;
   mo_transformer_layer *layers; /* layer_set_count of them */
   int64_t layer_set_count;
   mo_norm_weights final_norm;

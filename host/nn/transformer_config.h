@@ -16,6 +16,7 @@
 typedef enum mo_norm_placement_t {
   MO_NORM_POST = 0, /* x = norm(x + f(x)) */
   MO_NORM_PRE,      /* x = x + f(norm(x)) */
+  MO_NORM_AROUND,   /* x = x + norm'(f(norm(x))) */
   MO_NORM_PARALLEL, /* x = x + attention(norm(x)) + feed_forward(norm'(x)) */
 } mo_norm_placement_t;
 
@@ -43,7 +44,8 @@ typedef struct mo_layer_spec {
   int64_t parameters;    /* which set of parameters it takes: its own number, unless layers share them (ALBERT) */
   int64_t window;        /* sliding window of its self attention; 0: none */
   float attention_scale; /* of its attention scores */
-  bool rotary;           /* queries and keys are rotated */
+  bool rotary;           /* queries and keys are rotated, */
+  bool rotary_is_local;  /* by the second tables */
   mo_feed_forward_kind_t feed_forward;
 } mo_layer_spec;
 
@@ -61,11 +63,14 @@ typedef struct mo_transformer_config {
   int64_t layer_count;
   mo_layer_spec *layers; /* layer_count of them, owned (malloc) */
   mo_final_norm_t final_norm;
-  bool decoder; /* causal, with a cache */
-  bool causal;  /* without one (CLIP's text model) */
+  mo_rotary_config local_rotary; /* of layers whose rotary_is_local; rotary_dim 0: there are none */
+  bool cache_slides;             /* a cache that the run makes drops what layers with a window no longer see */
+  bool decoder;                  /* causal, with a cache */
+  bool causal;                   /* without one (CLIP's text model) */
   bool cross_attention;
   /* Of models, not of their layers. */
   bool caches_cross_attention; /* a cache that the run makes itself keeps the cross keys and values too */
+  float logit_cap;             /* of the vocabulary's logits; 0: none */
   int64_t start_id;            /* first token of a decoder whose ids are made of others, -1: none */
   int64_t end_id;              /* end of a sequence; -1: none */
 } mo_transformer_config;
@@ -77,6 +82,7 @@ typedef struct mo_transformer_names {
   mo_attention_names attention, cross;
   mo_feed_forward_names feed_forward;
   const char *attention_norm, *cross_norm, *feed_forward_norm; /* beside the block of that name, wherever it is placed */
+  const char *attention_end_norm, *feed_forward_end_norm;      /* behind it, with MO_NORM_AROUND */
   const char *final_norm, *output_projection;
   const char *relative_bias; /* whole name, of the first layer's table */
 } mo_transformer_names;

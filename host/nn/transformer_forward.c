@@ -1,6 +1,7 @@
 /* host/nn/transformer_forward.c - one forward pass through a transformer.
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
+#include "host/nn/elementwise.h"
 #include "host/nn/transformer.h"
 #include "modelout/cast.h"
 
@@ -9,7 +10,7 @@ typedef struct run_state {
   const mo_transformer *transformer;
   const mo_transformer_workspace *workspace;
   mo_pass pass;
-  mo_rotary_view rotary;
+  mo_rotary_view rotary, local_rotary;
   mo_tensor bias; /* dtype NONE: none */
 } run_state;
 
@@ -53,7 +54,10 @@ static layer_run begin_layer(const run_state *run, int64_t index) {
                      .attention = {.index = index,
                                    .window = spec->window,
                                    .scale = spec->attention_scale,
-                                   .rotary = spec->rotary ? &run->rotary.rotary : NULL,
+                                   .soft_cap = transformer->config.attention.soft_cap,
+                                   .rotary = !spec->rotary           ? NULL
+                                             : spec->rotary_is_local ? &run->local_rotary.rotary
+                                                                     : &run->rotary.rotary,
                                    .bias = run->bias.dtype != MO_DTYPE_NONE ? &run->bias : NULL,
                                    .causal = transformer->config.decoder || transformer->config.causal}};
 }
@@ -105,6 +109,27 @@ static mo_status_t run_pre_norm(const layer_run *layer, const mo_tensor *hidden,
   return feed_forward(layer, destination, &normed, destination);
 }
 
+/* destination = x + norm(result) */
+static mo_status_t add_normed(const run_state *run, const mo_norm_weights *weights, const mo_tensor *result, const mo_tensor *x,
+                              const mo_tensor *destination) {
+  MO_TRY(norm(run, weights, result, result, NULL));
+  return mo_add(run->pass.context, destination, x, result);
+}
+
+static mo_status_t run_around(const layer_run *layer, const mo_tensor *hidden, const mo_tensor *destination) {
+  const run_state *run = layer->run;
+  const mo_transformer_layer *parameters = layer->parameters;
+  const int64_t width = run->transformer->config.hidden_size;
+  const mo_tensor normed = mo_pass_tokens(&run->pass, run->workspace->attended, width);
+  const mo_tensor result = mo_pass_tokens(&run->pass, run->workspace->second, width);
+  MO_TRY(norm(run, &parameters->attention_norm, &normed, hidden, NULL));
+  MO_TRY(self_attention(layer, &result, &normed, NULL));
+  MO_TRY(add_normed(run, &parameters->attention_end_norm, &result, hidden, destination));
+  MO_TRY(norm(run, &parameters->feed_forward_norm, &normed, destination, NULL));
+  MO_TRY(feed_forward(layer, &result, &normed, NULL));
+  return add_normed(run, &parameters->feed_forward_end_norm, &result, destination, destination);
+}
+
 static mo_status_t run_parallel(const layer_run *layer, const mo_tensor *hidden, const mo_tensor *destination) {
   const run_state *run = layer->run;
   const mo_transformer_layer *parameters = layer->parameters;
@@ -124,6 +149,8 @@ static mo_status_t run_layer(const run_state *run, int64_t index, const mo_tenso
       return run_post_norm(&layer, hidden, destination);
     case MO_NORM_PRE:
       return run_pre_norm(&layer, hidden, destination);
+    case MO_NORM_AROUND:
+      return run_around(&layer, hidden, destination);
     case MO_NORM_PARALLEL:
       return run_parallel(&layer, hidden, destination);
   }
@@ -239,6 +266,7 @@ mo_status_t mo_transformer_forward(const mo_transformer *transformer, const mo_t
   const bool finishes = config->final_norm != MO_FINAL_NORM_NONE || mo_transformer_projects_output(config);
   mo_tensor hidden;
   mo_rotary_tables_view(&transformer->rotary, transformer->context, &run.rotary);
+  mo_rotary_tables_view(&transformer->local_rotary, transformer->context, &run.local_rotary);
   MO_TRY(mo_relative_bias_forward(&transformer->relative_bias, &run.pass, &config->relative_bias, config->attention.head_count,
                                   !config->decoder, workspace->bias, &run.bias));
   MO_TRY(has_wide_residual(transformer) ? run_layers_widely(&run, &hidden) : run_layers(&run, finishes, &hidden));

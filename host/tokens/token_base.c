@@ -70,11 +70,16 @@ static void set_facts(mo_model_t *model) {
                                  .position_count = embedding->position_count,
                                  .activation = config->feed_forward.activation,
                                  .epsilon = config->norm.epsilon,
+                                 .logit_cap = config->logit_cap,
                                  .padding_id = embedding->padding_id,
                                  .end_id = config->end_id,
                                  .has_encoder = model->facts.has_encoder,
                                  .decoder = config->decoder,
                                  .words = &mo_token_model_of(model)->transformer.embedding.word.tensor};
+}
+
+static size_t weights_bytes(const mo_token_model *tokens) {
+  return (size_t)(tokens->transformer.config.layer_count + 1) * sizeof *tokens->weights;
 }
 
 static mo_status_t configure(mo_model_t *model) {
@@ -91,7 +96,9 @@ static mo_status_t configure(mo_model_t *model) {
     tokens->transformer.config.attention.encoder_size = tokens->encoder.config.output_size;
   }
   set_facts(model);
-  return MO_STATUS_OK;
+  if (!tokens->transformer.config.cache_slides) return MO_STATUS_OK;
+  tokens->weights = mo_host_allocate(model->context, weights_bytes(tokens));
+  return tokens->weights != NULL ? MO_STATUS_OK : MO_STATUS_OUT_OF_MEMORY;
 }
 
 static bool find_integer(const mo_model_t *model, const char *name, int64_t *value) {
@@ -153,6 +160,7 @@ static mo_status_t load(mo_model_t *model, mo_loader *loader) {
 
 static void release(mo_model_t *model) {
   mo_token_model *tokens = mo_token_model_of(model);
+  if (tokens->weights != NULL) mo_host_free(model->context, tokens->weights, weights_bytes(tokens));
   mo_transformer_release(&tokens->encoder);
   mo_transformer_release(&tokens->transformer);
 }
@@ -160,6 +168,22 @@ static void release(mo_model_t *model) {
 /* ---- A call ------------------------------------------------------------------------------------------------------------ */
 
 static int64_t extent(int64_t value) { return value == 0 ? MO_EXTENT_ZERO : value; }
+
+/* Layers with a window attend over what their part of the cache holds, and say so. */
+static void state_weights(const mo_call *call, mo_dimensions *dimensions) {
+  MO_TOKEN_CALL(tokens, call);
+  mo_token_model *model = mo_token_model_of(call->model);
+  const mo_transformer_config *config = &model->transformer.config;
+  if (!mo_token_cache_is_uneven(call)) return;
+  for (int64_t i = 0; i < config->layer_count; i++)
+    model->weights[i] = (mo_entry_extents){
+        .rank = 4,
+        .shape = {call->batch_size, config->attention.head_count, call->sequence_length, mo_token_cache_keys(call, i)}};
+  tokens->stated = (mo_field_extents){"attentions", model->weights, (int32_t)config->layer_count};
+  if (mo_class_field_index(call->model->output_class, "attentions") < 0) return;
+  dimensions->stated = &tokens->stated;
+  dimensions->stated_count = 1;
+}
 
 static void set_dimensions(const mo_call *call, mo_dimensions *dimensions) {
   MO_TOKEN_CALL(tokens, call);
@@ -186,6 +210,7 @@ static void set_dimensions(const mo_call *call, mo_dimensions *dimensions) {
   dimensions->final_norm = config->final_norm == MO_FINAL_NORM_AFTER_STATES;
   dimensions->no_cache = !config->decoder;
   dimensions->cache_is_given = config->decoder;
+  state_weights(call, dimensions);
 }
 
 /* What the layers see of the inputs. While measuring the descriptors have no data yet. */

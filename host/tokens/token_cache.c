@@ -117,6 +117,21 @@ mo_status_t mo_token_cache_check(mo_call *call) {
   return check_given(call);
 }
 
+bool mo_token_cache_is_uneven(const mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
+  const mo_token_cache *cache = &tokens->cache;
+  return mo_token_config(call->model)->cache_slides && cache->slides && cache->past_length > 0 &&
+         mo_cache_kind(cache->self) == MO_CACHE_DYNAMIC;
+}
+
+int64_t mo_token_cache_keys(const mo_call *call, int64_t layer) {
+  MO_TOKEN_CALL(tokens, call);
+  const mo_token_cache *cache = &tokens->cache;
+  const int64_t window = mo_transformer_window(mo_token_config(call->model), layer);
+  if (!mo_cache_is_sliding(cache->self, layer) || window == 0 || cache->past_length < window) return cache->key_length;
+  return window - 1 + call->sequence_length;
+}
+
 /* ---- Making ------------------------------------------------------------------------------------------------------------- */
 
 /* Layers slide where the model's attention does, and hold everything where it does not. */
@@ -185,7 +200,7 @@ mo_status_t mo_token_cache_make(mo_call *call) {
   MO_TOKEN_CALL(tokens, call);
   mo_token_cache *cache = &tokens->cache;
   mo_cache_options defaults = MO_CACHE_OPTIONS_INIT;
-  defaults.kind = MO_CACHE_DYNAMIC;
+  if (!mo_token_config(call->model)->cache_slides) defaults.kind = MO_CACHE_DYNAMIC;
   const bool cross = mo_token_config(call->model)->caches_cross_attention && tokens->encoder_length > 0;
   MO_TRY(create(call->model, &defaults, cross, &cache->given));
   cache->made = true;

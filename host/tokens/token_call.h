@@ -41,6 +41,7 @@ typedef struct mo_token_call {
   /* Placements of the call (mo_call_placed); -1: not given. */
   int32_t placed_ids, placed_embeds, placed_types, placed_positions, placed_mask, placed_lengths;
   int32_t placed_encoder_hidden, placed_encoder_mask, placed_source_ids, placed_source_embeds;
+  mo_field_extents stated;                       /* attentions, where their extents differ */
   bool positions_are_rows;                       /* of the whole position table */
   mo_transformer_workspace transformer, encoder; /* in the same place: what the encoder leaves lies in the output */
 } mo_token_call;
@@ -63,6 +64,9 @@ mo_status_t mo_token_check_positions(mo_call *call);
 
 /* Whether the call has a cache, and what it holds. The extents of the tokens are known. */
 mo_status_t mo_token_cache_check(mo_call *call);
+/* Whether some layers hold fewer tokens than others and say so; how many keys a layer attends over. */
+bool mo_token_cache_is_uneven(const mo_call *call);
+int64_t mo_token_cache_keys(const mo_call *call, int64_t layer);
 /* Makes the cache that was wanted and not given: of layers that grow. */
 mo_status_t mo_token_cache_make(mo_call *call);
 /* A failed run: what a new cache may have counted is forgotten. */

@@ -19,6 +19,7 @@ typedef struct mo_token_rules {
 
 typedef struct mo_token_model {
   mo_transformer transformer; /* of an encoder-decoder model: the decoder */
+  mo_entry_extents *weights;  /* of a call's attentions, one per layer, where their extents differ; NULL: they never do */
   mo_transformer encoder;     /* its word table is the decoder's; beside a decoder only (facts.has_encoder) */
 } mo_token_model;
 

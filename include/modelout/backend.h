@@ -34,6 +34,7 @@
 #include "modelout/sampling.h"
 #include "modelout/score_edit.h"
 #include "modelout/softmax.h"
+#include "modelout/sum.h"
 #include "modelout/topk.h"
 
 #ifdef __cplusplus
@@ -123,6 +124,7 @@ typedef struct mo_backend {
   /* Tensors have rank 4, the weight has one part, and output may be a part of the caller's: see mo_convolution_part. */
   mo_status_t (*convolution)(mo_context_t *context, const mo_convolution_params *params);
   mo_status_t (*pooling2d)(mo_context_t *context, const mo_pooling2d_params *params); /* tensors of rank 4 */
+  mo_status_t (*sum)(mo_context_t *context, const mo_sum_params *params);             /* of rank 1 or more */
 } mo_backend;
 
 /* A packed weight: `data` is the backend's, in memory of mo_context_allocate. Made by the front door, filled by linear_pack. */

@@ -36,6 +36,7 @@
 #include "modelout/sampling.h"
 #include "modelout/score_edit.h"
 #include "modelout/softmax.h"
+#include "modelout/sum.h"
 #include "modelout/topk.h"
 
 #include "modelout/cache.h"

@@ -293,6 +293,7 @@ MIRRORED_OP(bce_with_logits_loss, mo_elementwise_loss_params, (T(loss), T(logits
 MIRRORED_OP(mse_loss, mo_elementwise_loss_params, (T(loss), T(logits), T(labels)))
 MIRRORED_OP(span_loss, mo_span_loss_params, (T(loss), T(start_logits), T(end_logits), T(start_positions), T(end_positions)))
 MIRRORED_OP(pooling2d, mo_pooling2d_params, (T(output), T(input)))
+MIRRORED_OP(sum, mo_sum_params, (T(output), T(a), T(b)))
 MIRRORED_OP(topk, mo_topk_params, (T(values), T(indices), T(input)))
 MIRRORED_OP(attention_merge, mo_attention_merge_params,
             (T(output), T(log_sum_exp), T(output_a), T(log_sum_exp_a), T(output_b), T(log_sum_exp_b)))
