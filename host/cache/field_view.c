@@ -102,7 +102,7 @@ static mo_status_t stacked_form(mo_cache_t *cache, mo_field **field) {
 
 /* ---- A dict ---- */
 
-#define FLAX_KEY_BYTES 32
+#define DICT_KEY_BYTES 320
 
 /* (B, H, L, D) seen as (B, L, H, D). */
 static void swap_heads_and_tokens(mo_tensor *tensor) {
@@ -111,7 +111,7 @@ static void swap_heads_and_tokens(mo_tensor *tensor) {
   tensor->shape[2] = shape, tensor->strides[2] = stride;
 }
 
-static mo_status_t flax_layer(const mo_cache_t *cache, mo_cache_layer *layer, mo_field **fields) {
+static mo_status_t dict_layer(const mo_cache_t *cache, mo_cache_layer *layer, mo_field **fields) {
   mo_tensor tensors[2];
   layer_tensors(cache, layer, tensors);
   for (int i = 0; i < 2; i++) {
@@ -121,18 +121,18 @@ static mo_status_t flax_layer(const mo_cache_t *cache, mo_cache_layer *layer, mo
   return mo_field_create_integer(cache->context, layer->seen, &fields[2]);
 }
 
-static mo_status_t dict_form(mo_cache_t *cache, mo_field **field) {
+static mo_status_t dict_form(mo_cache_t *cache, const char *prefix, const char *suffix, mo_field **field) {
   static const char *const names[3] = {"cached_key", "cached_value", "cache_index"};
   const int64_t count = 3 * cache->layer_count;
-  const size_t text_bytes = (size_t)(count + 1) * FLAX_KEY_BYTES, key_bytes = (size_t)(count + 1) * sizeof(char *);
+  const size_t text_bytes = (size_t)(count + 1) * DICT_KEY_BYTES, key_bytes = (size_t)(count + 1) * sizeof(char *);
   mo_field **fields = mo_host_allocate(cache->context, (size_t)(count + 1) * sizeof *fields);
   char *text = mo_host_allocate(cache->context, text_bytes);
   const char **keys = mo_host_allocate(cache->context, key_bytes);
   mo_status_t status = fields != NULL && text != NULL && keys != NULL ? MO_STATUS_OK : MO_STATUS_OUT_OF_MEMORY;
   for (int64_t i = 0; i < count && status == MO_STATUS_OK; i++) {
-    keys[i] = text + i * FLAX_KEY_BYTES;
-    snprintf(text + i * FLAX_KEY_BYTES, FLAX_KEY_BYTES, "%" PRId64 ".%s", i / 3, names[i % 3]);
-    if (i % 3 == 0) status = flax_layer(cache, cache->layers[i / 3], &fields[i]);
+    keys[i] = text + i * DICT_KEY_BYTES;
+    snprintf(text + i * DICT_KEY_BYTES, DICT_KEY_BYTES, "%.128s%" PRId64 "%.128s.%s", prefix, i / 3, suffix, names[i % 3]);
+    if (i % 3 == 0) status = dict_layer(cache, cache->layers[i / 3], &fields[i]);
   }
   if (status == MO_STATUS_OK) status = mo_field_create_dict(cache->context, keys, fields, count, field);
   mo_host_free(cache->context, (void *)keys, key_bytes);
@@ -158,7 +158,7 @@ static mo_status_t make_form(mo_cache_t *cache, mo_cache_form_t form, mo_field *
     case MO_CACHE_FORM_STACKED:
       return stacked_form(mo_cache_self(cache), field);
     case MO_CACHE_FORM_DICT:
-      return dict_form(mo_cache_self(cache), field);
+      return dict_form(mo_cache_self(cache), "", "", field);
   }
   return mo_fail(MO_STATUS_INVALID_ARGUMENT, "cache field: form %d is not one of mo_cache_form_t", (int)form);
 }
@@ -175,6 +175,19 @@ static mo_status_t make_field(mo_cache_t *cache, mo_cache_form_t form, mo_field 
 mo_status_t mo_cache_field_as(mo_cache_t *cache, mo_cache_form_t form, mo_field **field) {
   MO_CHECK(cache != NULL, MO_STATUS_INVALID_ARGUMENT, "cache field: the cache is NULL");
   return mo_context_note(cache->context, make_field(cache, form, field));
+}
+
+static mo_status_t make_dict(mo_cache_t *cache, const char *prefix, const char *suffix, mo_field **field) {
+  MO_CHECK(field != NULL && prefix != NULL && suffix != NULL, MO_STATUS_INVALID_ARGUMENT, "cache field: an argument is NULL");
+  MO_TRY(check_plain(mo_cache_self(cache)));
+  MO_TRY(dict_form(mo_cache_self(cache), prefix, suffix, field));
+  mo_field_set_owner(*field, mo_cache_retain(cache), release_cache);
+  return MO_STATUS_OK;
+}
+
+mo_status_t mo_cache_field_dict(mo_cache_t *cache, const char *prefix, const char *suffix, mo_field **field) {
+  MO_CHECK(cache != NULL, MO_STATUS_INVALID_ARGUMENT, "cache field: the cache is NULL");
+  return mo_context_note(cache->context, make_dict(cache, prefix, suffix, field));
 }
 
 mo_status_t mo_cache_field(mo_cache_t *cache, mo_framework_t framework, mo_field **field) {

@@ -36,13 +36,11 @@ static mo_status_t configure(const mo_config_t *config, mo_transformer_config *s
     .decoder = "cls.predictions.decoder", .bias = "cls.predictions.bias"                                                       \
   }
 
-/* FlaxBertModel answers with a class that has cross attentions and is not one of the documented outputs; without a decoder its
- * keys are those of FlaxBaseModelOutputWithPooling. */
 static const mo_architecture architectures[] = {
     {.name = "BertModel",
      .head = &mo_base_head,
      .output_class = {"BaseModelOutputWithPoolingAndCrossAttentions", "TFBaseModelOutputWithPoolingAndCrossAttentions",
-                      "FlaxBaseModelOutputWithPooling"},
+                      "FlaxBaseModelOutputWithPoolingAndCrossAttentions"},
      .summary = {.dense = "pooler.dense", .activation = MO_ACTIVATION_TANH, .may_be_absent = true}},
     {.name = "BertForPreTraining",
      .head = &mo_pretraining_head,
@@ -57,6 +55,11 @@ static const mo_architecture architectures[] = {
     {.name = "BertLMHeadModel",
      .head = &mo_causal_lm_head,
      .output_class = MO_CLASS_IN_EACH_FRAMEWORK("CausalLMOutputWithCrossAttentions"),
+     .decoder = DECODER},
+    /* What Flax calls the same. */
+    {.name = "BertForCausalLM",
+     .head = &mo_causal_lm_head,
+     .output_class = {NULL, NULL, "FlaxCausalLMOutputWithCrossAttentions"},
      .decoder = DECODER},
     {.name = "BertForNextSentencePrediction",
      .head = &mo_next_sentence_head,

@@ -24,11 +24,12 @@
 #define MO_CLASS_IN_EACH_FRAMEWORK(name)                                                                                       \
   { name, "TF" name, "Flax" name }
 
-/* Classes of decoders. Flax has no CausalLMOutputWithPast, and none for decoders that classify sequences. */
+/* Classes of decoders, as the real models return them. No model of Flax classifies sequences with a decoder: its class is our
+ * choice. */
 #define MO_DECODER_MODEL_CLASSES                                                                                               \
-  { "BaseModelOutputWithPast", "TFBaseModelOutputWithPast", "FlaxBaseModelOutputWithPast" }
+  { "BaseModelOutputWithPast", "TFBaseModelOutputWithPast", "FlaxBaseModelOutput" }
 #define MO_DECODER_LM_CLASSES                                                                                                  \
-  { "CausalLMOutputWithPast", "TFCausalLMOutputWithPast", "FlaxCausalLMOutputWithCrossAttentions" }
+  { "CausalLMOutputWithPast", "TFCausalLMOutputWithPast", "FlaxMaskedLMOutput" }
 #define MO_DECODER_CLASSIFIER_CLASSES                                                                                          \
   { "SequenceClassifierOutputWithPast", "TFSequenceClassifierOutputWithPast", "FlaxSequenceClassifierOutput" }
 
@@ -96,7 +97,7 @@
   {.name = prefix "Model",                                                                                                     \
    .head = &mo_base_head,                                                                                                      \
    .output_class = {"BaseModelOutputWithPoolingAndCrossAttentions", "TFBaseModelOutputWithPoolingAndCrossAttentions",          \
-                    "FlaxBaseModelOutputWithPooling"},                                                                         \
+                    "FlaxBaseModelOutputWithPoolingAndCrossAttentions"},                                                                         \
    .summary = {.dense = "pooler.dense", .activation = MO_ACTIVATION_TANH, .may_be_absent = true}},                             \
       {.name = prefix "ForMaskedLM",                                                                                           \
        .head = &mo_masked_lm_head,                                                                                             \

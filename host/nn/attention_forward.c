@@ -135,10 +135,11 @@ static void set_source(const key_source *source, mo_attention_params *params) {
 /* ---- Weights for the output --------------------------------------------------------------------------------------------- */
 
 /* A layer that no longer holds every token attends over fewer keys than the field has; the weights of the others are 0. */
-static mo_status_t clear_columns(const mo_pass *pass, const mo_tensor *weights, int64_t count) {
-  mo_tensor left = *weights;
-  left.shape[3] = count;
-  return count == 0 ? MO_STATUS_OK : mo_clear(pass->context, &left);
+static mo_status_t clear_columns(const mo_pass *pass, const mo_tensor *weights, int64_t first, int64_t count) {
+  mo_tensor columns = *weights;
+  columns.shape[3] = count;
+  columns.data = (char *)weights->data + (size_t)first * mo_dtype_bytes(weights->dtype);
+  return count == 0 ? MO_STATUS_OK : mo_clear(pass->context, &columns);
 }
 
 mo_status_t mo_attention_weights_view(const mo_pass *pass, const mo_weights_sink *sink, int64_t index, int64_t key_length,
@@ -146,8 +147,9 @@ mo_status_t mo_attention_weights_view(const mo_pass *pass, const mo_weights_sink
   const mo_tensor *weights = mo_weights_sink_layer(sink, index);
   *view = (mo_tensor){.dtype = MO_DTYPE_NONE};
   if (weights == NULL) return MO_STATUS_OK;
-  *view = mo_last_columns(weights, key_length);
-  return clear_columns(pass, weights, weights->shape[3] - key_length);
+  *view = sink->keys_first ? *weights : mo_last_columns(weights, key_length);
+  view->shape[3] = key_length;
+  return clear_columns(pass, weights, sink->keys_first ? key_length : 0, weights->shape[3] - key_length);
 }
 
 /* `view` is where the descriptor of the weights lives. */

@@ -15,6 +15,7 @@ typedef struct mo_weights_sink {
   mo_weights_reduction_t reduction;
   mo_index_list heads;
   int64_t last_rows;
+  bool keys_first; /* a tensor with more columns than keys: these come first, not last; the others are 0 */
 } mo_weights_sink;
 
 typedef struct mo_sinks {

@@ -67,6 +67,19 @@ static void compare_values(const mo_replay_tensor *found, const mo_tensor *expec
   differs(comparison, found->name, detail);
 }
 
+/* Counts and choices are recorded as integers. */
+static mo_status_t as_float32(mo_tensor *tensor) {
+  const int64_t count = mo_tensor_count(tensor);
+  if (tensor->dtype == MO_DTYPE_FLOAT32) return MO_STATUS_OK;
+  float *values = malloc((size_t)count * sizeof *values + 1);
+  if (values == NULL) return MO_STATUS_OUT_OF_MEMORY;
+  const mo_status_t status = mo_dtype_convert(values, MO_DTYPE_FLOAT32, tensor->data, tensor->dtype, count);
+  free(tensor->data);
+  tensor->data = values;
+  tensor->dtype = MO_DTYPE_FLOAT32;
+  return status;
+}
+
 static mo_status_t compare_tensors(const mo_replay *replay, const mo_safetensors_t *file, double tolerance,
                                    bool nan_is_unspecified, mo_replay_comparison *comparison) {
   for (int64_t i = 0; i < mo_safetensors_count(file); i++) {
@@ -75,9 +88,10 @@ static mo_status_t compare_tensors(const mo_replay *replay, const mo_safetensors
     mo_tensor expected;
     const mo_status_t status = mo_replay_read(file, name, &expected, comparison->message);
     if (status != MO_STATUS_OK) return status;
-    if (expected.dtype != MO_DTYPE_FLOAT32) {
+    const mo_status_t widened = as_float32(&expected);
+    if (widened != MO_STATUS_OK) {
       free(expected.data);
-      return mo_replay_tell(comparison->message, MO_STATUS_UNSUPPORTED, name, "not float32");
+      return mo_replay_tell(comparison->message, widened, name, "cannot be compared as float32");
     }
     comparison->tensor_count++;
     if (found == NULL) {

@@ -40,6 +40,18 @@ static mo_status_t append_tensor(mo_replay *replay, const char *name, mo_field *
   return mo_replay_told(replay->message, mo_field_read_float32(field, NULL, 0, tensor->values, tensor->count), name);
 }
 
+static mo_status_t append_integer(mo_replay *replay, const char *name, const mo_field *field) {
+  mo_replay_tensor *grown = realloc(replay->tensors, (size_t)(replay->tensor_count + 1) * sizeof *grown);
+  if (grown == NULL) return no_memory(replay, name);
+  replay->tensors = grown;
+  mo_replay_tensor *tensor = &grown[replay->tensor_count];
+  *tensor = (mo_replay_tensor){.count = 1, .name = strdup(name), .values = malloc(sizeof(float))};
+  replay->tensor_count++;
+  if (tensor->name == NULL || tensor->values == NULL) return no_memory(replay, name);
+  tensor->values[0] = (float)mo_field_integer(field);
+  return MO_STATUS_OK;
+}
+
 /* Without the step: that is how recordings list them. */
 static mo_status_t append_none(mo_replay *replay, mo_replay_call *call, const char *name) {
   char **grown = realloc(call->none_entries, (size_t)(call->none_count + 1) * sizeof *grown);
@@ -53,6 +65,10 @@ static mo_status_t flatten(mo_replay *replay, mo_replay_call *call, const char *
                            bool layer_of_cache) {
   static const char *const cache_names[] = {"key", "value", "cross_key", "cross_value"};
   char entry_name[NAME_BYTES];
+  if (mo_field_kind(field) == MO_FIELD_INTEGER) {
+    snprintf(entry_name, sizeof entry_name, "%s%.120s", prefix, name);
+    return append_integer(replay, entry_name, field);
+  }
   if (mo_field_kind(field) == MO_FIELD_TENSOR) {
     snprintf(entry_name, sizeof entry_name, "%s%.120s", prefix, name);
     return append_tensor(replay, entry_name, field);
@@ -64,9 +80,8 @@ static mo_status_t flatten(mo_replay *replay, mo_replay_call *call, const char *
     mo_field *item = mo_field_item(field, i);
     if (key != NULL) snprintf(entry_name, sizeof entry_name, "%.80s.%.60s", name, key);
     else snprintf(entry_name, sizeof entry_name, "%.100s.%lld", name, (long long)i);
-    const mo_status_t status = item == NULL
-                                   ? append_none(replay, call, entry_name)
-                                   : flatten(replay, call, prefix, entry_name, item, is_cache);
+    const mo_status_t status =
+        item == NULL ? append_none(replay, call, entry_name) : flatten(replay, call, prefix, entry_name, item, is_cache);
     if (status != MO_STATUS_OK) return status;
   }
   return MO_STATUS_OK;
@@ -135,15 +150,19 @@ static mo_status_t operate(mo_replay *replay, mo_cache_t *cache, const json_t *o
 }
 
 /* A new one, of the kind the step names. */
-static mo_status_t make_cache(const replay_run *run, const json_t *wanted, mo_cache_t **cache) {
+static mo_status_t make_slots(const replay_run *run, int64_t max_length, mo_cache_t **cache) {
   mo_cache_options options = MO_CACHE_OPTIONS_INIT;
-  const char *kind = json_string_value(json_object_get(wanted, "kind"));
   options.kind = MO_CACHE_STATIC;
-  options.max_length = json_integer_value(json_object_get(wanted, "max_length"));
+  options.max_length = max_length;
+  return mo_replay_told(run->replay->message, mo_model_create_cache(run->model, &options, 0, 0, cache), "cache");
+}
+
+static mo_status_t make_cache(const replay_run *run, const json_t *wanted, mo_cache_t **cache) {
+  const char *kind = json_string_value(json_object_get(wanted, "kind"));
   if (kind == NULL || strcmp(kind, "static") != 0)
     return mo_replay_tell(run->replay->message, MO_STATUS_BAD_FILE, "case.json: a cache of unknown kind",
                           kind != NULL ? kind : "");
-  return mo_replay_told(run->replay->message, mo_model_create_cache(run->model, &options, 0, 0, cache), "cache");
+  return make_slots(run, json_integer_value(json_object_get(wanted, "max_length")), cache);
 }
 
 /* The cache the step goes on with: a copy, as several steps may go on from the same one. */
@@ -153,7 +172,9 @@ static mo_status_t find_cache(const replay_run *run, int64_t index, mo_cache_t *
   const json_t *step = mo_replay_step(run->description, index);
   const json_t *wanted = json_object_get(step, "cache"), *operations = json_object_get(step, "cache_operations");
   int64_t earlier;
+  const json_t *slots = json_object_get(step, "init_cache_max_length"); /* Flax */
   if (wanted != NULL) return make_cache(run, wanted, cache);
+  if (slots != NULL) return make_slots(run, json_integer_value(slots), cache);
   mo_status_t status = mo_replay_earlier_step(run->description, index, key, &earlier, message);
   if (status != MO_STATUS_OK || earlier < 0) return status;
   mo_cache_t *found = mo_field_cache(mo_output_get(run->outputs[earlier], "past_key_values"));

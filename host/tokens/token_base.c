@@ -195,7 +195,7 @@ static void set_dimensions(const mo_call *call, mo_dimensions *dimensions) {
   dimensions->num_layers = extent(config->layer_count);
   dimensions->num_heads = config->attention.head_count;
   dimensions->vocab_size = config->embedding.vocab_size;
-  dimensions->key_length = tokens->cache.key_length;
+  dimensions->key_length = tokens->cache.shown_length;
   dimensions->encoder_sequence_length = tokens->encoder_length;
   if (model->facts.has_encoder) {
     const mo_transformer_config *encoder = &mo_token_model_of(model)->encoder.config;
@@ -208,7 +208,7 @@ static void set_dimensions(const mo_call *call, mo_dimensions *dimensions) {
   dimensions->embed_size_per_head = config->attention.head_size;
   dimensions->add_cross_attention = tokens->encoder_length > 0;
   dimensions->final_norm = config->final_norm == MO_FINAL_NORM_AFTER_STATES;
-  dimensions->no_cache = !config->decoder;
+  dimensions->no_cache = !config->decoder || model->framework == MO_FRAMEWORK_FLAX; /* which adds it afterwards */
   dimensions->cache_is_given = config->decoder;
   state_weights(call, dimensions);
 }
@@ -269,10 +269,11 @@ static mo_status_t forward(mo_call *call, mo_tensor *last_hidden) {
   mo_transformer_inputs taken = transformer_inputs(call);
   if (call->model->facts.has_encoder) MO_TRY(mo_token_encode(call, &taken.encoder_hidden));
   const mo_request *request = &call->request;
-  const mo_sinks sinks = {.states = mo_output_get(call->output, names.hidden_states),
-                          .last_state = mo_output_get(call->output, "last_hidden_state"),
-                          .self_weights = mo_weights_sink_of(mo_output_get(call->output, names.attentions), request),
-                          .cross_weights = mo_weights_sink_of(mo_output_get(call->output, "cross_attentions"), request)};
+  mo_sinks sinks = {.states = mo_output_get(call->output, names.hidden_states),
+                    .last_state = mo_output_get(call->output, "last_hidden_state"),
+                    .self_weights = mo_weights_sink_of(mo_output_get(call->output, names.attentions), request),
+                    .cross_weights = mo_weights_sink_of(mo_output_get(call->output, "cross_attentions"), request)};
+  sinks.self_weights.keys_first = tokens->cache.shown_length > tokens->cache.key_length;
   return mo_transformer_forward(transformer, &taken, &tokens->transformer, &sinks, last_hidden);
 }
 

@@ -2,6 +2,8 @@
  *
  * Copyright 2026 The modelout authors. SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "host/call/input_check.h"
 #include "host/core/struct_size.h"
@@ -104,17 +106,35 @@ static mo_status_t check_showable(const mo_model_t *model, mo_cache_t *given) {
   return MO_STATUS_OK;
 }
 
-mo_status_t mo_token_cache_check(mo_call *call) {
+/* Flax has a cache where one is given, and shows all of its slots. */
+static void see_as_flax(mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
+  mo_token_cache *cache = &tokens->cache;
+  if (call->model->framework != MO_FRAMEWORK_FLAX) return;
+  const int64_t slots = cache->given != NULL ? mo_cache_max_length(cache->self, 0) : -1;
+  if (slots > cache->key_length) cache->shown_length = slots;
+}
+
+static mo_status_t check_cache(mo_call *call) {
   MO_TOKEN_CALL(tokens, call);
   mo_token_cache *cache = &tokens->cache;
   const bool decoder = mo_token_config(call->model)->decoder;
   *cache = (mo_token_cache){.given = mo_call_cache(call, "past_key_values"), .key_length = call->sequence_length};
-  cache->wanted = decoder && (cache->given != NULL || call->request.use_cache);
+  const bool made = call->request.use_cache && call->model->framework != MO_FRAMEWORK_FLAX;
+  cache->wanted = decoder && (cache->given != NULL || made);
   MO_CHECK(cache->given != NULL || mo_call_tensor(call, "cache_lengths") == NULL, MO_STATUS_INVALID_ARGUMENT,
            "%s: cache_lengths without past_key_values", call->model->architecture.name);
   if (cache->given == NULL) return MO_STATUS_OK;
   if (call->request.use_cache) MO_TRY(check_showable(call->model, cache->given));
   return check_given(call);
+}
+
+mo_status_t mo_token_cache_check(mo_call *call) {
+  MO_TOKEN_CALL(tokens, call);
+  MO_TRY(check_cache(call));
+  tokens->cache.shown_length = tokens->cache.key_length;
+  see_as_flax(call);
+  return MO_STATUS_OK;
 }
 
 bool mo_token_cache_is_uneven(const mo_call *call) {
@@ -256,17 +276,30 @@ void mo_token_cache_undo(mo_call *call) {
 }
 
 /* What the real model of the framework returns, which is not what every class documents. */
-static mo_cache_form_t form_of(const mo_model_t *model) {
-  if (model->framework == MO_FRAMEWORK_FLAX) return MO_CACHE_FORM_DICT;
-  if (model->framework != MO_FRAMEWORK_TF) return MO_CACHE_FORM_CACHE;
-  return model->family->stacks_tensorflow_cache ? MO_CACHE_FORM_STACKED : MO_CACHE_FORM_TUPLES;
+static mo_status_t make_field(const mo_model_t *model, mo_cache_t *cache, mo_field **field) {
+  char prefix[MO_PARAMETER_NAME_BYTES], suffix[MO_PARAMETER_NAME_BYTES];
+  if (model->framework == MO_FRAMEWORK_PT) return mo_cache_field_as(cache, MO_CACHE_FORM_CACHE, field);
+  if (model->framework == MO_FRAMEWORK_TF)
+    return mo_cache_field_as(cache, model->family->stacks_tensorflow_cache ? MO_CACHE_FORM_STACKED : MO_CACHE_FORM_TUPLES,
+                             field);
+  /* The path of a layer's attention module. */
+  const mo_transformer_names *names = mo_token_rules_of(model)->names;
+  const char *layer = names->attention.fused != NULL ? names->attention.fused : names->attention.query;
+  const char *end = strrchr(layer, '.');
+  const char *base = model->architecture.base_prefix != NULL ? model->architecture.base_prefix : model->family->base_prefix;
+  const bool inside = model->architecture.head != model->family->architectures[0].head && base != NULL && base[0] != '\0';
+  snprintf(prefix, sizeof prefix, "%.100s%s%.100s", inside ? base : "", inside ? "." : "", names->layer_prefix);
+  snprintf(suffix, sizeof suffix, "%.40s%.*s", names->layer_infix, (int)(end != NULL ? end - layer : 0), layer);
+  return mo_cache_field_dict(cache, prefix, suffix, field);
 }
 
 mo_status_t mo_token_cache_show(mo_call *call) {
   MO_TOKEN_CALL(tokens, call);
   mo_field *field = NULL;
-  if (!mo_output_contains(call->output, "past_key_values")) return MO_STATUS_OK;
-  MO_TRY(mo_cache_field_as(tokens->cache.given, form_of(call->model), &field));
+  /* Flax adds it as the last key, also to classes without such a field. */
+  const bool added = call->model->framework == MO_FRAMEWORK_FLAX && tokens->cache.given != NULL;
+  if (!added && !mo_output_contains(call->output, "past_key_values")) return MO_STATUS_OK;
+  MO_TRY(make_field(call->model, tokens->cache.given, &field));
   const mo_status_t status = mo_output_set_item(call->output, "past_key_values", field);
   mo_field_release(field);
   return status;

@@ -20,16 +20,18 @@ typedef struct mo_token_cache {
   mo_cache_t *given; /* the caller's, or what the run has made; NULL before that */
   mo_cache_t *self, *cross;
   bool self_is_new, cross_is_new, cross_is_cached;
-  bool slides;         /* some layer drops old tokens, so that a token's slot is not its position */
-  bool on_device;      /* cache_lengths says what it holds */
-  bool rows_differ;    /* paged: rows hold different numbers of tokens, the longest past_length */
-  int64_t past_length; /* tokens; 0 if on_device */
-  int64_t key_length;  /* past and new ones; if on_device the most there can be */
+  bool slides;          /* some layer drops old tokens, so that a token's slot is not its position */
+  bool on_device;       /* cache_lengths says what it holds */
+  bool rows_differ;     /* paged: rows hold different numbers of tokens, the longest past_length */
+  int64_t past_length;  /* tokens; 0 if on_device */
+  int64_t key_length;   /* past and new ones; if on_device the most there can be */
+  int64_t shown_length; /* columns of masks and attention weights: key_length, or (Flax) all slots of the cache */
 } mo_token_cache;
 
 typedef struct mo_token_call {
   /* The inputs of the one transformer, or of the decoder; NULL: not given. */
   const mo_tensor *ids, *embeds, *mask;
+  mo_tensor trimmed_mask;   /* Flax: the part of the mask that has keys */
   const mo_tensor *shifted; /* decoder ids are these, shifted right; NULL: they are given */
   bool masked;              /* the mask hides something, or cannot be looked at here */
   bool mask_per_query;      /* (B, S, keys) */

@@ -111,6 +111,11 @@ static mo_status_t check_mask(mo_call *call) {
     rank++;
     tokens->mask_per_query = true;
   }
+  if (mask->rank == rank && mask->shape[rank - 1] == cache->shown_length) {
+    tokens->trimmed_mask = *mask;
+    tokens->trimmed_mask.shape[rank - 1] = cache->key_length;
+    mask = &tokens->trimmed_mask;
+  }
   extents[rank - 1] = cache->key_length;
   const int64_t found = mask->rank == rank ? mask->shape[rank - 1] : 0;
   MO_CHECK(mask->rank != rank || found == cache->key_length || !cache->wanted, MO_STATUS_INVALID_ARGUMENT,

@@ -72,19 +72,44 @@ static int64_t largest_value(const mo_tensor *tensor) {
   return largest;
 }
 
+/* JAX counts negative rows from the end of a table; OPT's begins before position 0. */
+static void wrap(const mo_call *call, const mo_placement *placement, void *destination) {
+  const mo_embedding_config *config = &mo_token_config(call->model)->embedding;
+  const mo_tensor *given = placement->source;
+  const int64_t offset = config->positions != MO_POSITIONS_NONE ? config->position_offset : 0;
+  const int64_t rows = mo_row_count(given), length = mo_row_length(given), stride = mo_row_stride(given);
+  int64_t *positions = destination;
+  for (int64_t row = 0; row < rows; row++)
+    for (int64_t i = 0; i < length; i++) {
+      const int64_t value = mo_read_integer(given, mo_row_offset(given, row) + i * stride) + offset;
+      positions[row * length + i] = value >= 0 ? value : config->position_count + offset + value;
+    }
+}
+
+/* Flax models count positions in the mask less 1: padding in front has -1. */
+static bool has_minus_one(const mo_call *call, const mo_tensor *positions) {
+  if (call->model->framework != MO_FRAMEWORK_FLAX || !mo_model_can_read(call->model, positions)) return false;
+  for (int64_t row = 0; row < mo_row_count(positions); row++)
+    for (int64_t i = 0; i < mo_row_length(positions); i++)
+      if (mo_read_integer(positions, mo_row_offset(positions, row) + i * mo_row_stride(positions)) == -1) return true;
+  return false;
+}
+
 static mo_status_t check_given(mo_call *call, const mo_tensor *positions) {
   MO_TOKEN_CALL(tokens, call);
   const mo_embedding_config *config = &mo_token_config(call->model)->embedding;
+  const int64_t least = call->model->framework == MO_FRAMEWORK_FLAX ? -1 : 0;
   int64_t extents[3];
   const int32_t rank = mo_token_extents(call, extents);
   if (rank == 2 && positions->rank == 2 && positions->shape[0] == 1) extents[0] = 1;
   MO_TRY(mo_check_input(call->model, "position_ids", positions, MO_DTYPES_INDEX, rank, extents));
   if (config->positions != MO_POSITIONS_NONE)
-    return mo_check_values(call->model, "position_ids", positions, 0, config->position_count, false, NULL,
+    return mo_check_values(call->model, "position_ids", positions, least, config->position_count, false, NULL,
                            "the position table's");
   /* A rotary embedding has no end; its tables grow with what is asked of them. */
-  MO_TRY(mo_check_values(call->model, "position_ids", positions, 0, MOST_POSITIONS, false, NULL, "the rotary embedding's"));
-  const int64_t count = mo_model_can_read(call->model, positions) ? largest_value(positions) + 1 : config->position_count;
+  MO_TRY(mo_check_values(call->model, "position_ids", positions, least, MOST_POSITIONS, false, NULL, "the rotary embedding's"));
+  const bool whole = !mo_model_can_read(call->model, positions) || has_minus_one(call, positions);
+  const int64_t count = whole ? config->position_count : largest_value(positions) + 1;
   if (count > tokens->rotary_positions) tokens->rotary_positions = count;
   return MO_STATUS_OK;
 }
@@ -129,6 +154,11 @@ static void place(mo_call *call, const mo_tensor *positions) {
   const bool rotary = config->attention.rotary.rotary_dim > 0;
   if (positions != NULL) {
     const int64_t rows = positions->rank == 2 ? positions->shape[0] : call->batch_size;
+    if (has_minus_one(call, positions)) {
+      tokens->positions_are_rows = config->embedding.positions != MO_POSITIONS_NONE;
+      tokens->placed_positions = mo_call_make(call, positions, wrap, MO_DTYPE_INT64, rows, length);
+      return;
+    }
     tokens->placed_positions = mo_call_place(call, positions, MO_DTYPE_INT64, MO_DTYPES_INDEX, 2, (int64_t[]){rows, length});
   } else if (config->embedding.positions == MO_POSITIONS_FROM_MASK && tokens->masked) {
     tokens->positions_are_rows = true; /* padding takes a row before that of position 0 */

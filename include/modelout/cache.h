@@ -250,6 +250,9 @@ typedef enum mo_cache_form_t {
  * the blocks and the cache: mo_field_cache. The caller releases it. */
 MO_API mo_status_t mo_cache_field_as(mo_cache_t *cache, mo_cache_form_t form, mo_field **field);
 
+/* MO_CACHE_FORM_DICT with the names of a module's parameters: "<prefix><layer><suffix>.cached_key" and so on. */
+MO_API mo_status_t mo_cache_field_dict(mo_cache_t *cache, const char *prefix, const char *suffix, mo_field **field);
+
 /* The form of a framework's documented classes: PyTorch a cache, TensorFlow stacked, Flax a dict. */
 MO_API mo_status_t mo_cache_field(mo_cache_t *cache, mo_framework_t framework, mo_field **field);
 

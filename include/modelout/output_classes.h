@@ -1244,6 +1244,27 @@ typedef struct mo_seq2seq_moe_output {
   mo_field *encoder_router_logits;
 } mo_seq2seq_moe_output;
 
+/* ---- Flax ----------------------------------------------------------------------------------------------------------- */
+
+/* FlaxBaseModelOutputWithPoolingAndCrossAttentions. Pooled result that can also carry a key/value cache and cross-attention
+ * maps. */
+typedef struct mo_flax_base_model_output_with_pooling_and_cross_attentions {
+  mo_output base;
+  /* (batch_size, sequence_length, hidden_size); always */
+  mo_field *last_hidden_state;
+  /* (batch_size, hidden_size); always */
+  mo_field *pooler_output;
+  /* [num_layers + 1] of (batch_size, sequence_length, hidden_size); output_hidden_states */
+  mo_field *hidden_states;
+  /* [config.n_layers] of tuples of tensors; use_cache */
+  mo_field *past_key_values;
+  /* [num_layers] of (batch_size, num_heads, sequence_length, sequence_length); output_attentions */
+  mo_field *attentions;
+  /* [num_layers] of (batch_size, num_heads, decoder_sequence_length, encoder_sequence_length); output_attentions and
+   * config.add_cross_attention */
+  mo_field *cross_attentions;
+} mo_flax_base_model_output_with_pooling_and_cross_attentions;
+
 #ifdef __cplusplus
 }
 #endif

@@ -106,7 +106,7 @@ TEST_F(ClassTable, HasTheClassesThatAreNotDocumented) {
   }
   json_decref(recorded);
   EXPECT_EQ(further, 14);
-  EXPECT_EQ(mo_class_count(), 63 + further);
+  EXPECT_EQ(mo_class_count(), 63 + further + 1) << "and one of Flax, which is not among the recorded ones";
   EXPECT_TRUE(mo_class_is_documented(mo_class_at(62)));
   EXPECT_FALSE(mo_class_is_documented(mo_class_at(63)));
   EXPECT_FALSE(mo_class_is_documented(nullptr));
@@ -137,7 +137,7 @@ TEST_F(ClassTable, WritesOneClassOrOneFramework) {
   EXPECT_STREQ(Text(json_array_get(json_object_get(written, "classes"), 0), "name"), "TFMaskedLMOutput");
   json_decref(written);
 
-  const size_t counts[] = {1, 29 + 14, 18, 15};
+  const size_t counts[] = {1, 29 + 14, 18, 15 + 1};
   for (int framework = 0; framework < 4; ++framework) {
     ASSERT_EQ(mo_class_to_json(nullptr, framework, &text), MO_STATUS_OK);
     written = json_loads(text, 0, nullptr);
