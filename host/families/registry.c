@@ -28,58 +28,6 @@ const char *mo_model_known_architecture(int32_t index) {
   return NULL;
 }
 
-/* "ForMaskedLM" of "BertForMaskedLM". Every family's first architecture is its base model, "...Model". */
-static const char *suffix_of(const mo_family *family, int32_t index) {
-  return family->architectures[index].name + strlen(family->architectures[0].name) - strlen("Model");
-}
-
-/* Bit i: family i has an architecture with this suffix. */
-static unsigned families_with(const char *suffix) {
-  unsigned mask = 0;
-  for (int i = 0; i < FAMILY_COUNT; i++)
-    for (int32_t k = 0; k < families[i]->architecture_count; k++)
-      if (strcmp(suffix_of(families[i], k), suffix) == 0) mask |= 1u << i;
-  return mask;
-}
-
-/* Adds to a text of bounded size; what does not fit is cut. */
-static void add(char *text, size_t text_bytes, const char *separator, const char *word, size_t word_bytes) {
-  const size_t used = strlen(text);
-  (void)snprintf(text + used, text_bytes - used, "%s%.*s", separator, (int)word_bytes, word);
-}
-
-/* An error sentence cannot hold every name, so suffixes that the same families have stand together:
- * "(Bert|Albert)(Model|ForMaskedLM), (Bert)(ForNextSentencePrediction)". */
-static void list_known(char *text, size_t text_bytes) {
-  unsigned listed[64];
-  size_t group_count = 0;
-  text[0] = '\0';
-  for (int i = 0; i < FAMILY_COUNT; i++) {
-    for (int32_t k = 0; k < families[i]->architecture_count; k++) {
-      const unsigned mask = families_with(suffix_of(families[i], k));
-      bool seen = false;
-      for (size_t g = 0; g < group_count; g++) seen |= listed[g] == mask;
-      if (seen || group_count == sizeof listed / sizeof listed[0]) continue;
-      const char *separator = group_count == 0 ? "(" : ", (";
-      listed[group_count++] = mask;
-      for (int f = 0; f < FAMILY_COUNT; f++) {
-        if ((mask >> f & 1u) == 0) continue;
-        const char *base = families[f]->architectures[0].name;
-        add(text, text_bytes, separator, base, strlen(base) - strlen("Model"));
-        separator = "|";
-      }
-      separator = ")(";
-      for (int32_t s = 0; s < families[i]->architecture_count; s++) {
-        const char *suffix = suffix_of(families[i], s);
-        if (families_with(suffix) != mask) continue;
-        add(text, text_bytes, separator, suffix, strlen(suffix));
-        separator = "|";
-      }
-      add(text, text_bytes, "", ")", 1);
-    }
-  }
-}
-
 const mo_architecture *mo_architecture_look_up(const char *name, const mo_family **family) {
   static const char *const frameworks[] = {"", "TF", "Flax"};
   for (size_t f = 0; f < sizeof frameworks / sizeof frameworks[0]; f++) {
@@ -96,16 +44,53 @@ const mo_architecture *mo_architecture_look_up(const char *name, const mo_family
   return NULL;
 }
 
+/* Adds to a text of bounded size; what does not fit is cut. */
+static void add(char *text, size_t text_bytes, const char *separator, const char *word) {
+  const size_t used = strlen(text);
+  (void)snprintf(text + used, text_bytes - used, "%s%s", separator, word);
+}
+
+/* The family whose base model, "...Model", begins like `name`; the longest such beginning. */
+static const mo_family *family_alike(const char *name) {
+  const mo_family *found = NULL;
+  size_t longest = 0;
+  for (int i = 0; i < FAMILY_COUNT; i++) {
+    const char *base = families[i]->architectures[0].name;
+    const size_t length = strlen(base) - strlen("Model");
+    if (length <= longest || strncmp(name, base, length) != 0) continue;
+    found = families[i];
+    longest = length;
+  }
+  return found;
+}
+
 mo_status_t mo_architecture_unknown(const char *name) {
-  char known[900];
-  list_known(known, sizeof known);
-  return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known are %s", mo_name_show(name).text, known);
+  const mo_family *family = family_alike(name);
+  char known[900] = "";
+  if (family != NULL) {
+    for (int32_t k = 0; k < family->architecture_count; k++)
+      add(known, sizeof known, k == 0 ? "" : ", ", family->architectures[k].name);
+    return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known of %s are %s", mo_name_show(name).text,
+                   family->name, known);
+  }
+  for (int i = 0; i < FAMILY_COUNT; i++) add(known, sizeof known, i == 0 ? "" : ", ", families[i]->name);
+  return mo_fail(MO_STATUS_UNSUPPORTED, "model load: unknown architecture %.64s; known are architectures of %s",
+                 mo_name_show(name).text, known);
 }
 
 const mo_family *mo_family_find(const char *model_type) {
   for (int i = 0; i < FAMILY_COUNT; i++)
     if (strcmp(families[i]->name, model_type) == 0) return families[i];
   return NULL;
+}
+
+/* "ForMaskedLM" of "BertForMaskedLM": what stands behind the beginning that it shares with the family's base model, which is the
+ * first architecture and ends with "Model". */
+static const char *suffix_of(const mo_family *family, int32_t index) {
+  const char *name = family->architectures[index].name, *base = family->architectures[0].name;
+  size_t shared = 0;
+  while (shared + strlen("Model") < strlen(base) && name[shared] == base[shared]) shared++;
+  return name + shared;
 }
 
 static bool ends_with(const char *name, const char *ending) {

@@ -36,6 +36,9 @@ typedef struct mo_plan {
   mo_field_plan fields[MO_PLAN_MAX_FIELDS]; /* one per class field; absent ones hold nothing but `absence` */
 } mo_plan;
 
+/* Caches of any framework's form. */
+bool mo_class_field_is_cache(mo_class_field_kind_t kind);
+
 /* Resolves every field. The plan points into the lists of `request`. INVALID_ARGUMENT names the missing or wrong extent. */
 mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *dimensions, const mo_request *request,
                             mo_plan *plan);

@@ -154,7 +154,7 @@ static mo_status_t set_strides(const field_scope *scope, mo_tensor *tensor) {
 
 /* ---- Presence ---- */
 
-static bool is_cache(mo_class_field_kind_t kind) {
+bool mo_class_field_is_cache(mo_class_field_kind_t kind) {
   return kind == MO_CLASS_FIELD_CACHE || kind == MO_CLASS_FIELD_ENCODER_DECODER_CACHE || kind == MO_CLASS_FIELD_TENSOR_LIST ||
          kind == MO_CLASS_FIELD_TENSOR_DICT || kind == MO_CLASS_FIELD_TUPLE_OF_TENSOR_TUPLES;
 }
@@ -171,7 +171,7 @@ static mo_absence_t absence_of(const field_scope *scope) {
   if (is(field->when, "given by the model")) return stated != NULL ? MO_ABSENCE_PRESENT : MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->when, "output_router_logits"))
     return stated != NULL ? requested(scope->request->output_router_logits) : MO_ABSENCE_NOT_IN_MODEL;
-  if (is_cache(field->kind) && !per_token) return d->no_cache ? MO_ABSENCE_NOT_IN_MODEL : requested(scope->request->use_cache);
+  if (mo_class_field_is_cache(field->kind) && !per_token) return d->no_cache ? MO_ABSENCE_NOT_IN_MODEL : requested(scope->request->use_cache);
   if (is(field->name, "cross_attentions") && !scope->encoder_decoder && !d->add_cross_attention) return MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->name, "pooler_output") && d->no_pooler) return MO_ABSENCE_NOT_IN_MODEL;
   if (is(field->name, "loss")) return provided(d->has_loss);
@@ -447,7 +447,7 @@ mo_status_t mo_plan_resolve(const mo_class *output_class, const mo_dimensions *g
              "output: %s.%s has an entry for each new token, and no dimension says how many there are", output_class->name,
              scope.field->name);
     field->tensor.dtype = dimensions->dtype != MO_DTYPE_NONE ? dimensions->dtype : MO_DTYPE_FLOAT32;
-    if (is_cache(scope.field->kind)) MO_TRY(plan_cache(&scope, field));
+    if (mo_class_field_is_cache(scope.field->kind)) MO_TRY(plan_cache(&scope, field));
     else if (scope.field->kind == MO_CLASS_FIELD_TENSOR_TUPLE) MO_TRY(plan_tuple(&scope, field));
     else MO_TRY(plan_tensor(&scope, field));
   }

@@ -208,8 +208,9 @@ static void set_dimensions(const mo_call *call, mo_dimensions *dimensions) {
   dimensions->embed_size_per_head = config->attention.head_size;
   dimensions->add_cross_attention = tokens->encoder_length > 0;
   dimensions->final_norm = config->final_norm == MO_FINAL_NORM_AFTER_STATES;
-  dimensions->no_cache = !config->decoder || model->framework == MO_FRAMEWORK_FLAX; /* which adds it afterwards */
-  dimensions->cache_is_given = config->decoder;
+  const bool is_flax = model->framework == MO_FRAMEWORK_FLAX; /* adds a given one afterwards, as the last key */
+  dimensions->no_cache = !config->decoder || is_flax;
+  dimensions->cache_is_given = config->decoder && (!is_flax || tokens->cache.given != NULL);
   state_weights(call, dimensions);
 }
 

@@ -111,7 +111,7 @@ static mo_status_t check_mask(mo_call *call) {
     rank++;
     tokens->mask_per_query = true;
   }
-  if (mask->rank == rank && mask->shape[rank - 1] == cache->shown_length) {
+  if (cache->shown_length > cache->key_length && mask->rank == rank && mask->shape[rank - 1] == cache->shown_length) {
     tokens->trimmed_mask = *mask;
     tokens->trimmed_mask.shape[rank - 1] = cache->key_length;
     mask = &tokens->trimmed_mask;

@@ -19,7 +19,7 @@
 #define MO_PRINTF_FORMAT(format_index, first_argument)
 #endif
 
-/* Initialises a struct that begins with struct_size; every other member is 0 (but the one named). C++17 has no designated
+/* Initialises a struct that begins with struct_size; every other member is 0 (but those named). C++17 has no designated
  * initialisers, so there it is a function on the spot. */
 #ifdef __cplusplus
 #define MO_STRUCT_INIT(type)                                                                                                   \
@@ -35,11 +35,21 @@
     mo_init_.member = member_value;                                                                                            \
     return mo_init_;                                                                                                           \
   }())
+#define MO_STRUCT_INIT_WITH_TWO(type, member, member_value, other, other_value)                                                \
+  ([]() {                                                                                                                      \
+    type mo_init_ = {};                                                                                                        \
+    mo_init_.struct_size = sizeof(type);                                                                                       \
+    mo_init_.member = member_value;                                                                                            \
+    mo_init_.other = other_value;                                                                                              \
+    return mo_init_;                                                                                                           \
+  }())
 #else
 #define MO_STRUCT_INIT(type)                                                                                                   \
   { .struct_size = sizeof(type) }
 #define MO_STRUCT_INIT_WITH(type, member, member_value)                                                                        \
   { .struct_size = sizeof(type), .member = (member_value) }
+#define MO_STRUCT_INIT_WITH_TWO(type, member, member_value, other, other_value)                                                \
+  { .struct_size = sizeof(type), .member = (member_value), .other = (other_value) }
 #endif
 
 #endif

@@ -94,7 +94,7 @@ typedef struct mo_dimensions {
   bool no_pooler;           /* pooler_output is absent */
   int64_t last_hidden_size; /* of the last hidden state; 0: hidden_size (models that project it); with final_norm the last of
                                hidden_states is what stands before that */
-  bool no_cache;            /* the model has none: past_key_values is absent */
+  bool no_cache;            /* the model has none: past_key_values is absent; with cache_is_given it may be put in after the run */
   bool encoder_is_given; /* the encoder has run elsewhere: encoder_last_hidden_state gets no memory and is None until it is put
                             in; the encoder's hidden states and attentions are absent */
   bool cache_is_given; /* past_key_values gets no memory: it is None until its field (mo_cache_field) is put in after the run */

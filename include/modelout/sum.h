@@ -24,8 +24,7 @@ typedef struct mo_sum_params {
 } mo_sum_params;
 
 /* a_scale and b_scale are 1. */
-#define MO_SUM_PARAMS_INIT                                                                                                     \
-  { sizeof(mo_sum_params), NULL, NULL, NULL, 1.0f, 1.0f, 0.0f }
+#define MO_SUM_PARAMS_INIT MO_STRUCT_INIT_WITH_TWO(mo_sum_params, a_scale, 1.0f, b_scale, 1.0f)
 
 /* INVALID_ARGUMENT, UNSUPPORTED, DEVICE_ERROR. Does not allocate. Asynchronous on a GPU. */
 MO_API mo_status_t mo_sum(mo_context_t *context, const mo_sum_params *params);

@@ -81,7 +81,7 @@ TEST_F(CacheForms, TensorFlow) {
   const Floats values = Read(context_, *value->get());
   expected.insert(expected.end(), values.begin(), values.end());
   EXPECT_EQ(Read(context_, pair), expected);
-  EXPECT_EQ(mo_field_cache(field), nullptr);
+  EXPECT_EQ(mo_field_cache(field), cache);
   mo_field_release(field);
   mo_cache_release(cache);
 

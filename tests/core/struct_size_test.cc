@@ -95,6 +95,18 @@ std::vector<Entry> every_struct() {
       ENTRY(mo_attention_merge_params, MO_ATTENTION_MERGE_PARAMS_INIT, log_sum_exp_b,
             OP(mo_attention_merge, mo_attention_merge_params)),
       ENTRY(mo_cast_params, MO_CAST_PARAMS_INIT, input, OP(mo_cast, mo_cast_params)),
+      ENTRY(mo_convolution_params, MO_CONVOLUTION_PARAMS_INIT, activation, OP(mo_convolution, mo_convolution_params)),
+      ENTRY(mo_convolution_geometry, MO_CONVOLUTION_GEOMETRY_INIT, output_padding,
+            [](World &w, const void *p) {
+              float numbers[1] = {1};
+              const int64_t shape[] = {1, 1, 1};
+              const mo_tensor weight = mo_tensor_cpu(numbers, MO_DTYPE_FLOAT32, 3, shape);
+              mo_packed_convolution_t *packed = nullptr;
+              const mo_status_t status =
+                  mo_convolution_pack(w.context, &weight, static_cast<const mo_convolution_geometry *>(p), &packed);
+              mo_packed_convolution_destroy(packed);
+              return status;
+            }),
       ENTRY(mo_decode_attention_params, MO_DECODE_ATTENTION_PARAMS_INIT, weight_last_rows,
             OP(mo_decode_attention, mo_decode_attention_params)),
       ENTRY(mo_embedding_params, MO_EMBEDDING_PARAMS_INIT, word_scale, OP(mo_embedding, mo_embedding_params)),
@@ -109,6 +121,7 @@ std::vector<Entry> every_struct() {
       ENTRY(mo_norm_params, MO_NORM_PARAMS_INIT, weight_offset, OP(mo_layer_norm, mo_norm_params),
             OP(mo_rms_norm, mo_norm_params)),
       ENTRY(mo_pooling_params, MO_POOLING_PARAMS_INIT, l2_normalize, OP(mo_pooling, mo_pooling_params)),
+      ENTRY(mo_pooling2d_params, MO_POOLING2D_PARAMS_INIT, ceil_mode, OP(mo_pooling2d, mo_pooling2d_params)),
       ENTRY(mo_position_bias_params, MO_POSITION_BIAS_PARAMS_INIT, query_offsets,
             OP(mo_position_bias, mo_position_bias_params)),
       ENTRY(mo_rotary_params, MO_ROTARY_PARAMS_INIT, position_offset, OP(mo_rotary_embedding, mo_rotary_params)),
@@ -120,6 +133,7 @@ std::vector<Entry> every_struct() {
       ENTRY(mo_sampling_params, MO_SAMPLING_PARAMS_INIT, positions, OP(mo_sample, mo_sampling_params)),
       ENTRY(mo_score_edit_params, MO_SCORE_EDIT_PARAMS_INIT, stage_count, OP(mo_edit_scores, mo_score_edit_params)),
       ENTRY(mo_softmax_params, MO_SOFTMAX_PARAMS_INIT, causal, OP(mo_softmax, mo_softmax_params)),
+      ENTRY(mo_sum_params, MO_SUM_PARAMS_INIT, constant, OP(mo_sum, mo_sum_params)),
       ENTRY(mo_topk_params, MO_TOPK_PARAMS_INIT, input, OP(mo_topk, mo_topk_params)),
       ENTRY(mo_context_options, MO_CONTEXT_OPTIONS_INIT, backend,
             [](World &, const void *p) {

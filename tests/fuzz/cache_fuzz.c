@@ -382,7 +382,7 @@ static void take_field(script *self, const subject *of) {
   mo_field *field = NULL;
   FUZZ_REQUIRE(fuzz_status(mo_cache_field(of->cache, framework, &field)) == (field != NULL));
   if (field == NULL) return;
-  FUZZ_REQUIRE(mo_field_cache(field) == (framework == MO_FRAMEWORK_PT ? of->cache : NULL));
+  FUZZ_REQUIRE(mo_field_cache(field) == of->cache);
   look_at_field(field);
   mo_field_release(self->views[slot]);
   self->views[slot] = field;

@@ -22,16 +22,18 @@ enum { BLOCKS = 96, CALLS = 4, ELEMENT_LIMIT = 1 << 14, BYTE_LIMIT = 1 << 18, LA
 typedef enum member_kind {
   MEMBER_END = 0,
   MEMBER_TENSOR,
-  MEMBER_REAL,    /* float */
-  MEMBER_DOUBLE,  /* double */
-  MEMBER_INTEGER, /* int64_t */
-  MEMBER_FLAG,    /* bool */
-  MEMBER_CHOICE,  /* an enum */
-  MEMBER_INDICES, /* mo_index_list */
-  MEMBER_ROTARY,  /* mo_rotary */
-  MEMBER_VIEW,    /* mo_kv_view */
-  MEMBER_LAYERS,  /* mo_kv_update_layer array, with its count in another member */
-  MEMBER_PACKED,  /* mo_packed_weight_t instead of a weight */
+  MEMBER_REAL,        /* float */
+  MEMBER_DOUBLE,      /* double */
+  MEMBER_INTEGER,     /* int64_t */
+  MEMBER_FLAG,        /* bool */
+  MEMBER_CHOICE,      /* an enum */
+  MEMBER_INDICES,     /* mo_index_list */
+  MEMBER_ROTARY,      /* mo_rotary */
+  MEMBER_VIEW,        /* mo_kv_view */
+  MEMBER_LAYERS,      /* mo_kv_update_layer array, with its count in another member */
+  MEMBER_PACKED,      /* mo_packed_weight_t instead of a weight */
+  MEMBER_PAIR,        /* two int32_t */
+  MEMBER_CONVOLUTION, /* mo_packed_convolution_t */
 } member_kind;
 
 typedef struct member {
@@ -71,6 +73,7 @@ typedef struct call {
   void *kept[BLOCKS]; /* descriptors and lists */
   int kept_count;
   mo_packed_weight_t *packed;
+  mo_packed_convolution_t *convolution;
   const member *given;    /* an optional member that is there whatever the input says */
   bool empty_has_no_data; /* tensors without elements are NULL */
   bool rows_apart;        /* rows of all tensors have elements between them */
@@ -384,6 +387,33 @@ static void make_packed(call *self, const member *of, uint8_t *params) {
   if (made && !fuzz_once_in(self->input, 20)) memcpy(params + of->plain, &none, sizeof none);
 }
 
+static void pick_pair(call *self, int32_t *pair, int32_t plain, int bound) {
+  pair[0] = pair[1] = plain;
+  for (int i = 0; i < 2; ++i)
+    if (fuzz_once_in(self->input, 6)) pair[i] = (int32_t)fuzz_integer(self->input, bound);
+}
+
+/* A weight (o, c / groups, 3, 3). Its output for an input (b, c, h, w) has y times x pixels. */
+static void make_convolution(call *self, const member *of, uint8_t *params) {
+  mo_convolution_geometry geometry = MO_CONVOLUTION_GEOMETRY_INIT;
+  geometry.transposed = fuzz_once_in(self->input, 4);
+  pick_pair(self, geometry.stride, 1, 4);
+  pick_pair(self, geometry.dilation, 1, 4);
+  pick_pair(self, geometry.padding_before, 1, 4);
+  pick_pair(self, geometry.padding_after, 1, 4);
+  if (geometry.transposed) pick_pair(self, geometry.output_padding, 0, 3);
+  if (fuzz_once_in(self->input, 4)) geometry.groups = (int32_t)fuzz_integer(self->input, 9);
+  const mo_tensor *weight = make_tensor(self, 'x', geometry.transposed ? "co33" : "oc33", false);
+  const bool made = fuzz_status(mo_convolution_pack(fuzz_context(), weight, &geometry, &self->convolution));
+  FUZZ_REQUIRE(made == (self->convolution != NULL));
+  memcpy(params + of->offset, &self->convolution, sizeof self->convolution);
+  const int64_t input[] = {extent(self, 'b'), extent(self, 'c'), extent(self, 'h'), extent(self, 'w')};
+  int64_t output[4];
+  if (!made || !fuzz_status(mo_convolution_output_shape(self->convolution, 4, input, output))) return;
+  if (self->extents['y'] < 0) self->extents['y'] = output[2];
+  if (self->extents['x'] < 0) self->extents['x'] = output[3];
+}
+
 static void make_pointer_to(call *self, uint8_t *params, size_t offset, const void *thing, size_t bytes) {
   void *copy = keep(self, bytes);
   memcpy(copy, thing, bytes);
@@ -450,6 +480,15 @@ static void make_member(call *self, const member *of, uint8_t *params) {
     case MEMBER_PACKED:
       make_packed(self, of, params);
       break;
+    case MEMBER_PAIR: {
+      int32_t pair[2];
+      pick_pair(self, pair, (int32_t)of->plain, of->bound);
+      memcpy(at, pair, sizeof pair);
+      break;
+    }
+    case MEMBER_CONVOLUTION:
+      make_convolution(self, of, params);
+      break;
     case MEMBER_END:
       break;
   }
@@ -479,6 +518,7 @@ static void require_untouched(const call *self, bool ok) {
 
 static void close(call *self) {
   mo_packed_weight_destroy(self->packed);
+  mo_packed_convolution_destroy(self->convolution);
   for (int i = 0; i < self->kept_count; ++i) free(self->kept[i]);
   for (int i = 0; i < self->block_count; ++i) {
     free(self->blocks[i].memory);

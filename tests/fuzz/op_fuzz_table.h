@@ -17,6 +17,8 @@
 #define FLAG(name) MEMBER(FLAG, name, .plain = 0)
 #define CHOICE(name, first, count) MEMBER(CHOICE, name, .plain = first, .bound = count)
 #define INDICES(name) MEMBER(INDICES, name, .plain = 0)
+#define PAIR(name, plain_, bound_) MEMBER(PAIR, name, .plain = plain_, .bound = bound_)
+#define CONVOLUTION(name) MEMBER(CONVOLUTION, name, .plain = 0)
 #define ROTARY(name) MEMBER(ROTARY, name, .plain = 0)
 #define ROTARY_OPT(name) MEMBER(ROTARY, name, .pointer = true, .optional = true)
 #define VIEW_DST(name, shape_) MEMBER(VIEW, name, .shape = shape_, .destination = true)
@@ -65,6 +67,9 @@ static mo_status_t fill_rotary_tables(mo_context_t *context, const mo_rotary_con
      DST_OPT(log_sum_exp, 'f', "bhs"), SRC(output_a, 'x', "bhsv"), SRC(log_sum_exp_a, 'f', "bhs"), SRC(output_b, 'x', "bhsv"), \
      SRC(log_sum_exp_b, 'f', "bhs"))                                                                                           \
   OP(cast, mo_cast, mo_cast_params, DST(output, 'a', "abcd"), SRC(input, 'a', "abcd"))                                         \
+  OP(convolution, mo_convolution, mo_convolution_params, CONVOLUTION(weight), DST(output, 'x', "boyx"),                        \
+     SRC(input, 'x', "bchw"), SRC_OPT(bias, 'x', "o"), SRC_OPT(residual, 'x', "boyx"), FLAG(residual_first),                   \
+     CHOICE(activation, 0, 6))                                                                                                 \
   OP(decode_attention, mo_decode_attention, mo_decode_attention_params, DST(output, 'x', "bHtv"),                              \
      DST_OPT(weights, 'y', "bHtz"), DST_OPT(log_sum_exp, 'f', "bHt"), SRC(query, 'x', "bHtd"), SRC(key, 'x', "bhtd"),          \
      SRC(value, 'x', "bhtv"), VIEW_DST(cache, "bhcdv"), ROTARY_OPT(rotary), SRC_OPT(position_ids, 'i', "bt"),                  \
@@ -107,6 +112,10 @@ static mo_status_t fill_rotary_tables(mo_context_t *context, const mo_rotary_con
      SRC_OPT(mask, 'm', "bs"), SRC_OPT(weight, 'x', "cc"), SRC_OPT(bias, 'x', "c"), FLAG(l2_normalize))                        \
   OP(pooling_statistics, mo_pooling, mo_pooling_params, CHOICE(mode, 5, 1), DST(output, 'x', "bc="), SRC(input, 'x', "bsc"),   \
      SRC_OPT(mask, 'm', "bs"), FLAG(l2_normalize))                                                                             \
+  OP(pooling2d, mo_pooling2d, mo_pooling2d_params, CHOICE(kind, 0, 2), DST(output, 'x', "bchw"), SRC(input, 'x', "bchw"),      \
+     PAIR(kernel, 3, 5), PAIR(stride, 1, 5), PAIR(padding, 1, 5), FLAG(count_includes_padding), FLAG(ceil_mode))               \
+  OP(pooling2d_adaptive, mo_pooling2d, mo_pooling2d_params, CHOICE(kind, 2, 1), DST(output, 'x', "bcyx"),                      \
+     SRC(input, 'x', "bchw"))                                                                                                  \
   OP(position_bias_alibi, mo_position_bias, mo_position_bias_params, CHOICE(kind, 1, 2), DST(output, 'x', "1hqk"),             \
      SRC(slopes, 'f', "h"), INTEGER(query_offset, 0, 9), SRC_OPT(query_offsets, 'i', "1"))                                     \
   OP(position_bias_t5, mo_position_bias, mo_position_bias_params, CHOICE(kind, 2, 1), DST(output, 'x', "1hqk"),                \
@@ -126,6 +135,8 @@ static mo_status_t fill_rotary_tables(mo_context_t *context, const mo_rotary_con
      SRC_OPT(end_tokens, 'i', "e"), INTEGER(pad_token, 0, 4), DST_OPT(lengths, 'n', "b"), DST_OPT(positions, 'n', "b"))        \
   OP(softmax, mo_softmax, mo_softmax_params, DST(output, 'y', "bhqk"), SRC(input, 'x', "bhqk"), SRC_OPT(mask, 'm', "bhqk"),    \
      SRC_OPT(bias, 'x', "bhqk"), REAL(scale), FLAG(causal))                                                                    \
+  OP(sum, mo_sum, mo_sum_params, DST(output, 'x', "abcd"), SRC_OPT(a, 'y', "abcd"), SRC_OPT(b, 'y', "abcd"), REAL(a_scale),    \
+     REAL(b_scale), REAL(constant))                                                                                            \
   OP(topk, mo_topk, mo_topk_params, DST(values, 'x', "abk"), DST(indices, 'l', "abk"), SRC(input, 'x', "abv"))
 
 #define OP_FUNCTIONS(name, function, params, ...)                                                                              \

@@ -102,7 +102,7 @@ TEST(Decoding, OtherFrameworksShowTheirForms) {
       EXPECT_EQ(layer->shape[0], 2);
       EXPECT_EQ(layer->shape[3], 10);
     } else {
-      EXPECT_EQ(mo_field_integer(mo_field_item_by_key(field, "1.cache_index")), 10);
+      EXPECT_EQ(mo_field_integer(mo_field_item_by_key(field, "transformer.h.1.attn.cache_index")), 10);
     }
     mo_output_destroy(output);
   }
