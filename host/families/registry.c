@@ -84,8 +84,8 @@ const mo_family *mo_family_find(const char *model_type) {
   return NULL;
 }
 
-/* "ForMaskedLM" of "BertForMaskedLM": what stands behind the beginning that it shares with the family's base model, which is the
- * first architecture and ends with "Model". */
+/* "ForMaskedLM" of "BertForMaskedLM": what stands behind the beginning that it shares with the family's base model, which is
+ * the first architecture and ends with "Model". */
 static const char *suffix_of(const mo_family *family, int32_t index) {
   const char *name = family->architectures[index].name, *base = family->architectures[0].name;
   size_t shared = 0;
