@@ -14,6 +14,7 @@
 
 #include "kernels/arch/launch.cuh"
 #include "kernels/common/activation.cuh"
+#include "kernels/common/element_plan.cuh"
 #include "kernels/common/vector.cuh"
 
 namespace {
@@ -57,14 +58,8 @@ __global__ void __launch_bounds__(kThreads) linear_epilogue_kernel(mo_linear_epi
 template <int N>
 cudaError_t launch_width(const mo_linear_epilogue_args &args, cudaStream_t stream) {
   const int64_t vectors = (args.columns + N - 1) / N;
-  int across = 32;
-  while (across < kThreads && across < vectors) across *= 2;
-  const int down = kThreads / across;
-  const int64_t column_blocks = (vectors + across - 1) / across;
-  const dim3 grid(static_cast<unsigned>((args.row_count + down - 1) / down),
-                  static_cast<unsigned>(column_blocks < 65535 ? column_blocks : 65535));
-  const dim3 block(static_cast<unsigned>(across), static_cast<unsigned>(down));
-  return MO_LAUNCH(linear_epilogue_kernel<N>, grid, block, 0, stream, args);
+  const mo_element_plan plan = mo_plan_elements(args.row_count, vectors, kThreads);
+  return MO_LAUNCH(linear_epilogue_kernel<N>, plan.grid, plan.block, 0, stream, args);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "kernels/arch/launch.cuh"
 #include "kernels/common/dtype.cuh"
+#include "kernels/common/element_plan.cuh"
 #include "kernels/common/vector.cuh"
 
 namespace {
@@ -53,14 +54,8 @@ __global__ void __launch_bounds__(kThreads) sum_kernel(mo_sum_kernel_args args, 
 template <typename T, int N>
 cudaError_t launch_width(const mo_sum_kernel_args &args, cudaStream_t stream) {
   const int64_t vectors = (args.columns + N - 1) / N, rows = mo_row_count(args.shape);
-  int across = 32;
-  while (across < kThreads && across < vectors) across *= 2;
-  const int down = kThreads / across;
-  const int64_t column_blocks = (vectors + across - 1) / across;
-  const dim3 grid(static_cast<unsigned>((rows + down - 1) / down),
-                  static_cast<unsigned>(column_blocks < 65535 ? column_blocks : 65535));
-  return MO_LAUNCH((sum_kernel<T, N>), grid, dim3(static_cast<unsigned>(across), static_cast<unsigned>(down)), 0, stream, args,
-                   rows);
+  const mo_element_plan plan = mo_plan_elements(rows, vectors, kThreads);
+  return MO_LAUNCH((sum_kernel<T, N>), plan.grid, plan.block, 0, stream, args, rows);
 }
 
 template <typename T>

@@ -12,15 +12,6 @@ typedef struct pooling_job {
   mo_pooling_axis axes[2];
 } pooling_job;
 
-static mo_pooling_axis axis_of(const mo_pooling2d_params *p, int32_t axis) {
-  return (mo_pooling_axis){.in = (int32_t)p->input->shape[2 + axis],
-                           .out = (int32_t)p->output->shape[2 + axis],
-                           .kernel = p->kernel[axis],
-                           .stride = p->stride[axis],
-                           .padding = p->padding[axis],
-                           .adaptive = p->kind == MO_POOLING2D_ADAPTIVE_AVERAGE};
-}
-
 static void run_lines(const void *argument, int64_t first, int64_t last, int32_t slot) {
   const pooling_job *job = argument;
   const mo_tensor *input = job->params->input, *output = job->params->output;
@@ -47,7 +38,7 @@ static void run_lines(const void *argument, int64_t first, int64_t last, int32_t
 }
 
 mo_status_t mo_cpu_pooling2d(mo_context_t *context, const mo_pooling2d_params *params) {
-  const pooling_job job = {.params = params, .axes = {axis_of(params, 0), axis_of(params, 1)}};
+  const pooling_job job = {.params = params, .axes = {mo_pooling_axis_of(params, 0), mo_pooling_axis_of(params, 1)}};
   const bool small = mo_tensor_count(params->input) < PARALLEL_WORK;
   mo_parallel_for(small ? 1 : mo_context_thread_count(context), params->output->shape[0] * job.axes[0].out, 0, run_lines, &job);
   return MO_STATUS_OK;

@@ -7,15 +7,6 @@
 
 #include "host/cuda/cuda_ops.h"
 
-static mo_pooling_axis axis_of(const mo_pooling2d_params *p, int32_t axis) {
-  return (mo_pooling_axis){.in = (int32_t)p->input->shape[2 + axis],
-                           .out = (int32_t)p->output->shape[2 + axis],
-                           .kernel = p->kernel[axis],
-                           .stride = p->stride[axis],
-                           .padding = p->padding[axis],
-                           .adaptive = p->kind == MO_POOLING2D_ADAPTIVE_AVERAGE};
-}
-
 mo_status_t mo_cuda_pooling2d(mo_context_t *context, const mo_pooling2d_params *params) {
   const mo_tensor *output = params->output, *input = params->input;
   mo_pooling2d_args args = {.input = input->data,
@@ -23,8 +14,8 @@ mo_status_t mo_cuda_pooling2d(mo_context_t *context, const mo_pooling2d_params *
                             .dtype = input->dtype,
                             .kind = params->kind,
                             .count_includes_padding = params->count_includes_padding,
-                            .rows = axis_of(params, 0),
-                            .columns = axis_of(params, 1),
+                            .rows = mo_pooling_axis_of(params, 0),
+                            .columns = mo_pooling_axis_of(params, 1),
                             .batch = output->shape[0],
                             .channels = output->shape[1]};
   memcpy(args.input_strides, input->strides, sizeof args.input_strides);

@@ -9,16 +9,7 @@
 
 static const mo_transformer_names names = {.embedding.word = "embeddings.token_embedding",
                                            .embedding.position = "embeddings.position_embedding",
-                                           .layer_prefix = "encoder.layers.",
-                                           .layer_infix = ".",
-                                           .attention.query = "self_attn.q_proj",
-                                           .attention.key = "self_attn.k_proj",
-                                           .attention.value = "self_attn.v_proj",
-                                           .attention.output = "self_attn.out_proj",
-                                           .attention_norm = "layer_norm1",
-                                           .feed_forward.intermediate = "mlp.fc1",
-                                           .feed_forward.output = "mlp.fc2",
-                                           .feed_forward_norm = "layer_norm2",
+                                           MO_CLIP_LAYER_NAMES,
                                            .final_norm = "final_layer_norm"};
 
 static mo_status_t configure(const mo_config_t *config, mo_transformer_config *stack) {

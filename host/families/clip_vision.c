@@ -9,16 +9,7 @@
 #include "host/families/vision_keys.h"
 #include "host/images/patch_model.h"
 
-static const mo_transformer_names names = {.layer_prefix = "encoder.layers.",
-                                           .layer_infix = ".",
-                                           .attention.query = "self_attn.q_proj",
-                                           .attention.key = "self_attn.k_proj",
-                                           .attention.value = "self_attn.v_proj",
-                                           .attention.output = "self_attn.out_proj",
-                                           .attention_norm = "layer_norm1",
-                                           .feed_forward.intermediate = "mlp.fc1",
-                                           .feed_forward.output = "mlp.fc2",
-                                           .feed_forward_norm = "layer_norm2"};
+static const mo_transformer_names names = {MO_CLIP_LAYER_NAMES};
 
 static const mo_patch_names patch_names = {.projection = "embeddings.patch_embedding",
                                            .class_token = "embeddings.class_embedding",

@@ -9,6 +9,13 @@
 #include "host/heads/heads.h"
 #include "host/tokens/token_model.h"
 
+/* Layers of CLIP's two models. */
+#define MO_CLIP_LAYER_NAMES                                                                                                    \
+  .layer_prefix = "encoder.layers.", .layer_infix = ".", .attention.query = "self_attn.q_proj",                                \
+  .attention.key = "self_attn.k_proj", .attention.value = "self_attn.v_proj", .attention.output = "self_attn.out_proj",        \
+  .attention_norm = "layer_norm1", .feed_forward.intermediate = "mlp.fc1", .feed_forward.output = "mlp.fc2",                   \
+  .feed_forward_norm = "layer_norm2"
+
 /* What BERT began and its descendants kept, for their initialisers. */
 #define MO_BERT_PARAMETER_NAMES                                                                                                \
   .embedding.word = "embeddings.word_embeddings", .embedding.position = "embeddings.position_embeddings",                      \

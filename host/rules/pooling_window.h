@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "modelout/pooling2d.h"
+
 #if defined(__CUDACC__)
 #define MO_WINDOW_FUNCTION static __host__ __device__ __forceinline__
 #else
@@ -18,6 +20,18 @@ typedef struct mo_pooling_axis {
   int32_t kernel, stride, padding;
   bool adaptive;
 } mo_pooling_axis;
+
+/* The rows (0) or columns (1) of checked parameters. */
+static inline mo_pooling_axis mo_pooling_axis_of(const mo_pooling2d_params *params, int32_t axis) {
+  mo_pooling_axis made;
+  made.in = (int32_t)params->input->shape[2 + axis];
+  made.out = (int32_t)params->output->shape[2 + axis];
+  made.kernel = params->kernel[axis];
+  made.stride = params->stride[axis];
+  made.padding = params->padding[axis];
+  made.adaptive = params->kind == MO_POOLING2D_ADAPTIVE_AVERAGE;
+  return made;
+}
 
 /* [first, end) inside of the input; `counted` is how many positions a mean that includes the padding divides by. */
 typedef struct mo_pooling_window {
