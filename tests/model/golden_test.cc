@@ -12,10 +12,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "host/replay/replay.h"
+#include "modelout/class.h"
 #include "tests/support/scoped_context.h"
 #include "tests/support/temporary_folder.h"
 
@@ -37,6 +39,38 @@ std::vector<std::string> Cases() {
   closedir(directory);
   std::sort(names.begin(), names.end());
   return names;
+}
+
+/* Classes without a case. A class that gets a family leaves this list, or the test fails. */
+const std::set<std::string> kNotProduced = {
+    "ModelOutput",  // the base class
+    // Returned by no model of the versions that were recorded.
+    "TFCausalLMOutput", "TFSeq2SeqQuestionAnsweringModelOutput", "FlaxBaseModelOutputWithPast",
+    // No family makes them yet.
+    "BaseModelOutputWithCrossAttentions", "CausalLMOutput", "DepthEstimatorOutput", "ImageSuperResolutionOutput",
+    "MaskedImageModelingOutput", "MoECausalLMOutputWithPast", "MoEModelOutput", "MoEModelOutputWithPastAndCrossAttentions",
+    "MoeCausalLMOutputWithPast", "MoeModelOutputWithPast", "SampleTSPredictionOutput", "SemanticSegmenterOutput",
+    "Seq2SeqMoEModelOutput", "Seq2SeqMoEOutput", "Seq2SeqSpectrogramOutput", "Seq2SeqTSModelOutput",
+    "Seq2SeqTSPredictionOutput", "Wav2Vec2BaseModelOutput", "XVectorOutput"};
+
+void AddClasses(const json_t *call, std::set<std::string> *names) {
+  if (const char *name = json_string_value(json_object_get(call, "output_class"))) names->insert(name);
+}
+
+TEST(GoldenClasses, EveryClassHasACase) {
+  std::set<std::string> recorded, missing;
+  for (const std::string &name : Cases()) {
+    json_t *file = json_load_file((std::string(MO_TEST_DATA) + "/" + name + "/case.json").c_str(), 0, nullptr);
+    ASSERT_NE(file, nullptr) << name;
+    AddClasses(file, &recorded);
+    size_t index;
+    json_t *step;
+    json_array_foreach(json_object_get(file, "steps"), index, step) AddClasses(step, &recorded);
+    json_decref(file);
+  }
+  for (int32_t i = 0; i < mo_class_count(); ++i)
+    if (recorded.count(mo_class_at(i)->name) == 0) missing.insert(mo_class_at(i)->name);
+  EXPECT_EQ(missing, kNotProduced);
 }
 
 class Golden : public ::testing::TestWithParam<std::string> {};
