@@ -97,9 +97,11 @@ TEST(Declarations, AreRefusedByName) {
       {"compression_config", R"({"format": "dense"})"},
       {"pruned_heads", R"({"1": [0]})"},
       {"per_layer_config", R"({"0": {"hidden_size": 8}})"}};
-  for (const char *source : {"bert_model", "distilbert_model", "roberta_model", "electra_model", "albert_model", "gpt2_lm",
-                             "gpt_neox_lm", "llama_lm", "mistral_lm_window", "opt_lm", "qwen2_lm", "bart_lm", "t5_lm",
-                             "qwen3_lm", "phi3_lm", "xlm_roberta_model", "clip_text_model"})
+  for (const char *source :
+       {"bert_model",     "distilbert_model",  "roberta_model",   "electra_model", "albert_model", "gpt2_lm",   "gpt_neox_lm",
+        "llama_lm",       "mistral_lm_window", "opt_lm",          "qwen2_lm",      "bart_lm",      "t5_lm",     "qwen3_lm",
+        "phi3_lm",        "xlm_roberta_model", "clip_text_model", "altclip_text",  "gemma2_lm",    "gemma3_lm", "vit_model",
+        "deit_image_cls", "clip_vision_model", "resnet_model"})
     for (const auto &[key, value] : everywhere) {
       SCOPED_TRACE(std::string(source) + " " + key + " " + value);
       ExpectRefused(Folder(source, "{\"" + key + "\": " + value + "}").path(), MO_STATUS_UNSUPPORTED, key);
