@@ -36,9 +36,10 @@ static const mo_input_spec inputs[] = {
 /* ---- Configuration and weights ----------------------------------------------------------------------------------------- */
 
 static mo_status_t select_name(const mo_stage_config *stages, const char *name, int64_t *index) {
+  char *end = NULL;
   *index = strcmp(name, "stem") == 0 ? 0 : -1;
-  if (strncmp(name, "stage", 5) == 0) *index = strtoll(name + 5, NULL, 10);
-  MO_CHECK(*index >= 0 && *index <= stages->stage_count && (*index > 0 || strcmp(name, "stem") == 0), MO_STATUS_BAD_FILE,
+  if (strncmp(name, "stage", 5) == 0) *index = strtoll(name + 5, &end, 10);
+  MO_CHECK(*index >= 0 && *index <= stages->stage_count && (end == NULL || (*index > 0 && *end == '\0')), MO_STATUS_BAD_FILE,
            "model load: out_features names %.40s, there are stem and stage1 to stage%" PRId64, name, stages->stage_count);
   return MO_STATUS_OK;
 }
