@@ -218,13 +218,13 @@ __global__ void __launch_bounds__(kDepthThreads) depthwise_kernel(mo_convolution
     Pixel pixel;
     find_pixel(args, index, &pixel);
     float sums[V] = {};
+    const int64_t channel_place = channel / args.columns * args.input_strides.channel;
     for (int32_t i = 0, tap = 0; i < args.kernel[0]; ++i) {
       for (int32_t j = 0; j < args.kernel[1]; ++j, ++tap) {
         const int32_t y = pixel.row + i * args.dilation[0], x = pixel.column + j * args.dilation[1];
         if (y < 0 || y >= args.height || x < 0 || x >= args.width) continue;
         const T *const from = static_cast<const T *>(args.input) + pixel.input + i * args.dilation[0] * args.input_strides.row +
-                              j * args.dilation[1] * args.input_strides.pixel +
-                              channel / args.columns * args.input_strides.channel;
+                              j * args.dilation[1] * args.input_strides.pixel + channel_place;
         float values[V];
         mo_load_vector(from, values);
 #pragma unroll

@@ -16,13 +16,19 @@ mo_status_t mo_convolution_extent(const mo_packed_convolution_t *packed, int32_t
   const mo_convolution_geometry *g = &packed->geometry;
   const int64_t reach = (int64_t)g->dilation[axis] * (packed->kernel[axis] - 1) + 1;
   const int64_t around = (int64_t)g->padding_before[axis] + g->padding_after[axis];
+  /* Kernels count places of taps, inside and outside of the input, in 32 bits. */
+  MO_CHECK(in <= INT32_MAX && in + around <= INT32_MAX && reach <= INT32_MAX, MO_STATUS_INVALID_ARGUMENT,
+           "%s: an extent of %" PRId64 " with %" PRId64 " of padding under a kernel that reaches over %" PRId64
+           " is more than %" PRId32,
+           op, in, around, reach, INT32_MAX);
   if (g->transposed) {
-    MO_CHECK(in >= 1 && in <= INT32_MAX, MO_STATUS_INVALID_ARGUMENT, "%s: the input has an extent of %" PRId64, op, in);
+    MO_CHECK(in >= 1, MO_STATUS_INVALID_ARGUMENT, "%s: the input has an extent of %" PRId64, op, in);
     *out = (in - 1) * g->stride[axis] - around + reach + g->output_padding[axis];
-    MO_CHECK(*out >= 1, MO_STATUS_INVALID_ARGUMENT, "%s: an input of %" PRId64 " leaves an output of %" PRId64, op, in, *out);
+    MO_CHECK(*out >= 1 && *out <= INT32_MAX, MO_STATUS_INVALID_ARGUMENT,
+             "%s: an input of %" PRId64 " leaves an output of %" PRId64, op, in, *out);
     return MO_STATUS_OK;
   }
-  MO_CHECK(in >= 0 && in <= INT32_MAX && in + around >= reach, MO_STATUS_INVALID_ARGUMENT,
+  MO_CHECK(in >= 0 && in + around >= reach, MO_STATUS_INVALID_ARGUMENT,
            "%s: an extent of %" PRId64 " with %" PRId64 " of padding is shorter than the kernel, which reaches over %" PRId64,
            op, in, around, reach);
   *out = (in + around - reach) / g->stride[axis] + 1;

@@ -303,6 +303,15 @@ TEST_F(Convolution, Refusals) {
   EXPECT_EQ(mo_convolution_pack(nullptr, weight.get(), nullptr, &none), MO_STATUS_INVALID_ARGUMENT);
   mo_packed_convolution_destroy(nullptr);
 
+  /* Places of taps outside of the longest input. */
+  int64_t shape[4];
+  Packed padded = Pack(weight, Geometry(1, 1));
+  const int64_t longest[] = {1, 4, INT32_MAX - 2, 5}, longer[] = {1, 4, INT32_MAX - 1, 5};
+  EXPECT_EQ(mo_convolution_output_shape(padded.get(), 4, longest, shape), MO_STATUS_OK) << mo_last_error();
+  EXPECT_EQ(shape[2], INT32_MAX - 2);
+  EXPECT_EQ(mo_convolution_output_shape(padded.get(), 4, longer, shape), MO_STATUS_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(mo_last_error()).find("2 of padding"), std::string::npos) << mo_last_error();
+
   Packed packed = Pack(weight, Geometry(1, 0));
   mo_convolution_params params = MO_CONVOLUTION_PARAMS_INIT;
   const auto refuse = [&](const char *part) { ExpectInvalid(test_convolution(context_, &params), part); };
@@ -329,7 +338,6 @@ TEST_F(Convolution, Refusals) {
   refuse("activation 77");
   params.activation = MO_ACTIVATION_NONE;
   EXPECT_EQ(test_convolution(context_, &params), MO_STATUS_OK) << mo_last_error();
-  int64_t shape[4];
   EXPECT_EQ(mo_convolution_output_shape(packed.get(), 3, shape, shape), MO_STATUS_INVALID_ARGUMENT);
   EXPECT_EQ(mo_convolution_output_shape(nullptr, 4, shape, shape), MO_STATUS_INVALID_ARGUMENT);
 }
